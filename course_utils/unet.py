@@ -1,0 +1,249 @@
+"""The U-Net on any encoder: find where the grid changes, and build one decoder block for each of these places."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_utils.hooks import activation_sizes, in_channels_of, size_change_indices
+from course_utils.layers import (
+    NORM_TYPES,
+    ActivationFactory,
+    ConvLayer,
+    ResBlock,
+    SelfAttention,
+    SigmoidRange,
+    batch_norm,
+    check_choice,
+)
+from course_utils.upsampling import UPSAMPLERS, PixelShuffleICNR, make_upsampler
+
+BLOCKS = ("double_conv", "res")
+SKIPS = ("concat", "add", "none")
+
+
+class UnetBlock(nn.Module):
+    """One step up: upsample, join the skip, ReLU, two 3×3 convolutions (Ronneberger et al. 2015; Howard et al. 2019).
+
+    ``(N, in_channels, h, w)`` and the encoder's ``(N, skip_channels, H, W)`` become ``(N, out_channels, H, W)`` with
+    ``out_channels = in_channels // 2 + skip_channels``, halved where `halve` is set. The width is the same for every
+    kind of `skip`, so that kinds can be compared.
+
+    Args:
+        skip: ``"concat"`` puts the batch-normalised encoder features beside the upsampled ones; ``"add"`` adds them
+            (after a 1×1 convolution where the channels differ); ``"none"`` ignores them but for their grid size.
+        block: ``"double_conv"``, or ``"res"`` for one `ResBlock`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        skip_channels: int,
+        *,
+        halve: bool = False,
+        upsample: str = "pixel_shuffle",
+        block: str = "double_conv",
+        skip: str = "concat",
+        blur: bool = False,
+        self_attention: bool = False,
+        act_cls: ActivationFactory = nn.ReLU,
+        norm_type: str | None = None,
+    ) -> None:
+        super().__init__()
+        check_choice("block", block, BLOCKS)
+        check_choice("skip", skip, SKIPS)
+        self.skip = skip
+        up_channels = in_channels // 2
+        self.up = _upsampler(upsample, in_channels, up_channels, blur, act_cls, norm_type)
+        self.skip_norm = batch_norm(skip_channels) if skip != "none" else None
+        self.skip_proj = nn.Identity()
+        if skip == "add" and skip_channels != up_channels:
+            self.skip_proj = ConvLayer(skip_channels, up_channels, kernel_size=1, norm_type=None, act_cls=None)
+        joined = up_channels + (skip_channels if skip == "concat" else 0)
+        full = up_channels + skip_channels
+        self.out_channels = full // 2 if halve else full
+        self.convs = _convolutions(block, joined, self.out_channels, self_attention, act_cls, norm_type)
+        self.relu = act_cls()
+
+    def forward(self, x: Tensor, encoder_features: Tensor) -> Tensor:
+        x = _resize_to(self.up(x), encoder_features)
+        if self.skip == "concat":
+            x = torch.cat([x, self.skip_norm(encoder_features)], dim=1)
+        elif self.skip == "add":
+            x = x + self.skip_proj(self.skip_norm(encoder_features))
+        return self.convs(self.relu(x))
+
+
+def _upsampler(
+    name: str, in_channels: int, out_channels: int, blur: bool, act_cls: ActivationFactory, norm_type: str | None
+) -> nn.Module:
+    options = {"act_cls": act_cls}
+    if name == "pixel_shuffle":
+        options["blur"] = blur
+    if name != "transposed":
+        options["norm_type"] = norm_type
+    return make_upsampler(name, in_channels, out_channels, **options)
+
+
+def _convolutions(
+    block: str,
+    in_channels: int,
+    out_channels: int,
+    self_attention: bool,
+    act_cls: ActivationFactory,
+    norm_type: str | None,
+) -> nn.Sequential:
+    if block == "res":
+        layers = [ResBlock(in_channels, out_channels, norm_type=norm_type, act_cls=act_cls)]
+    else:
+        layers = [
+            ConvLayer(in_channels, out_channels, norm_type=norm_type, act_cls=act_cls),
+            ConvLayer(out_channels, out_channels, norm_type=norm_type, act_cls=act_cls),
+        ]
+    return nn.Sequential(*layers, *([SelfAttention(out_channels)] if self_attention else []))
+
+
+def _resize_to(x: Tensor, reference: Tensor) -> Tensor:
+    """Nearest-neighbour resize to the grid of `reference`: an odd grid halved and doubled comes back a pixel off."""
+    if x.shape[-2:] == reference.shape[-2:]:
+        return x
+    return F.interpolate(x, reference.shape[-2:], mode="nearest")
+
+
+class DynamicUnet(nn.Module):
+    """U-Net around any encoder: ``(N, C, H, W)`` to ``(N, n_out, H, W)`` for every ``H, W >= 32``.
+
+    The last layer on each grid of the encoder gives a skip. They are found with hooks, once, at construction; the
+    forward pass then walks the encoder's children and hands each skip to its block. So nothing outlives the pass, two
+    models or a model and its copy cannot meet, and the network compiles and exports as one graph.
+
+    With the defaults it computes what fastai's network of the same name computes for the same weights, entry by entry
+    of the state dict in order; ``bottle=True``, which fails there, narrows the last residual block to half its width.
+
+    Args:
+        encoder: `nn.Sequential` body, as `course_utils.encoders.create_encoder` makes it.
+        n_out: output channels: classes for segmentation, 3 for a picture.
+        img_size: ``(H, W)`` used once to find the grids; other sizes work afterwards.
+        upsample: ``"pixel_shuffle"`` (with ICNR), ``"nearest"``, ``"bilinear"`` or ``"transposed"``.
+        block: ``"double_conv"`` or ``"res"``.
+        skip: ``"concat"``, ``"add"`` or ``"none"``.
+        blur: average behind each pixel shuffle; `blur_final` decides for the block on the finest encoder grid.
+        self_attention: one self-attention layer, behind the third block from the top.
+        y_range: ``(low, high)`` squashes the output into that range.
+        last_cross: join the input picture to the last features, followed by a residual block.
+        bottle: make that residual block half as wide inside.
+        act_cls: makes the activations of the decoder.
+        norm_type: norm of the decoder's convolutions: ``None``, ``"batch"``, ``"weight"``, ``"spectral"``,
+            ``"instance"``.
+
+    Raises:
+        ValueError: for an option out of range, or an encoder that never changes its grid.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Sequential,
+        n_out: int,
+        img_size: tuple[int, int],
+        *,
+        upsample: str = "pixel_shuffle",
+        block: str = "double_conv",
+        skip: str = "concat",
+        blur: bool = False,
+        blur_final: bool = True,
+        self_attention: bool = False,
+        y_range: tuple[float, float] | None = None,
+        last_cross: bool = True,
+        bottle: bool = False,
+        act_cls: ActivationFactory = nn.ReLU,
+        norm_type: str | None = None,
+    ) -> None:
+        super().__init__()
+        _check_options(encoder, n_out, img_size, upsample, block, skip, blur, norm_type)
+        sizes = activation_sizes(encoder, img_size)
+        self.skip_indices = tuple(size_change_indices(sizes))
+        if not self.skip_indices:
+            raise ValueError(f"the encoder keeps one grid for a picture of {img_size}: there is nothing to decode.")
+        common = {"act_cls": act_cls, "norm_type": norm_type}
+        channels = sizes[-1][1]
+        self.encoder = encoder
+        self.encoder_norm = batch_norm(channels)
+        self.relu = nn.ReLU()
+        self.middle = nn.Sequential(
+            ConvLayer(channels, channels * 2, **common), ConvLayer(channels * 2, channels, **common)
+        )
+        self.blocks = nn.ModuleList()
+        for i, index in enumerate(reversed(self.skip_indices)):
+            is_last = i == len(self.skip_indices) - 1
+            unet_block = UnetBlock(
+                channels,
+                sizes[index][1],
+                halve=is_last,
+                upsample=upsample,
+                block=block,
+                skip=skip,
+                blur=blur and (blur_final or not is_last),
+                self_attention=self_attention and i == len(self.skip_indices) - 3,
+                **common,
+            )
+            self.blocks.append(unet_block)
+            channels = unet_block.out_channels
+        finest = tuple(sizes[self.skip_indices[0]][-2:])
+        # As in the reference: this one never blurs; and it upsamples once, however coarse the encoder's first grid is.
+        self.final_up = (
+            nn.Identity()
+            if finest == tuple(img_size)
+            else _upsampler(upsample, channels, channels, blur=False, **common)
+        )
+        self.last_block = None
+        if last_cross:
+            channels += in_channels_of(encoder)
+            self.last_block = ResBlock(channels, channels, channels // 2 if bottle else None, **common)
+        self.head = ConvLayer(channels, n_out, kernel_size=1, norm_type=norm_type, act_cls=None)
+        self.y_range = SigmoidRange(*y_range) if y_range is not None else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        picture = x
+        skips = []
+        for index, layer in enumerate(self.encoder):
+            x = layer(x)
+            if index in self.skip_indices:
+                skips.append(x)
+        x = self.middle(self.relu(self.encoder_norm(x)))
+        for unet_block in self.blocks:
+            x = unet_block(x, skips.pop())
+        x = _resize_to(self.final_up(x), picture)
+        if self.last_block is not None:
+            x = self.last_block(torch.cat([x, picture], dim=1))
+        return self.y_range(self.head(x))
+
+    def parameter_groups(self) -> list[list[nn.Parameter]]:
+        """Parameters of the encoder, then of everything else: two groups for two learning rates."""
+        encoder = list(self.encoder.parameters())
+        known = {id(parameter) for parameter in encoder}
+        return [encoder, [parameter for parameter in self.parameters() if id(parameter) not in known]]
+
+
+def _check_options(
+    encoder: nn.Module,
+    n_out: int,
+    img_size: tuple[int, int],
+    upsample: str,
+    block: str,
+    skip: str,
+    blur: bool,
+    norm_type: str | None,
+) -> None:
+    if not isinstance(encoder, nn.Sequential):
+        raise ValueError(
+            f"the encoder is a {type(encoder).__name__}, not an nn.Sequential; create_encoder(name) makes one that fits."
+        )
+    if n_out < 1:
+        raise ValueError(f"n_out={n_out} is not a positive number of output channels.")
+    if len(img_size) != 2 or min(img_size) < 32:
+        raise ValueError(f"img_size={img_size!r} is not (H, W) with both at least 32 pixels.")
+    check_choice("upsample", upsample, UPSAMPLERS)
+    check_choice("block", block, BLOCKS)
+    check_choice("skip", skip, SKIPS)
+    check_choice("norm_type", norm_type, NORM_TYPES)
+    if blur and upsample != "pixel_shuffle":
+        raise ValueError(f'blur=True belongs to upsample="pixel_shuffle", and got upsample={upsample!r}.')

@@ -1,0 +1,138 @@
+"""Double the grid: transposed convolution, interpolation + convolution, pixel shuffle with ICNR."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from course_utils.layers import ActivationFactory, ConvLayer, check_choice, set_conv_weight
+
+
+@torch.no_grad()
+def icnr_(weight: Tensor, scale: int = 2, init: Callable[[Tensor], Tensor] = nn.init.kaiming_normal_) -> Tensor:
+    """Fill a convolution's `weight` in place so that the pixel shuffle behind it starts without a checkerboard.
+
+    The ``scale²`` kernels that feed one output channel start equal, so the shuffled picture is the nearest-neighbour
+    upsampling of a convolution with ``out_channels / scale²`` channels (Aitken et al. 2017).
+
+    Args:
+        weight: shape ``(out_channels, in_channels, kH, kW)``, ``out_channels`` a multiple of ``scale²``.
+        init: fills the smaller kernel in place.
+
+    Raises:
+        ValueError: if ``out_channels`` is not a multiple of ``scale²``.
+    """
+    out_channels = weight.shape[0]
+    if scale < 1 or out_channels % scale**2:
+        raise ValueError(
+            f"icnr_ needs out_channels divisible by scale² = {scale}² = {scale**2}, and got {out_channels}."
+        )
+    kernel = init(torch.empty(out_channels // scale**2, *weight.shape[1:], dtype=weight.dtype, device=weight.device))
+    return weight.copy_(kernel.repeat_interleave(scale**2, dim=0))
+
+
+class PixelShuffleICNR(nn.Sequential):
+    """1×1 convolution to ``out_channels · scale²`` channels, norm, activation, then pixel shuffle (Shi et al. 2016).
+
+    ``(N, in_channels, H, W)`` becomes ``(N, out_channels, scale·H, scale·W)``.
+
+    Args:
+        out_channels: as many as ``in_channels`` if not given.
+        blur: average each pixel with its upper and left neighbours, which removes what checkerboard training leaves
+            (Sugawara et al. 2018).
+        icnr: start from equal kernels; ``False`` keeps the random start that shows the checkerboard.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int | None = None,
+        scale: int = 2,
+        blur: bool = False,
+        icnr: bool = True,
+        norm_type: str | None = None,
+        act_cls: ActivationFactory | None = nn.ReLU,
+    ) -> None:
+        out_channels = in_channels if out_channels is None else out_channels
+        conv = ConvLayer(in_channels, out_channels * scale**2, kernel_size=1, norm_type=norm_type, act_cls=act_cls)
+        if icnr:
+            set_conv_weight(conv[0], icnr_(torch.empty(out_channels * scale**2, in_channels, 1, 1), scale))
+        layers = [conv, nn.PixelShuffle(scale)]
+        if blur:
+            layers += [nn.ReplicationPad2d((1, 0, 1, 0)), nn.AvgPool2d(2, stride=1)]
+        super().__init__(*layers)
+
+
+class InterpolateConv(nn.Module):
+    """Interpolate to ``scale`` times the grid, then a 3×3 convolution of stride 1 (Odena et al. 2016).
+
+    ``(N, in_channels, H, W)`` becomes ``(N, out_channels, scale·H, scale·W)``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        scale: int = 2,
+        mode: str = "nearest",
+        norm_type: str | None = None,
+        act_cls: ActivationFactory | None = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        check_choice("mode", mode, ("nearest", "bilinear"))
+        self.scale, self.mode = scale, mode
+        self.conv = ConvLayer(in_channels, out_channels, norm_type=norm_type, act_cls=act_cls)
+
+    def forward(self, x: Tensor) -> Tensor:
+        align_corners = False if self.mode == "bilinear" else None
+        return self.conv(F.interpolate(x, scale_factor=self.scale, mode=self.mode, align_corners=align_corners))
+
+
+class TransposedConv(nn.Sequential):
+    """Transposed convolution whose output is exactly ``stride`` times the grid, then the activation.
+
+    ``(N, in_channels, H, W)`` becomes ``(N, out_channels, stride·H, stride·W)``: padding and output padding follow from
+    ``kernel_size - 2·padding + output_padding = stride`` (Dumoulin & Visin 2016).
+
+    Raises:
+        ValueError: if ``kernel_size < stride``: some output pixels would receive nothing.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        stride: int = 2,
+        act_cls: ActivationFactory | None = nn.ReLU,
+    ) -> None:
+        if kernel_size < stride:
+            raise ValueError(
+                f"kernel_size={kernel_size} is smaller than stride={stride}: pixels between two stamps would stay empty."
+            )
+        padding = (kernel_size - stride + 1) // 2
+        output_padding = stride - kernel_size + 2 * padding
+        conv = nn.ConvTranspose2d(in_channels, out_channels, kernel_size, stride, padding, output_padding)
+        # He et al. 2015 with the products that an output pixel really sums: in · (kernel / stride)², not in · kernel².
+        nn.init.normal_(conv.weight, std=(2 / in_channels) ** 0.5 * stride / kernel_size)
+        nn.init.zeros_(conv.bias)
+        super().__init__(conv, *([] if act_cls is None else [act_cls()]))
+
+
+UPSAMPLERS = ("pixel_shuffle", "nearest", "bilinear", "transposed")
+
+
+def make_upsampler(name: str, in_channels: int, out_channels: int, scale: int = 2, **options) -> nn.Module:
+    """The upsampler called `name`: ``(N, in_channels, H, W)`` to ``(N, out_channels, scale·H, scale·W)``.
+
+    Args:
+        name: ``"pixel_shuffle"``, ``"nearest"``, ``"bilinear"`` or ``"transposed"``.
+        options: passed on to `PixelShuffleICNR`, `InterpolateConv` or `TransposedConv`.
+    """
+    check_choice("upsample", name, UPSAMPLERS)
+    if name == "pixel_shuffle":
+        return PixelShuffleICNR(in_channels, out_channels, scale, **options)
+    if name == "transposed":
+        return TransposedConv(in_channels, out_channels, stride=scale, **options)
+    return InterpolateConv(in_channels, out_channels, scale, mode=name, **options)
