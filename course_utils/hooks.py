@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class Hook:
     """Keeps the last output of `module` in ``.stored`` until it is removed.
 
-    Use it as a context manager; leaving the block removes the hook and drops what it stored. Removing twice is harmless.
+    Use it as a context manager: leaving the block removes the hook and drops what it stored. Removing twice is fine.
 
     Args:
         module: any module that returns a tensor (or a tuple of tensors).

@@ -22,7 +22,7 @@ def check_choice(name: str, value: object, allowed: tuple) -> None:
 class WeightNormConv2d(nn.Conv2d):
     """Convolution whose kernels are stored as length times direction (Salimans & Kingma 2016).
 
-    ``weight = weight_g * weight_v / |weight_v|``, one length for each output channel. Starts as the ``nn.Conv2d`` given.
+    ``weight = weight_g * weight_v / |weight_v|`` with one length for each output channel.
     """
 
     def __init__(self, *args, **kwargs) -> None:

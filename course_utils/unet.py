@@ -15,7 +15,7 @@ from course_utils.layers import (
     batch_norm,
     check_choice,
 )
-from course_utils.upsampling import UPSAMPLERS, PixelShuffleICNR, make_upsampler
+from course_utils.upsampling import UPSAMPLERS, make_upsampler
 
 BLOCKS = ("double_conv", "res")
 SKIPS = ("concat", "add", "none")
@@ -235,7 +235,7 @@ def _check_options(
 ) -> None:
     if not isinstance(encoder, nn.Sequential):
         raise ValueError(
-            f"the encoder is a {type(encoder).__name__}, not an nn.Sequential; create_encoder(name) makes one that fits."
+            f"the encoder is a {type(encoder).__name__}, not an nn.Sequential; create_encoder(name) makes one."
         )
     if n_out < 1:
         raise ValueError(f"n_out={n_out} is not a positive number of output channels.")

@@ -109,7 +109,7 @@ class TransposedConv(nn.Sequential):
     ) -> None:
         if kernel_size < stride:
             raise ValueError(
-                f"kernel_size={kernel_size} is smaller than stride={stride}: pixels between two stamps would stay empty."
+                f"kernel_size={kernel_size} is smaller than stride={stride}: some pixels would stay empty."
             )
         padding = (kernel_size - stride + 1) // 2
         output_padding = stride - kernel_size + 2 * padding
