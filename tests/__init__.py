@@ -1,0 +1,1 @@
+"""Unit tests, the browser tests, and `python -m tests.refresh_notebooks`."""

@@ -1,0 +1,80 @@
+"""How pytest runs the notebooks: the environment of their kernels, and failures one can read in a summary.
+
+`notebooks/conftest.py` hands these hooks to pytest, so that they apply from every folder and to one notebook alone.
+The refresher and the browser tests start their kernels in the same environment, so all three see the same outputs.
+"""
+
+import os
+import re
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from nbval.plugin import IPyNbCell, NbCellError
+
+KERNEL_ENVIRONMENT = {
+    "TQDM_DISABLE": "1",  # a bar saved in a notebook is frozen, and its times differ in every run
+    "OMP_NUM_THREADS": "2",  # the order of a sum, so its last digits, depends on the number of threads
+    "MKL_NUM_THREADS": "2",
+    "CUDA_VISIBLE_DEVICES": "",  # committed outputs are those of the default setting, which is the CPU
+    "PYTHONHASHSEED": "0",
+}
+SANITIZE_FILE = Path(__file__).with_name("nbval_sanitize.cfg")
+
+BROKEN_BY = pytest.StashKey[int]()
+ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the sanitise file by its full path: in the settings file it would be relative to the current folder."""
+    if not config.option.nbval_sanitize_with:
+        config.option.nbval_sanitize_with = str(SANITIZE_FILE)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item):
+    """Start the kernel in `KERNEL_ENVIRONMENT`, and skip what follows a cell that raised in the same notebook."""
+    if not isinstance(item, IPyNbCell):
+        return (yield)
+    if BROKEN_BY in item.parent.stash:
+        pytest.skip(f"cell {item.parent.stash[BROKEN_BY]} above it raised")
+    with mock.patch.dict(os.environ, KERNEL_ENVIRONMENT):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    """Give a failed cell one line in the short summary; remember a cell that raised."""
+    report = yield
+    if isinstance(item, IPyNbCell) and call.excinfo is not None and isinstance(call.excinfo.value, NbCellError):
+        error = call.excinfo.value
+        if "differ" not in str(error):
+            item.parent.stash[BROKEN_BY] = item.cell_num
+        report.longrepr = CellFailure(str(report.longrepr), one_line(error))
+    return report
+
+
+def one_line(error: NbCellError) -> str:
+    """What went wrong in a cell: the error's last line, or the first line that differs."""
+    lines = [line.strip() for line in ANSI_COLOUR.sub("", error.inner_traceback or "").splitlines() if line.strip()]
+    if not lines:
+        return str(error)
+    return f"{error}: {lines[0]}" if "differ" in str(error) else lines[-1]
+
+
+class CellFailure:
+    """The report of a failed cell: nbval's text, and the message that pytest's short summary looks for."""
+
+    class _Crash:
+        def __init__(self, message: str):
+            self.message = message
+
+    def __init__(self, text: str, message: str):
+        self.text = text
+        self.reprcrash = self._Crash(message)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def toterminal(self, terminal) -> None:
+        terminal.line(self.text)
