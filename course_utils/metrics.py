@@ -1,0 +1,143 @@
+"""How good is a segmentation: accuracy, confusion matrix and IoU pooled over pixels, and errors near class boundaries.
+
+Everywhere `prediction` and `target` are class indices of one shape, usually ``(N, H, W)``, on one device. Pixels whose
+target is `ignore_index` (void: nobody labelled them) count for nothing.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+from course_utils.classes import VOID
+
+_UNLABELLED = 255
+
+
+def pixel_accuracy(prediction: Tensor, target: Tensor, ignore_index: int = VOID) -> float:
+    """Share of labelled pixels that are right, pooled: each pixel of the whole set counts the same.
+
+    The mean of the accuracies of single pictures is another number, because pictures differ in labelled pixels.
+    Returns nan if no pixel is labelled.
+
+    Raises:
+        ValueError: if the shapes differ, or `prediction` holds logits instead of class indices.
+    """
+    _check_indices(prediction, target)
+    labelled = target != ignore_index
+    right = (prediction == target) & labelled
+    n_labelled = int(labelled.sum())
+    return int(right.sum()) / n_labelled if n_labelled else float("nan")
+
+
+def confusion_matrix(prediction: Tensor, target: Tensor, n_classes: int, ignore_index: int = VOID) -> Tensor:
+    """Count pixels by true and predicted class: ``(C, C)`` int64, rows are the truth, columns the prediction.
+
+    Raises:
+        ValueError: if the shapes differ, `prediction` holds logits, or a code is not below `n_classes`.
+    """
+    _check_indices(prediction, target)
+    labelled = target != ignore_index
+    # 64 bits, because the library forms target · C + prediction, which overflows the 8 bits of a mask.
+    prediction, target = prediction[labelled].long(), target[labelled].long()
+    for name, codes in (("prediction", prediction), ("target", target)):
+        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < n_classes:
+            raise ValueError(
+                f"{name} holds codes from {int(codes.min())} to {int(codes.max())}, outside of 0 to {n_classes - 1}: "
+                f"raise n_classes={n_classes}, or set ignore_index to the code of void."
+            )
+    return multiclass_confusion_matrix(prediction, target, num_classes=n_classes, validate_args=False)
+
+
+def class_iou(confusion: Tensor) -> Tensor:
+    """Intersection over union of each class, ``(C,)`` float64: true positives / (truth + prediction - true positives).
+
+    nan where a class is in neither truth nor prediction (Everingham et al. 2010, PASCAL VOC).
+
+    Args:
+        confusion: ``(C, C)`` as `confusion_matrix` counts it.
+    """
+    confusion = confusion.double()
+    intersection = confusion.diagonal()
+    union = confusion.sum(0) + confusion.sum(1) - intersection
+    return intersection / union
+
+
+def mean_iou(confusion: Tensor) -> float:
+    """Mean of `class_iou` over the classes that occur in the truth; nan if none does.
+
+    A class that is only predicted has no pixel to find. It still costs: each such pixel is missing from its own class.
+    """
+    there = confusion.sum(1) > 0
+    return float(class_iou(confusion)[there].mean())
+
+
+def boundary_distance(mask: Tensor, max_distance: int = 32, ignore_index: int = VOID) -> Tensor:
+    """Chessboard distance (pixels) from each pixel to the nearest pixel of another labelled class.
+
+    1 means that one of the eight neighbours has another class. Void is no class: it neither ends a region nor stops
+    the count, so the two sides of a void rim still see each other across it.
+
+    Args:
+        mask: ``(N, H, W)`` or ``(H, W)`` class indices below 254, any integer type.
+
+    Returns:
+        float32 of the same shape: inf where no other class lies within `max_distance`, nan at void pixels.
+    """
+    labelled = mask != ignore_index
+    codes = mask.to(torch.uint8) + 1
+    lowest = codes.masked_fill(~labelled, _UNLABELLED)
+    highest = codes.masked_fill(~labelled, 0)
+    distance = torch.full(mask.shape, float("inf"), device=mask.device)
+    for step in range(1, max_distance + 1):
+        lowest, highest = _spread(lowest, torch.minimum), _spread(highest, torch.maximum)
+        # Within `step` pixels there are two classes, so one of them is not the pixel's own.
+        distance[(lowest < highest) & distance.isinf()] = step
+    return distance.masked_fill(~labelled, float("nan"))
+
+
+def boundary_error(
+    prediction: Tensor, target: Tensor, edges: Sequence[int] = (1, 2, 4, 8, 16), ignore_index: int = VOID
+) -> Tensor:
+    """Share of wrong pixels by `boundary_distance` in the truth: ``(len(edges) + 1,)`` float64, pooled.
+
+    Entry 0 is for distances up to ``edges[0]``, entry ``i`` for those above ``edges[i - 1]`` and up to ``edges[i]``,
+    the last one for all above ``edges[-1]``; nan where there is no such pixel.
+
+    Raises:
+        ValueError: if the shapes differ, `prediction` holds logits, or `edges` do not rise.
+    """
+    _check_indices(prediction, target)
+    if not edges or sorted(set(edges)) != list(edges) or edges[0] < 1:
+        raise ValueError(f"edges={edges!r} are not rising distances of at least 1 pixel.")
+    distance = boundary_distance(target, edges[-1], ignore_index)
+    labelled = target != ignore_index
+    limits = torch.tensor(edges, dtype=torch.float32, device=target.device)
+    bins = torch.bucketize(distance[labelled], limits)
+    wrong = (prediction != target)[labelled]
+    n_bins = len(edges) + 1
+    pixels = torch.bincount(bins, minlength=n_bins)
+    return torch.bincount(bins[wrong], minlength=n_bins).double() / pixels
+
+
+def _spread(values: Tensor, choose) -> Tensor:
+    """Minimum or maximum over the 3×3 neighbourhood of each pixel."""
+    for dim in (-1, -2):
+        size = values.shape[dim] - 1
+        before, after = values.narrow(dim, 0, size), values.narrow(dim, 1, size)
+        spread = values.clone()
+        spread.narrow(dim, 1, size).copy_(choose(after, before))
+        here = spread.narrow(dim, 0, size)
+        here.copy_(choose(here, after))
+        values = spread
+    return values
+
+
+def _check_indices(prediction: Tensor, target: Tensor) -> None:
+    if prediction.is_floating_point():
+        raise ValueError(
+            f"prediction is {prediction.dtype}, not class indices; of logits (N, C, H, W) take logits.max(1).indices."
+        )
+    if prediction.shape != target.shape:
+        raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape.")
