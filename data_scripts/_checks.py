@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,8 +88,8 @@ def check_folder(root: Path) -> Report:
     Never raises for what is wrong with the data: it is all in the report.
     """
     report = Report()
-    _check_codes(root, report)
     _check_lists(root, report)
+    _check_codes(root, report)
     _check_unlisted(root, report)
     _check_pairs(root, report)
     report.problems = dict(report.problems)
@@ -112,11 +112,11 @@ def differences(report: Report, source: Source) -> list[str]:
     return found
 
 
-def published_version(report: Report) -> Source | None:
+def published_version(report: Report, known: Mapping[str, Source] = SOURCES) -> Source | None:
     """The published version that a folder's codes and file names claim to be; None for other pictures."""
     if not report.looks_like_camvid():
         return None
-    return next((source for source in SOURCES.values() if source.n_codes == len(report.codes)), None)
+    return next((source for source in known.values() if source.n_codes == len(report.codes)), None)
 
 
 def _check_codes(root: Path, report: Report) -> None:

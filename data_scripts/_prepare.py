@@ -41,18 +41,20 @@ class Plan:
     pairs: list[Pair]
 
 
-def find_camvid(folder: Path) -> tuple[Path, str]:
+def find_camvid(folder: Path, name: str) -> tuple[Path, str]:
     """The folder at or below `folder` that holds CamVid, and its layout: segnet, full or prepared.
+
+    `name` is what messages call the folder, which may be one that only we know.
 
     Raises:
         DataError: if there is none, or more than one.
     """
     found = list(_candidates(folder, _MAX_DEPTH))
     if not found:
-        raise DataError(f"no CamVid in {folder}: {_LAYOUT_HELP}")
+        raise DataError(f"{name} holds no CamVid: {_LAYOUT_HELP}")
     if len(found) > 1:
-        names = " and ".join(str(path.relative_to(folder)) for path, _ in found[:2])
-        raise DataError(f"{folder} holds CamVid {len(found)} times ({names}): point --from at the one you mean")
+        places = " and ".join(str(path.relative_to(folder)) for path, _ in found[:2])
+        raise DataError(f"{name} holds CamVid {len(found)} times ({places}): pass only the one you mean with --from")
     return found[0]
 
 

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 from data_scripts._checks import Report, check_folder, differences, published_version
+from data_scripts._destination import DEFAULT_DEST
 from data_scripts._errors import DataError, sentence
 from data_scripts._sources import SPLITS
 
-DEFAULT_ROOT = Path(__file__).resolve().parents[1] / "data" / "camvid"
 _LINES_PER_KIND = 5
 
 
@@ -60,7 +60,7 @@ def _print_problems(root: Path, problems: dict[str, list[str]]) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="check_camvid", description="Check a prepared data folder.")
-    parser.add_argument("root", nargs="?", type=Path, default=DEFAULT_ROOT, metavar="DIR", help="default: data/camvid")
+    parser.add_argument("root", nargs="?", type=Path, default=DEFAULT_DEST, metavar="DIR", help="default: data/camvid")
     root = parser.parse_args(argv).root
     try:
         report, problems = check_camvid(root)

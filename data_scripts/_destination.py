@@ -1,0 +1,140 @@
+"""The prepared folder and the hidden places beside it: one run at a time, and all or nothing."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from data_scripts._checks import find_photo, read_lines
+from data_scripts._errors import DataError
+from data_scripts._sources import SPLITS, Source
+
+DEFAULT_DEST = Path(__file__).resolve().parents[1] / "data" / "camvid"
+_PREPARED_NAMES = {"images", "labels", "codes.txt", *(f"{split}.txt" for split in SPLITS)}
+_SCRATCH_PREFIX = "scratch-"
+_PREVIOUS = "previous"
+
+
+def resolved(path: Path) -> Path:
+    """The path in full, links followed: what lies beside it is then on the same disk."""
+    return path.expanduser().resolve()
+
+
+@contextmanager
+def workplace(dest: Path) -> Iterator[Path]:
+    """A hidden folder beside `dest` for one run at a time; it stays only while it keeps a part of a download.
+
+    Raises:
+        DataError: if `dest` is something that these scripts did not prepare and so must not replace.
+    """
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(dest.with_name(f".{dest.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"Another run is preparing {dest}; waiting for it to end", flush=True)
+        lock.acquire()
+    work = dest.with_name(f".{dest.name}.part")
+    try:
+        work.mkdir(exist_ok=True)
+        _settle(dest, work)
+        for stale in work.glob(f"{_SCRATCH_PREFIX}*"):
+            shutil.rmtree(stale)
+        _refuse_foreign(dest)
+        yield work
+    finally:
+        with suppress(OSError):
+            work.rmdir()
+        lock.release()
+
+
+@contextmanager
+def scratch(work: Path) -> Iterator[Path]:
+    """A new folder below `work`, gone at the end however that comes."""
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH_PREFIX, dir=work, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def put_in_place(prepared: Path, dest: Path, work: Path) -> None:
+    """Rename the complete folder `prepared` to `dest`; what was there before goes only when that has worked."""
+    try:
+        if dest.exists():
+            os.replace(dest, work / _PREVIOUS)
+        os.replace(prepared, dest)
+    finally:
+        _settle(dest, work)
+
+
+def already_there(dest: Path, source: Source | None) -> bool:
+    """Whether `dest` is prepared, by a quick look at names and lists that opens no picture.
+
+    Raises:
+        DataError: if it is incomplete, or holds another version than `source` (None: any version will do).
+    """
+    if not dest.exists() or not any(dest.iterdir()):
+        return False
+    remedy = "add --force to replace it, or choose another --dest"
+    missing = _first_missing(dest)
+    if missing is not None:
+        raise DataError(f"{dest} is incomplete ({missing} is missing or empty): {remedy}")
+    counts = {split: len(read_lines(dest / f"{split}.txt")) for split in SPLITS}
+    n_codes = len(read_lines(dest / "codes.txt"))
+    held = f"{', '.join(f'{count} {split}' for split, count in counts.items())}; {n_codes} classes with void"
+    if source is not None and (counts != dict(source.counts) or n_codes != source.n_codes):
+        raise DataError(f"{dest} holds another set ({held}) than --source {source.name}: {remedy}")
+    print(f"{dest} is already prepared ({held}): nothing to do (--force prepares it again)")
+    return True
+
+
+def refuse_overlap(origin: Path, dest: Path) -> None:
+    """Refuse to read from and write to the same place.
+
+    Raises:
+        DataError: if one of the two folders is or contains the other.
+    """
+    for inner, outer in ((dest, origin), (origin, dest)):
+        if any(_is_same(outer, path) for path in (inner, *inner.parents)):
+            raise DataError(f"--from {origin} and --dest {dest} overlap: choose another --dest")
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    """Compares the folders, not their names: two spellings can mean one folder on some systems."""
+    return first.exists() and second.exists() and first.samefile(second)
+
+
+def _first_missing(dest: Path) -> str | None:
+    for name in ("codes.txt", *(f"{split}.txt" for split in SPLITS)):
+        if not (dest / name).is_file() or not read_lines(dest / name):
+            return name
+    for split in SPLITS:
+        for stem in read_lines(dest / f"{split}.txt"):
+            photo, mask = find_photo(dest / "images", stem), dest / "labels" / f"{stem}.png"
+            if photo is None or photo.stat().st_size == 0:
+                return f"the photograph {stem}"
+            if not mask.is_file() or mask.stat().st_size == 0:
+                return f"the mask {stem}"
+    return None
+
+
+def _refuse_foreign(dest: Path) -> None:
+    if not dest.exists():
+        return
+    if not dest.is_dir():
+        raise DataError(f"{dest} is a file: choose a folder with --dest")
+    foreign = sorted(path.name for path in dest.iterdir() if path.name not in _PREPARED_NAMES and path.name[0] != ".")
+    if foreign:
+        raise DataError(f"{dest} holds other things, such as {foreign[0]!r}: choose an empty or new folder with --dest")
+
+
+def _settle(dest: Path, work: Path) -> None:
+    """Finish or undo an exchange of folders, also one that a killed run left half-done."""
+    previous = work / _PREVIOUS
+    if previous.exists():
+        if dest.exists():
+            shutil.rmtree(previous)
+        else:
+            os.replace(previous, dest)
