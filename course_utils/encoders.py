@@ -3,7 +3,8 @@
 import hashlib
 import importlib.util
 import socket
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from urllib.error import URLError
 
@@ -134,8 +135,9 @@ def _network_timeout(seconds: float):
 def _load_torchvision(name: str, model: nn.Module) -> None:
     weights = torchvision.models.get_model_weights(name).DEFAULT
     try:
-        with _network_timeout(15):
-            model.load_state_dict(weights.get_state_dict(progress=False, check_hash=True))
+        # torch announces the download on stdout, where it would end up in a notebook's committed output.
+        with _network_timeout(15), redirect_stdout(sys.stderr):
+            model.load_state_dict(weights.get_state_dict(progress=True, check_hash=True))
     except (URLError, OSError, RuntimeError) as error:
         reason = getattr(error, "reason", error)
         cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name

@@ -36,11 +36,11 @@ class WeightNormConv2d(nn.Conv2d):
     def set_weight(self, weight: Tensor) -> None:
         """Make the effective kernel equal to `weight`, shape ``(out_channels, in_channels, kH, kW)``."""
         self.weight_v.copy_(weight)
-        self.weight_g.copy_(weight.norm(dim=(1, 2, 3), keepdim=True))
+        self.weight_g.copy_(torch.linalg.vector_norm(weight, dim=(1, 2, 3), keepdim=True))
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight_g * (self.weight_v / self.weight_v.norm(dim=(1, 2, 3), keepdim=True))
-        return self._conv_forward(x, weight, self.bias)
+        length = torch.linalg.vector_norm(self.weight_v, dim=(1, 2, 3), keepdim=True)
+        return self._conv_forward(x, self.weight_g * self.weight_v / length, self.bias)
 
 
 class _SpectralNorm(nn.Module):

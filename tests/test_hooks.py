@@ -1,0 +1,89 @@
+"""Hooks store what the module returned, let go of it, and leave the model as it was."""
+
+import gc
+import weakref
+
+import pytest
+import torch
+from torch import nn
+
+from course_utils.hooks import Hook, Hooks, activation_sizes, in_channels_of, size_change_indices
+
+
+def small_net() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 8, 3, stride=2, padding=1)
+    )
+
+
+def test_stored_is_the_output_of_the_module():
+    net = small_net().eval()
+    x = torch.randn(1, 2, 8, 8)
+    with Hook(net[0]) as hook:
+        net(x)
+        assert torch.equal(hook.stored, net[0](x))
+    assert hook.stored is None
+    assert not net[0]._forward_hooks
+
+
+@pytest.mark.parametrize("detach", [True, False])
+def test_detach_decides_whether_gradient_flows_through_what_is_stored(detach):
+    net = small_net()
+    with Hook(net[0], detach=detach) as hook:
+        net(torch.randn(1, 2, 8, 8))
+        assert hook.stored.requires_grad is not detach
+
+
+def test_tuples_are_detached_part_by_part():
+    split = Split()
+    with Hook(split) as hook:
+        split(torch.randn(4, requires_grad=True))
+        assert [part.requires_grad for part in hook.stored] == [False, False]
+
+
+class Split(nn.Module):
+    def forward(self, x):
+        return x[:2] * 1, x[2:] * 1
+
+
+def test_removing_twice_is_harmless_and_releases_the_memory():
+    net = small_net()
+    hooks = Hooks(net)
+    net(torch.randn(1, 2, 8, 8))
+    kept = weakref.ref(hooks[0].stored)
+    assert len(hooks) == 4 and kept() is not None
+    hooks.remove()
+    hooks.remove()
+    gc.collect()
+    assert kept() is None
+    assert hooks.stored == [None] * 4
+
+
+def test_activation_sizes_agree_with_running_layer_by_layer():
+    net = small_net()
+    x = torch.zeros(1, 2, 9, 12)
+    expected = []
+    for layer in net:
+        x = layer(x)
+        expected.append(x.shape)
+    assert activation_sizes(net, (9, 12)) == expected
+    assert size_change_indices(expected) == [2]
+
+
+def test_activation_sizes_leaves_modes_statistics_and_hooks_alone():
+    net = small_net()
+    net[1].eval()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    activation_sizes(net, (8, 8))
+    assert net.training and net[0].training and not net[1].training
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert not any(module._forward_hooks for module in net.modules())
+
+
+def test_a_change_of_height_alone_is_a_change_of_grid():
+    assert size_change_indices([(1, 3, 8, 8), (1, 3, 4, 8), (1, 3, 4, 8)]) == [0]
+
+
+def test_no_convolution_is_one_sentence():
+    with pytest.raises(ValueError, match=r"holds no nn\.Conv2d"):
+        in_channels_of(nn.Linear(2, 2))

@@ -1,0 +1,227 @@
+"""Every variant of the U-Net passes the same tests; and what the whole network promises."""
+
+import copy
+import gc
+import pickle
+import weakref
+
+import pytest
+import torch
+from torch import nn
+
+from course_utils.encoders import LITE0, create_encoder
+from course_utils.hooks import Hooks
+from course_utils.unet import DynamicUnet
+
+VARIANTS = {
+    "defaults": {},
+    "nearest": {"upsample": "nearest"},
+    "bilinear": {"upsample": "bilinear"},
+    "transposed": {"upsample": "transposed"},
+    "res": {"block": "res"},
+    "add": {"skip": "add"},
+    "no skips": {"skip": "none"},
+    "blur": {"blur": True},
+    "attention": {"self_attention": True},
+    "y_range": {"y_range": (-1.0, 2.0)},
+    "no last_cross": {"last_cross": False},
+    "bottle": {"bottle": True},
+    "leaky": {"act_cls": nn.LeakyReLU},
+    "batch": {"norm_type": "batch"},
+    "instance": {"norm_type": "instance"},
+    "weight": {"norm_type": "weight"},
+    "spectral": {"norm_type": "spectral"},
+}
+
+
+def make(encoder: str = "resnet18", size: tuple[int, int] = (64, 96), **options) -> DynamicUnet:
+    torch.manual_seed(0)
+    return DynamicUnet(create_encoder(encoder, pretrained=False), 4, size, **options)
+
+
+@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
+class TestEveryVariant:
+    def test_trains_and_every_parameter_gets_a_gradient(self, options):
+        model = make(**options)
+        out = model(torch.randn(2, 3, 64, 96))
+        assert out.shape == (2, 4, 64, 96)
+        out.square().mean().backward()
+        silent = [name for name, parameter in model.named_parameters() if parameter.grad is None]
+        assert silent == []
+
+    def test_pickles_and_copies_after_a_training_pass(self, options):
+        model = make(**options)
+        x = torch.randn(2, 3, 64, 96)
+        model(x).mean().backward()
+        model.eval()
+        with torch.no_grad():
+            expected = model(x)
+            for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+                assert torch.equal(twin(x), expected)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 47), (75, 107), (64, 160)])
+def test_any_size_comes_back_at_its_own(size):
+    model = make().eval()
+    with torch.no_grad():
+        assert model(torch.randn(1, 3, *size)).shape == (1, 4, *size)
+
+
+@pytest.mark.parametrize("encoder", ["densenet121", "vgg11_bn", "convnext_tiny", "mobilenet_v3_small", LITE0])
+def test_any_encoder(encoder):
+    model = make(encoder).eval()
+    with torch.no_grad():
+        assert model(torch.randn(1, 3, 65, 90)).shape == (1, 4, 65, 90)
+
+
+def test_parameter_count_of_the_lecture():
+    def count(model):
+        return sum(parameter.numel() for parameter in model.parameters())
+
+    model = DynamicUnet(create_encoder("resnet34", pretrained=False), 12, (360, 480))
+    assert (count(model), count(model.encoder), count(model.middle)) == (41_222_168, 21_284_672, 9_438_720)
+    normed = DynamicUnet(create_encoder("resnet34", pretrained=False), 12, (360, 480), norm_type="batch")
+    assert count(normed) == 41_230_122
+
+
+def test_levels_of_the_lecture():
+    """Shapes at 360×480, where 23 rows come from 45 and back."""
+    model = DynamicUnet(create_encoder("resnet34", pretrained=False), 12, (360, 480)).eval()
+    with torch.no_grad(), Hooks([model.middle, *model.blocks, model.final_up, model.last_block, model.head]) as hooks:
+        model(torch.zeros(1, 3, 360, 480))
+        shapes = [tuple(stored.shape[1:]) for stored in hooks.stored]
+    assert shapes == [
+        (512, 12, 15),
+        (512, 23, 30),
+        (384, 45, 60),
+        (256, 90, 120),
+        (96, 180, 240),
+        (96, 360, 480),
+        (99, 360, 480),
+        (12, 360, 480),
+    ]
+
+
+def test_gradient_reaches_the_encoder_through_every_skip():
+    model = make()
+    grads = gradients_at_skips(model, torch.randn(2, 3, 64, 96))
+    assert len(grads) == 4 and all(grad.norm() > 0 for grad in grads)
+    # And the skips are the encoder's own activations, not detached copies of them.
+    attached = []
+    handles = [block.register_forward_pre_hook(lambda _, inputs: attached.append(inputs[1])) for block in model.blocks]
+    model(torch.randn(1, 3, 64, 96))
+    assert all(skip.grad_fn is not None for skip in attached)
+    for handle in handles:
+        handle.remove()
+
+
+def gradients_at_skips(model: DynamicUnet, x: torch.Tensor) -> list[torch.Tensor]:
+    received = []
+
+    def remember(block, inputs):
+        skip = inputs[1].detach().requires_grad_()
+        received.append(skip)
+        return inputs[0], skip
+
+    handles = [block.register_forward_pre_hook(remember) for block in model.blocks]
+    model(x).square().mean().backward()
+    for handle in handles:
+        handle.remove()
+    return [skip.grad for skip in received]
+
+
+@pytest.mark.parametrize(("skip", "influences"), [("concat", True), ("add", True), ("none", False)])
+def test_the_skip_option_decides_whether_skips_matter(skip, influences):
+    grads = gradients_at_skips(make(skip=skip), torch.randn(2, 3, 64, 96))
+    assert [grad is not None and bool(grad.abs().sum() > 0) for grad in grads] == [influences] * len(grads)
+
+
+def test_kinds_of_skip_have_the_same_widths():
+    widths = {skip: [block.out_channels for block in make(skip=skip).blocks] for skip in ("concat", "add", "none")}
+    assert widths["concat"] == widths["add"] == widths["none"]
+
+
+def test_nothing_outlives_a_forward_pass():
+    model = make().eval()
+    alive = []
+
+    def watch(module, inputs, output):
+        alive.append(weakref.ref(output))
+
+    handles = [module.register_forward_hook(watch) for module in model.modules()]
+    with torch.no_grad():
+        model(torch.randn(1, 3, 64, 64))
+    gc.collect()
+    assert len(alive) > 50
+    assert [reference for reference in alive if reference() is not None] == []
+    for handle in handles:
+        handle.remove()
+
+
+def test_models_and_copies_do_not_meet():
+    """Two models and a copy run interleaved inside each other's forward pass, and none disturbs another."""
+    model, other = make().eval(), make(norm_type="batch").eval()
+    twin = copy.deepcopy(model)
+    x, y = torch.randn(1, 3, 64, 64), torch.randn(1, 3, 96, 32)
+    with torch.no_grad():
+        expected = model(x)
+
+        def intrude(module, inputs, output):
+            twin(y)
+            other(y)
+
+        handle = model.middle.register_forward_hook(intrude)
+        assert torch.equal(model(x), expected)
+        handle.remove()
+
+
+def test_parameter_groups_split_encoder_from_the_rest():
+    model = make()
+    encoder, decoder = model.parameter_groups()
+    assert {id(p) for p in encoder} == {id(p) for p in model.encoder.parameters()}
+    assert len(encoder) + len(decoder) == len(list(model.parameters()))
+    assert not {id(p) for p in encoder} & {id(p) for p in decoder}
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", LITE0])
+def test_exports_to_one_graph_for_other_sizes_of_batch(encoder):
+    model = make(encoder).eval()
+    batch = torch.export.Dim("batch", min=2, max=16)
+    exported = torch.export.export(model, (torch.randn(2, 3, 64, 96),), dynamic_shapes=({0: batch},))
+    x = torch.randn(3, 3, 64, 96)
+    with torch.no_grad():
+        torch.testing.assert_close(exported.module()(x), model(x))
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", LITE0])
+def test_compiles_without_a_graph_break(encoder):
+    model = make(encoder).eval()
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    x = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(x), model(x))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"upsample": "bicubic"}, "upsample='bicubic'"),
+        ({"block": "dense"}, "block='dense'"),
+        ({"skip": "multiply"}, "skip='multiply'"),
+        ({"norm_type": "layer"}, "norm_type='layer'"),
+        ({"y_range": (1.0, 1.0)}, "low < high"),
+        ({"blur": True, "upsample": "nearest"}, "blur=True"),
+        ({"size": (16, 64)}, "at least 32"),
+    ],
+)
+def test_bad_options_are_one_sentence(options, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        make(**options)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_encoder_must_be_sequential_and_change_its_grid():
+    with pytest.raises(ValueError, match="not an nn"):
+        DynamicUnet(nn.Conv2d(3, 4, 3), 4, (64, 64))
+    with pytest.raises(ValueError, match="one grid"):
+        DynamicUnet(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()), 4, (64, 64))
