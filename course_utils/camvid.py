@@ -126,11 +126,15 @@ class CamVid(Dataset):
 def resize_pair(image: Tensor, mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Resize ``(..., 3, H, W)`` with antialiasing and ``(..., H, W)`` codes by exact nearest neighbour, to `size`.
 
-    NEAREST_EXACT agrees with PIL; plain NEAREST is half a pixel off.
+    Pixel ``i`` of ``n`` has its centre over pixel ``floor((i + ½) · N / n)`` of ``N``, as in PIL; here in whole numbers,
+    because torchvision's NEAREST is half a pixel off and its NEAREST_EXACT rounds ties in float32.
     """
     image = VF.resize(image, list(size), InterpolationMode.BILINEAR, antialias=True)
-    mask = VF.resize(mask.unsqueeze(-3), list(size), InterpolationMode.NEAREST_EXACT).squeeze(-3)
-    return image, mask
+    rows, columns = (
+        (2 * torch.arange(new, device=mask.device) + 1) * old // (2 * new)
+        for old, new in zip(mask.shape[-2:], size, strict=True)
+    )
+    return image, mask[..., rows[:, None], columns]
 
 
 @dataclass

@@ -1,0 +1,150 @@
+"""Reading a prepared folder, the cache on the device, and batches that depend on seed, epoch and position alone."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from course_utils.camvid import (
+    Batches,
+    CachedSplit,
+    CamVid,
+    check_mask,
+    load_split,
+    normalise,
+    read_split,
+    resize_pair,
+    void_code,
+)
+from course_utils.classes import CLASS_NAMES
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Five random pictures of 12×16 pixels, three of them for training; one photograph is a JPEG."""
+    rng = np.random.default_rng(0)
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    for i, suffix in enumerate([".png", ".png", ".jpg", ".png", ".png"]):
+        Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).save(tmp_path / "images" / f"p{i}{suffix}")
+        Image.fromarray(rng.integers(0, 12, (12, 16), dtype=np.uint8)).save(tmp_path / "labels" / f"p{i}.png")
+    (tmp_path / "codes.txt").write_text("\n".join(CLASS_NAMES) + "\n")
+    (tmp_path / "train.txt").write_text("p0\np1\np2\n")
+    (tmp_path / "val.txt").write_text("p3\n")
+    (tmp_path / "test.txt").write_text("p4\n")
+    return tmp_path
+
+
+def test_items_are_the_files(root):
+    image, mask = CamVid(root, "train")[0]
+    assert isinstance(image, tv_tensors.Image) and isinstance(mask, tv_tensors.Mask)
+    assert np.array_equal(image.permute(1, 2, 0).numpy(), np.array(Image.open(root / "images" / "p0.png")))
+    assert np.array_equal(mask.numpy(), np.array(Image.open(root / "labels" / "p0.png")))
+
+
+def test_a_joint_transform_moves_both(root):
+    plain = CamVid(root, "train")[1]
+    flipped = CamVid(root, "train", transform=v2.RandomHorizontalFlip(p=1))[1]
+    assert torch.equal(flipped[0], plain[0].flip(-1)) and torch.equal(flipped[1], plain[1].flip(-1))
+
+
+def test_a_palette_mask_keeps_its_codes(root):
+    path = root / "labels" / "p0.png"
+    codes = np.array(Image.open(path))
+    palette = Image.fromarray(codes).convert("P")
+    palette.putdata(codes.flatten().tolist())
+    palette.putpalette(list(range(255, -1, -1)) * 3)
+    palette.save(path)
+    assert np.array_equal(CamVid(root, "train")[0][1].numpy(), codes)
+
+
+def test_mask_resizing_agrees_with_pillow_exactly():
+    mask = torch.from_numpy(np.random.default_rng(1).integers(0, 12, (36, 48), dtype=np.uint8))
+    image = torch.zeros(3, 36, 48, dtype=torch.uint8)
+    for size in [(18, 24), (17, 31), (72, 96)]:
+        _, small = resize_pair(image, mask, size)
+        expected = Image.fromarray(mask.numpy()).resize(size[::-1], Image.Resampling.NEAREST)
+        assert np.array_equal(small.numpy(), np.array(expected))
+
+
+def test_the_cache_holds_every_picture_in_order(root):
+    split = load_split(root, "train", (12, 16), progress=False)
+    assert split.stems == ["p0", "p1", "p2"] and split.void == 11
+    for i in range(3):
+        image, mask = CamVid(root, "train")[i]
+        assert torch.equal(split.images[i], image) and torch.equal(split.masks[i], mask)
+
+
+def numbered_split(n: int = 10) -> CachedSplit:
+    images = torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1).expand(n, 3, 4, 4).contiguous()
+    return CachedSplit(images, images[:, 0] % 3, [str(i) for i in range(n)], CLASS_NAMES, 11)
+
+
+def numbers(images: torch.Tensor) -> list[int]:
+    return (images[:, 0, 0, 0] * 0.229 * 255 + 0.485 * 255).round().int().tolist()
+
+
+def test_an_epoch_shows_every_picture_once_in_an_order_of_its_own():
+    batches = Batches(numbered_split(), 4, shuffle=True, seed=5)
+    orders = []
+    for epoch in (0, 1, 0):
+        batches.set_epoch(epoch)
+        orders.append([number for images, _ in batches for number in numbers(images)])
+    assert sorted(orders[0]) == list(range(10))
+    assert orders[0] == orders[2] != orders[1]
+
+
+@pytest.mark.parametrize(("drop_last", "sizes"), [(False, [4, 4, 2]), (True, [4, 4])])
+def test_length_and_last_batch(drop_last, sizes):
+    batches = Batches(numbered_split(), 4, drop_last=drop_last)
+    assert [len(images) for images, _ in batches] == sizes and len(batches) == len(sizes)
+
+
+def test_normalise_agrees_with_torchvision():
+    images = torch.randint(0, 256, (2, 3, 5, 6), dtype=torch.uint8)
+    expected = v2.Compose(
+        [v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])]
+    )
+    torch.testing.assert_close(normalise(images), expected(images))
+
+
+@pytest.mark.parametrize(
+    ("mask", "error", "message"),
+    [
+        (torch.tensor([[0, 12]]), ValueError, "codes 12, and only 0 to 11"),
+        (torch.tensor([[-1, 3]]), ValueError, "codes -1"),
+        (torch.tensor([[0.0]]), TypeError, "float32"),
+    ],
+)
+def test_check_mask_names_the_codes(mask, error, message):
+    with pytest.raises(error, match=message):
+        check_mask(mask, 12)
+
+
+def test_damage_is_named_with_its_file(root):
+    (root / "images" / "p1.png").write_bytes(b"no picture")
+    with pytest.raises(OSError, match=r"p1\.png cannot be read"):
+        CamVid(root, "train")[1]
+    (root / "images" / "p0.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"neither a \.png nor a \.jpg"):
+        CamVid(root, "train")[0]
+    Image.fromarray(np.zeros((5, 5), np.uint8)).save(root / "labels" / "p2.png")
+    with pytest.raises(ValueError, match=r"p2\.png is \(5, 5\) pixels"):
+        CamVid(root, "train")[2]
+
+
+def test_a_folder_that_is_no_data_set_says_how_to_make_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"data_scripts\.download_camvid"):
+        CamVid(tmp_path, "train")
+
+
+def test_other_bad_arguments(root):
+    with pytest.raises(ValueError, match="split='dev'"):
+        read_split(root, "dev")
+    with pytest.raises(ValueError, match="batch_size=0"):
+        Batches(numbered_split(), 0)
+    with pytest.raises(ValueError, match="leaves nothing of 10"):
+        Batches(numbered_split(), 11, drop_last=True)
+    assert void_code(("a", "b")) == -1
