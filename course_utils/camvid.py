@@ -126,8 +126,8 @@ class CamVid(Dataset):
 def resize_pair(image: Tensor, mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Resize ``(..., 3, H, W)`` with antialiasing and ``(..., H, W)`` codes by exact nearest neighbour, to `size`.
 
-    Pixel ``i`` of ``n`` has its centre over pixel ``floor((i + ½) · N / n)`` of ``N``, as in PIL; here in whole numbers,
-    because torchvision's NEAREST is half a pixel off and its NEAREST_EXACT rounds ties in float32.
+    The centre of pixel ``i`` of ``n`` lies in pixel ``floor((i + ½) · N / n)`` of ``N``, as in PIL. Counted in whole
+    numbers, because torchvision's NEAREST is half a pixel off, and floats decide by accident on a pixel's very edge.
     """
     image = VF.resize(image, list(size), InterpolationMode.BILINEAR, antialias=True)
     rows, columns = (

@@ -1,5 +1,8 @@
 """Reading a prepared folder, the cache on the device, and batches that depend on seed, epoch and position alone."""
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -61,12 +64,19 @@ def test_a_palette_mask_keeps_its_codes(root):
 
 
 def test_mask_resizing_agrees_with_pillow_exactly():
-    mask = torch.from_numpy(np.random.default_rng(1).integers(0, 12, (36, 48), dtype=np.uint8))
-    image = torch.zeros(3, 36, 48, dtype=torch.uint8)
-    for size in [(18, 24), (17, 31), (72, 96)]:
+    mask = torch.from_numpy(np.random.default_rng(1).integers(0, 12, (360, 480), dtype=np.uint8))
+    image = torch.zeros(3, 360, 480, dtype=torch.uint8)
+    for size in [(176, 240), (180, 240), (96, 128), (240, 320), (720, 960)]:
         _, small = resize_pair(image, mask, size)
         expected = Image.fromarray(mask.numpy()).resize(size[::-1], Image.Resampling.NEAREST)
         assert np.array_equal(small.numpy(), np.array(expected))
+
+
+def test_mask_resizing_takes_the_pixel_under_the_centre():
+    """Against exact fractions, for sizes where floats go wrong."""
+    mask = torch.arange(48, dtype=torch.uint8).expand(4, 48)
+    _, small = resize_pair(torch.zeros(3, 4, 48), mask, (4, 31))
+    assert small[0].tolist() == [math.floor(Fraction(2 * i + 1, 2) * 48 / 31) for i in range(31)]
 
 
 def test_the_cache_holds_every_picture_in_order(root):
