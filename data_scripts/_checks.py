@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from course_utils.classes import CLASS_NAMES, VOID_NAME
-from data_scripts._sources import SOURCES, SPLITS, Source, is_camvid_stem
+from data_scripts._sources import SPLITS, Source, is_camvid_stem
 
 PHOTO_SUFFIXES = (".png", ".jpg")
 _EXAMPLES = 3
@@ -112,7 +112,7 @@ def differences(report: Report, source: Source) -> list[str]:
     return found
 
 
-def published_version(report: Report, known: Mapping[str, Source] = SOURCES) -> Source | None:
+def published_version(report: Report, known: Mapping[str, Source]) -> Source | None:
     """The published version that a folder's codes and file names claim to be; None for other pictures."""
     if not report.looks_like_camvid():
         return None

@@ -31,6 +31,7 @@ def workplace(dest: Path) -> Iterator[Path]:
     Raises:
         DataError: if `dest` is something that these scripts did not prepare and so must not replace.
     """
+    _refuse_foreign(dest)
     dest.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(dest.with_name(f".{dest.name}.lock"))
     try:
@@ -44,7 +45,6 @@ def workplace(dest: Path) -> Iterator[Path]:
         _settle(dest, work)
         for stale in work.glob(f"{_SCRATCH_PREFIX}*"):
             shutil.rmtree(stale)
-        _refuse_foreign(dest)
         yield work
     finally:
         with suppress(OSError):

