@@ -1,0 +1,39 @@
+"""Find the data set that the notebooks work on: real CamVid where it is prepared, painted street scenes elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data_scripts.make_street_scenes import make_street_scenes
+
+DATA_DIR = Path(__file__).resolve().parents[1] / "data"
+LAYOUT = ("codes.txt", "train.txt", "val.txt", "test.txt", "images", "labels")
+
+
+def is_prepared(root: str | Path) -> bool:
+    """Whether a folder has every part of the prepared layout."""
+    return all((Path(root) / name).exists() for name in LAYOUT)
+
+
+def camvid_or_street_scenes(data_dir: str | Path | None = None, **settings: int) -> Path:
+    """The folder of real CamVid if it is prepared, else of the painted street scenes, painted now if missing.
+
+    Args:
+        data_dir: folder that holds `camvid` and `street_scenes`; default: `data` in the repository.
+        settings: keyword arguments of `make_street_scenes`; without any, scenes that are there are taken as they are.
+
+    Returns:
+        The root of a prepared data set; one printed line says which.
+
+    Raises:
+        FileExistsError: if the scenes that are there were made with other settings than those given.
+    """
+    data_dir = DATA_DIR if data_dir is None else Path(data_dir)
+    camvid, scenes = data_dir / "camvid", data_dir / "street_scenes"
+    if is_prepared(camvid):
+        print(f"Data: real CamVid, from {camvid.parent.name}/{camvid.name}.")
+        return camvid
+    if settings or not is_prepared(scenes):
+        make_street_scenes(scenes, **settings)
+    print(f"Data: painted street scenes, from {scenes.parent.name}/{scenes.name} (no real CamVid is prepared there).")
+    return scenes

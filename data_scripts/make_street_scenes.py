@@ -1,0 +1,176 @@
+"""Paint the course's embedded data set: street scenes with the classes of CamVid, in the same layout on disk.
+
+    python -m data_scripts.make_street_scenes --help
+
+A scene depends only on the seed, its split, its number and its size, never on how many others are painted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from tqdm.auto import tqdm
+
+from course_utils.classes import CLASS_NAMES
+from data_scripts._scene_plan import paint_scene
+
+__all__ = ["make_street_scenes", "paint_scene"]
+
+DEFAULT_DEST = Path(__file__).resolve().parents[1] / "data" / "street_scenes"
+SPLITS = ("train", "val", "test")
+SETTINGS_FILE = "settings.json"
+PAINTER = 1
+"""Raise this when a change makes the same seed paint other pixels, so that old folders are recognised as such."""
+
+
+def make_street_scenes(
+    dest: str | Path = DEFAULT_DEST,
+    *,
+    n_train: int = 200,
+    n_val: int = 40,
+    n_test: int = 60,
+    height: int = 180,
+    width: int = 240,
+    seed: int = 0,
+    force: bool = False,
+) -> bool:
+    """Paint a data set of street scenes into the folder `dest`, all of it or nothing.
+
+    Args:
+        dest: folder to make; it appears only when it is complete.
+        n_train, n_val, n_test: number of scenes in each split.
+        height, width: size of each scene in pixels.
+        seed: which streets; every seed gives others.
+        force: replace what is at `dest` now.
+
+    Returns:
+        False if `dest` already held exactly this data set and nothing was painted, else True.
+
+    Raises:
+        ValueError: if a setting is out of range.
+        FileExistsError: if `dest` holds anything else and `force` is not set.
+    """
+    counts = {"n_train": n_train, "n_val": n_val, "n_test": n_test}
+    settings = {**counts, "height": height, "width": width, "seed": seed, "painter": PAINTER}
+    check_settings(settings)
+    dest = Path(dest).absolute()
+    if not force and is_made(dest, settings):
+        return False
+    check_destination(dest, force)
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{dest.name}-partial-", dir=dest.parent))
+    try:
+        write_scenes(partial / "new", settings)
+        if dest.exists():
+            dest.rename(partial / "old")
+        (partial / "new").rename(dest)
+    finally:
+        if (partial / "old").exists() and not dest.exists():
+            (partial / "old").rename(dest)
+        shutil.rmtree(partial)
+    return True
+
+
+def check_settings(settings: dict[str, int]) -> None:
+    """Raise ValueError, naming the setting, the value and the remedy, if one is out of range."""
+    smallest = {"n_train": 1, "n_val": 1, "n_test": 1, "height": 32, "width": 32, "seed": 0}
+    for name, least in smallest.items():
+        if not isinstance(settings[name], int) or settings[name] < least:
+            raise ValueError(f"{name} is {settings[name]!r}: give an integer of {least} or more")
+
+
+def check_destination(dest: Path, force: bool) -> None:
+    """Raise FileExistsError if painting into `dest` would destroy something it should not."""
+    if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
+        return
+    if not dest.is_dir() or dest.is_symlink():
+        raise FileExistsError(f"{dest} is not an ordinary folder: choose another dest")
+    if dest.resolve() in (Path.cwd().resolve(), Path.home().resolve(), *Path.cwd().resolve().parents):
+        raise FileExistsError(f"{dest} holds the folder you work in: choose another dest")
+    if force:
+        return
+    made_here = read_settings(dest) is not None
+    what = "street scenes of other settings, or not all of them" if made_here else "something else than street scenes"
+    raise FileExistsError(f"{dest} holds {what}: choose another dest, or replace it with --force (force=True)")
+
+
+def read_settings(dest: Path) -> dict | None:
+    """The settings that a folder of street scenes was made with; None if it is none."""
+    try:
+        return json.loads((dest / SETTINGS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def is_made(dest: Path, settings: dict[str, int]) -> bool:
+    """Whether `dest` holds the complete data set of these settings."""
+    if read_settings(dest) != settings:
+        return False
+    stems = [stem for split in SPLITS for stem in split_stems(split, settings)]
+    files = {path.name for folder in ("images", "labels") for path in (dest / folder).glob("*.png")}
+    lists = all((dest / name).is_file() for name in ("codes.txt", *(f"{split}.txt" for split in SPLITS)))
+    pictures = sum(1 for folder in ("images", "labels") for _ in (dest / folder).glob("*.png"))
+    return lists and pictures == 2 * len(stems) and files == {f"{stem}.png" for stem in stems}
+
+
+def split_stems(split: str, settings: dict[str, int]) -> list[str]:
+    """File names, without their endings, of a split's scenes."""
+    return [f"{split}_{index:04d}" for index in range(settings[f"n_{split}"])]
+
+
+def write_scenes(root: Path, settings: dict[str, int]) -> None:
+    """Write the whole layout into a new folder `root`."""
+    (root / "images").mkdir(parents=True)
+    (root / "labels").mkdir()
+    (root / "codes.txt").write_text("\n".join(CLASS_NAMES) + "\n", encoding="utf-8")
+    todo = []
+    for number, split in enumerate(SPLITS):
+        stems = split_stems(split, settings)
+        (root / f"{split}.txt").write_text("\n".join(stems) + "\n", encoding="utf-8")
+        todo += [(stem, (settings["seed"], number, index)) for index, stem in enumerate(stems)]
+    for stem, seed in tqdm(todo, desc="painting streets", unit="scene", leave=False):
+        image, mask = paint_scene(seed, settings["height"], settings["width"])
+        Image.fromarray(image).save(root / "images" / f"{stem}.png", compress_level=1)
+        Image.fromarray(mask).save(root / "labels" / f"{stem}.png")
+    (root / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m data_scripts.make_street_scenes", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--dest", type=Path, default=DEFAULT_DEST, help="folder to make (default: data/street_scenes)")
+    parser.add_argument("--n-train", type=int, default=200, help="scenes to train on (default: %(default)s)")
+    parser.add_argument("--n-val", type=int, default=40, help="scenes to choose settings on (default: %(default)s)")
+    parser.add_argument("--n-test", type=int, default=60, help="scenes for the final figure (default: %(default)s)")
+    parser.add_argument("--height", type=int, default=180, help="pixels (default: %(default)s)")
+    parser.add_argument("--width", type=int, default=240, help="pixels (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed paints other streets (default: %(default)s)")
+    parser.add_argument("--force", action="store_true", help="replace what is at DEST now")
+    options = vars(parser.parse_args(arguments))
+    # A polite kill then cleans up just as Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        painted = make_street_scenes(options["dest"], **{k: v for k, v in options.items() if k != "dest"})
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted: nothing was left behind")
+    state = "painted" if painted else "already there, nothing to do:"
+    total = sum(options[f"n_{split}"] for split in SPLITS)
+    print(
+        f"{state} {total} scenes of {options['height']}x{options['width']} pixels in {os.path.relpath(options['dest'])}"
+    )
+
+
+if __name__ == "__main__":
+    main()
