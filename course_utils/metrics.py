@@ -89,12 +89,15 @@ def boundary_distance(mask: Tensor, max_distance: int = 32, ignore_index: int = 
     codes = mask.to(torch.uint8) + 1
     lowest = codes.masked_fill(~labelled, _UNLABELLED)
     highest = codes.masked_fill(~labelled, 0)
-    distance = torch.full(mask.shape, float("inf"), device=mask.device)
+    distance = torch.where(labelled, float("inf"), float("nan"))
     for step in range(1, max_distance + 1):
+        far = distance.isinf()
+        if not far.any():
+            break
         lowest, highest = _spread(lowest, torch.minimum), _spread(highest, torch.maximum)
         # Within `step` pixels there are two classes, so one of them is not the pixel's own.
-        distance[(lowest < highest) & distance.isinf()] = step
-    return distance.masked_fill(~labelled, float("nan"))
+        distance.masked_fill_((lowest < highest) & far, step)
+    return distance
 
 
 def boundary_error(

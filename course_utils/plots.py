@@ -1,0 +1,309 @@
+"""Pictures of data and results: functions that take plain values and return a figure, and draw nothing by themselves.
+
+Images are ``(3, H, W)`` tensors or ``(H, W, 3)`` arrays, uint8 or floats from 0 to 1; masks are ``(H, W)`` class
+indices. Classes are written out wherever they are coloured, so that no reading depends on colour alone.
+"""
+
+import base64
+import colorsys
+import html
+import io
+from collections.abc import Mapping, Sequence
+
+import matplotlib.patheffects as patheffects
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import PercentFormatter
+from torch import Tensor
+
+from course_utils.camvid import void_code
+from course_utils.classes import CLASS_COLOURS, CLASS_NAMES
+from course_utils.metrics import boundary_distance
+
+Picture = Tensor | np.ndarray
+
+TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 12, 10, 9
+WRONG_RED = (215, 0, 60)
+_SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
+_MARKERS = "osD^vP"
+_MIN_LABELLED_DISTANCE = 6
+
+
+def class_colours(codes: Sequence[str] = CLASS_NAMES) -> np.ndarray:
+    """RGB of each class, ``(C, 3)`` uint8; classes outside of CamVid's twelve get hues spread round the circle."""
+    known = dict(zip(CLASS_NAMES, CLASS_COLOURS, strict=True))
+    unknown = [name for name in codes if name not in known]
+    for i, name in enumerate(unknown):
+        rgb = colorsys.hsv_to_rgb(i / len(unknown), 0.9, (0.95, 0.7, 0.45)[i % 3])
+        known[name] = tuple(round(255 * part) for part in rgb)
+    return np.array([known[name] for name in codes], dtype=np.uint8)
+
+
+def to_rgb(image: Picture) -> np.ndarray:
+    """Any image as ``(H, W, 3)`` uint8.
+
+    Raises:
+        ValueError: if it is not a colour picture of uint8 or of floats from 0 to 1.
+    """
+    array = torch.as_tensor(image).detach().cpu()
+    if array.ndim == 3 and array.shape[0] == 3:
+        array = array.permute(1, 2, 0)
+    if array.ndim != 3 or array.shape[2] != 3:
+        raise ValueError(f"an image of shape {tuple(array.shape)} is neither (3, H, W) nor (H, W, 3).")
+    if array.is_floating_point():
+        if array.min() < -1e-3 or array.max() > 1 + 1e-3:
+            raise ValueError(
+                f"a float image from {array.min():.2f} to {array.max():.2f} is not within 0 to 1: denormalise it."
+            )
+        array = (array.clamp(0, 1) * 255).round()
+    return array.to(torch.uint8).numpy()
+
+
+def to_codes(mask: Picture) -> np.ndarray:
+    """Any mask as ``(H, W)`` array of class indices."""
+    return torch.as_tensor(mask).detach().cpu().long().numpy()
+
+
+def overlay(image: Picture, mask: Picture, alpha: float = 0.6, codes: Sequence[str] = CLASS_NAMES) -> np.ndarray:
+    """Image with its classes laid over it, ``(H, W, 3)`` uint8; void stays as it is.
+
+    Args:
+        alpha: opacity of the colours, from 0 (the image alone) to 1 (the classes alone).
+    """
+    rgb, labels = to_rgb(image), to_codes(mask)
+    colours = class_colours(codes)[labels]
+    blended = (rgb + alpha * (colours.astype(np.float32) - rgb)).round().astype(np.uint8)
+    void = void_code(tuple(codes))
+    return np.where((labels == void)[..., None], rgb, blended)
+
+
+def show_segmentation(
+    image: Picture,
+    mask: Picture,
+    prediction: Picture | None = None,
+    *,
+    alpha: float = 0.75,
+    codes: Sequence[str] = CLASS_NAMES,
+    title: str = "",
+) -> Figure:
+    """One picture beside its truth and, if given, beside what was predicted and which pixels are wrong.
+
+    Large regions carry their class's name; a legend below names all classes that occur.
+    """
+    labels = to_codes(mask)
+    void = void_code(tuple(codes))
+    panels = [
+        ("photograph", to_rgb(image), None),
+        ("truth (void uncoloured)", overlay(image, mask, alpha, codes), labels),
+    ]
+    present = set(np.unique(labels).tolist())
+    if prediction is not None:
+        predicted = to_codes(prediction)
+        present |= set(np.unique(predicted).tolist())
+        wrong = ((predicted != labels) & (labels != void)).sum() / max((labels != void).sum(), 1)
+        panels.append(("prediction", overlay(image, predicted, alpha, codes), predicted))
+        panels.append((f"wrong pixels: {wrong:.1%}", error_picture(image, labels, predicted, void), None))
+    columns = 2
+    rows = len(panels) // 2
+    width = 10.0
+    height = rows * (width / columns * labels.shape[0] / labels.shape[1] + 0.25) + 0.9
+    figure = Figure(figsize=(width, height), layout="constrained")
+    for ax, (name, picture, regions) in zip(figure.subplots(rows, columns).flat, panels, strict=True):
+        _show(ax, picture, name)
+        if regions is not None:
+            _write_class_names(ax, regions, codes)
+    if title:
+        figure.suptitle(title, fontsize=TITLE_SIZE)
+    _legend_below(figure, sorted(present - {void}), codes)
+    return figure
+
+
+def error_picture(image: Picture, mask: Picture, prediction: Picture, void: int) -> np.ndarray:
+    """Grey image with the wrong pixels in red, ``(H, W, 3)`` uint8; void pixels cannot be wrong."""
+    labels, predicted = to_codes(mask), to_codes(prediction)
+    grey = to_rgb(image).mean(axis=2, keepdims=True) * 0.5 + 100
+    wrong = ((labels != predicted) & (labels != void))[..., None]
+    return np.where(wrong, np.array(WRONG_RED), grey).astype(np.uint8)
+
+
+def show_scenes(
+    images: Sequence[Picture], masks: Sequence[Picture], n: int = 6, codes: Sequence[str] = CLASS_NAMES
+) -> Figure:
+    """Contact sheet: `n` pictures spread evenly over the set, each above its mask."""
+    n = min(n, len(images))
+    picks = np.linspace(0, len(images) - 1, n).round().astype(int).tolist()
+    height, width = to_codes(masks[0]).shape
+    columns = min(n, 3)
+    rows = 2 * -(-n // columns)
+    panel = 10.0 / columns
+    figure = Figure(figsize=(10.0, rows * panel * height / width + 0.13 * rows + 0.7), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for place, pick in enumerate(picks):
+        row, column = 2 * (place // columns), place % columns
+        _show(axes[row, column], to_rgb(images[pick]), f"picture {pick}")
+        _show(axes[row + 1, column], class_colours(codes)[to_codes(masks[pick])], "")
+    present = sorted({code for pick in picks for code in np.unique(to_codes(masks[pick])).tolist()})
+    _legend_below(figure, present, codes)
+    return figure
+
+
+def class_legend(codes: Sequence[str] = CLASS_NAMES) -> Figure:
+    """Colour, index and name of every class."""
+    columns = 4
+    rows = -(-len(codes) // columns)
+    figure = Figure(figsize=(8, 0.34 * rows))
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.axis("off")
+    for code, (name, colour) in enumerate(zip(codes, class_colours(codes) / 255, strict=True)):
+        x, y = (code // rows) / columns, 1 - (code % rows + 0.5) / rows
+        ax.scatter(x + 0.02, y, s=170, marker="s", color=[colour], edgecolor="0.3")
+        ax.text(x + 0.045, y, f"{code}  {name}", va="center", fontsize=TEXT_SIZE + 1)
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    return figure
+
+
+def class_shares(
+    shares: Mapping[str, Sequence[float]] | Sequence[float], codes: Sequence[str] = CLASS_NAMES, title: str = ""
+) -> Figure:
+    """Bars with the share of pixels (0 to 1) of each class; several named data sets stand side by side."""
+    series = shares if isinstance(shares, Mapping) else {"": shares}
+    return _class_bars(series, codes, title or "Share of pixels of each class", "share of pixels")
+
+
+def per_class_iou(
+    ious: Mapping[str, Sequence[float]], codes: Sequence[str] = CLASS_NAMES, title: str = "Intersection over union"
+) -> Figure:
+    """Bars with the IoU (0 to 1) of each class, one bar for each named result; nan is left out."""
+    return _class_bars(ious, codes, title, "IoU")
+
+
+def confusion_figure(confusion: Tensor, codes: Sequence[str] = CLASS_NAMES, title: str = "") -> Figure:
+    """Confusion matrix in percent of each true class's pixels; classes without a pixel in the truth are left out."""
+    counts = torch.as_tensor(confusion).double().cpu().numpy()
+    rows = np.flatnonzero(counts.sum(1))
+    columns = np.flatnonzero(counts.sum(0) + counts.sum(1))
+    shares = counts[np.ix_(rows, columns)] / counts[rows].sum(1, keepdims=True)
+    figure = Figure(figsize=(0.62 * len(columns) + 2.2, 0.42 * len(rows) + 2.0), layout="constrained")
+    ax = figure.add_subplot()
+    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for y, row in enumerate(shares):
+        for x, share in enumerate(row):
+            text = "" if share == 0 else "<1" if share < 0.005 else f"{100 * share:.0f}"
+            ax.text(
+                x, y, text, ha="center", va="center", fontsize=SMALL_SIZE, color="white" if share > 0.55 else "black"
+            )
+    ax.set_xticks(range(len(columns)), [codes[i] for i in columns], rotation=40, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(len(rows)), [codes[i] for i in rows])
+    ax.tick_params(labelsize=TEXT_SIZE)
+    ax.set_xlabel("predicted class", fontsize=TEXT_SIZE)
+    ax.set_ylabel("true class", fontsize=TEXT_SIZE)
+    ax.set_title(title or "Where the pixels of each class go (%; each row sums to 100)", fontsize=TITLE_SIZE)
+    return figure
+
+
+def error_by_distance(
+    errors: Mapping[str, Sequence[float]],
+    edges: Sequence[int] = (1, 2, 4, 8, 16),
+    title: str = "Errors sit at class boundaries",
+) -> Figure:
+    """Curves of `course_utils.metrics.boundary_error`: share of wrong pixels by distance to another class."""
+    lows = [1, *(edge + 1 for edge in edges)]
+    names = [str(low) if low == high else f"{low}–{high}" for low, high in zip(lows, edges, strict=False)]
+    figure, ax = _figure(7.5, 4.2, title)
+    for i, (label, rates) in enumerate(errors.items()):
+        ax.plot(range(len(lows)), _numbers(rates), marker=_MARKERS[i % 6], color=_SERIES[i % 6], label=label)
+    ax.set_xticks(range(len(lows)), [*names, f"> {edges[-1]}"])
+    ax.set_xlabel("distance to the nearest pixel of another class (pixels)", fontsize=TEXT_SIZE)
+    ax.set_ylabel("wrong pixels", fontsize=TEXT_SIZE)
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set_ylim(bottom=0)
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=TEXT_SIZE)
+    return figure
+
+
+class DescribedFigure:
+    """A figure with a text alternative for readers who cannot see it: displayed as an HTML image where HTML is shown.
+
+    Args:
+        alt: what the figure shows and what is to be read off it, in a sentence or two.
+    """
+
+    def __init__(self, figure: Figure, alt: str) -> None:
+        self.figure, self.alt = figure, alt
+
+    def __repr__(self) -> str:
+        return self.alt
+
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png")
+        png = base64.b64encode(buffer.getvalue()).decode()
+        picture = f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{png}" />'
+        return {"text/html": picture, "image/png": png, "text/plain": self.alt}
+
+
+def _figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    ax = figure.add_subplot()
+    ax.set_title(title, fontsize=TITLE_SIZE)
+    ax.tick_params(labelsize=TEXT_SIZE)
+    return figure, ax
+
+
+def _numbers(values: Sequence[float]) -> np.ndarray:
+    return torch.as_tensor(values).detach().cpu().double().numpy()
+
+
+def _class_bars(series: Mapping[str, Sequence[float]], codes: Sequence[str], title: str, unit: str) -> Figure:
+    figure, ax = _figure(10, 4.2, title)
+    width = 0.8 / len(series)
+    colours = class_colours(codes) / 255
+    for i, (label, values) in enumerate(series.items()):
+        values = _numbers(values)
+        places = np.arange(len(values)) + (i - (len(series) - 1) / 2) * width
+        style = {"color": colours[: len(values)], "edgecolor": "0.3"} if len(series) == 1 else {"color": _SERIES[i % 6]}
+        bars = ax.bar(places, np.nan_to_num(values), width, label=label, **style)
+        if len(series) == 1:
+            ax.bar_label(bars, [f"{value:.1%}" for value in values], fontsize=SMALL_SIZE, padding=2)
+    ax.set_xticks(range(len(values)), codes[: len(values)], rotation=30, ha="right", rotation_mode="anchor")
+    ax.set_ylabel(unit, fontsize=TEXT_SIZE)
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.grid(axis="y", alpha=0.3)
+    ax.set_axisbelow(True)
+    ax.margins(y=0.1)
+    if len(series) > 1:
+        figure.legend(loc="outside lower center", ncols=len(series), fontsize=TEXT_SIZE)
+    return figure
+
+
+def _show(ax: Axes, picture: np.ndarray, title: str) -> None:
+    ax.imshow(picture, interpolation="nearest")
+    ax.set_title(title, fontsize=TEXT_SIZE)
+    ax.axis("off")
+
+
+def _write_class_names(ax: Axes, labels: np.ndarray, codes: Sequence[str]) -> None:
+    """Write each class's name at the pixel that lies deepest inside its regions, if a name fits there."""
+    far = max(labels.shape)
+    padded = torch.nn.functional.pad(torch.from_numpy(labels).byte()[None], (1, 1, 1, 1), value=253)
+    depth = boundary_distance(padded[0], far, ignore_index=255)[1:-1, 1:-1].numpy()
+    for code in np.unique(labels).tolist():
+        inside = np.where(labels == code, depth, 0)
+        y, x = np.unravel_index(inside.argmax(), inside.shape)
+        if inside[y, x] >= max(_MIN_LABELLED_DISTANCE, far / 40):
+            text = ax.text(
+                x, y, codes[code], ha="center", va="center", fontsize=SMALL_SIZE, color="white", clip_on=True
+            )
+            text.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground="black")])
+
+
+def _legend_below(figure: Figure, present: Sequence[int], codes: Sequence[str]) -> None:
+    colours = class_colours(codes) / 255
+    handles = [Patch(facecolor=colours[code], edgecolor="0.3", label=codes[code]) for code in present]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 7), fontsize=TEXT_SIZE)

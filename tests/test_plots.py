@@ -1,0 +1,177 @@
+"""Every drawing function draws, names its classes in words, and shows the numbers it was given."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from course_utils import plots
+from course_utils.classes import CLASS_COLOURS, CLASS_NAMES, VOID
+from course_utils.metrics import confusion_matrix
+
+# Linear RGB as a dichromat sees it: Machado, Oliveira & Fernandes 2009, severity 1.
+SIGHT = {
+    "normal": np.eye(3),
+    "deuteranopia": np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]]),
+    "protanopia": np.array([[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]]),
+}
+
+
+@pytest.fixture
+def scene():
+    """A picture of noise; sky over road, a car, a rim of void; and a prediction that misses the car."""
+    image = torch.randint(256, (3, 40, 60), generator=torch.Generator().manual_seed(0)).byte()
+    mask = torch.zeros(40, 60, dtype=torch.uint8)
+    mask[20:] = 3
+    mask[24:36, 20:40] = VOID
+    mask[25:35, 21:39] = 8
+    prediction = torch.where(mask == 8, 3, mask)
+    return image, mask, prediction
+
+
+def words(figure):
+    return {text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")) if text.get_text()}
+
+
+def renders(figure):
+    """Draw it for real: many mistakes only show then."""
+    assert isinstance(figure, Figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return np.array(Image.open(buffer))[..., :3].std() > 1
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_any_two_class_colours_can_be_told_apart(sight):
+    color = pytest.importorskip("skimage.color")
+    rgb = np.array(CLASS_COLOURS) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = (linear @ SIGHT[sight].T).clip(0, 1)
+    lab = color.rgb2lab(np.where(seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055)[None])[0]
+    distance = np.linalg.norm(lab[:, None] - lab[None], axis=-1)[np.triu_indices(len(lab), 1)]
+    assert len(distance) == 66
+    assert distance.min() > 20  # in CIELAB, where 2 is a just noticeable difference side by side
+
+
+def test_colours_of_other_class_tables_are_distinct_and_keep_the_known_ones():
+    codes = ["Road", *(f"class {i}" for i in range(31))]
+    colours = plots.class_colours(codes)
+    assert tuple(colours[0]) == CLASS_COLOURS[3]
+    assert len({tuple(colour) for colour in colours}) == 32
+
+
+def test_images_of_every_kind_become_the_same_picture():
+    picture = torch.randint(256, (3, 5, 7), generator=torch.Generator().manual_seed(0)).byte()
+    expected = picture.permute(1, 2, 0).numpy()
+    for same in (picture, picture / 255, expected, expected / 255):
+        assert np.array_equal(plots.to_rgb(same), expected)
+    with pytest.raises(ValueError, match=r"\(1, 5, 7\)"):
+        plots.to_rgb(picture[:1])
+    with pytest.raises(ValueError, match="denormalise"):
+        plots.to_rgb(torch.randn(3, 5, 7))
+
+
+def test_overlay_mixes_colour_and_image_and_leaves_void(scene):
+    image, mask, _ = scene
+    rgb = plots.to_rgb(image)
+    assert np.array_equal(plots.overlay(image, mask, 0), rgb)
+    opaque = plots.overlay(image, mask, 1)
+    assert tuple(opaque[0, 0]) == CLASS_COLOURS[0]
+    assert tuple(opaque[39, 0]) == CLASS_COLOURS[3]
+    assert np.array_equal(opaque[mask == VOID], rgb[mask == VOID])
+    half = plots.overlay(image, mask, 0.5)[0, 0].astype(float)
+    assert np.abs(half - (rgb[0, 0] / 2 + np.array(CLASS_COLOURS[0]) / 2)).max() <= 0.5
+
+
+def test_error_picture_marks_exactly_the_wrong_labelled_pixels(scene):
+    image, mask, prediction = scene
+    prediction = torch.where(mask == VOID, 5, prediction)
+    picture = plots.error_picture(image, mask, prediction, VOID)
+    red = (picture == np.array(plots.WRONG_RED)).all(axis=2)
+    assert np.array_equal(red, (mask == 8).numpy())
+
+
+def test_show_segmentation_names_classes_and_the_error(scene):
+    image, mask, prediction = scene
+    figure = plots.show_segmentation(image, mask, prediction, title="a title")
+    wrong = (10 * 18) / (40 * 60 - 12 * 20 + 10 * 18)
+    assert {"Sky", "Road", "Car", "a title", f"wrong pixels: {wrong:.1%}"} <= words(figure)
+    assert "Void" not in words(figure)
+    assert len(figure.axes) == 4
+    assert renders(figure)
+    assert len(plots.show_segmentation(image, mask).axes) == 2
+
+
+def test_class_names_are_written_inside_their_regions(scene):
+    image, mask, _ = scene
+    axes = plots.show_segmentation(image.repeat(1, 4, 4), mask.repeat_interleave(4, 0).repeat_interleave(4, 1)).axes[1]
+    written = {
+        text.get_text(): mask[int(text.get_position()[1]) // 4, int(text.get_position()[0]) // 4] for text in axes.texts
+    }
+    assert {name: CLASS_NAMES[code] for name, code in written.items()} == {name: name for name in written}
+    assert set(written) >= {"Sky", "Road", "Car"}
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 9])
+def test_show_scenes_spreads_over_the_set(scene, n):
+    image, mask, _ = scene
+    figure = plots.show_scenes([image] * 7, [mask] * 7, n)
+    titles = [text for text in words(figure) if text.startswith("picture")]
+    assert len(titles) == min(n, 7)
+    assert "picture 0" in titles
+    assert {"Sky", "Road", "Car", "Void"} <= words(figure)
+    assert renders(figure)
+
+
+def test_legend_has_index_and_name_of_every_class():
+    assert words(plots.class_legend()) == {f"{i}  {name}" for i, name in enumerate(CLASS_NAMES)}
+
+
+def test_bars_are_as_high_as_the_numbers():
+    shares = torch.linspace(0, 0.3, 12)
+    figure = plots.class_shares(shares)
+    assert [bar.get_height() for bar in figure.axes[0].patches] == pytest.approx(shares.tolist())
+    assert {"30.0%", *CLASS_NAMES} <= words(figure)
+    both = plots.class_shares({"train": shares, "val": shares / 2})
+    assert {"train", "val"} <= words(both)
+    assert len(both.axes[0].patches) == 24
+    assert renders(figure)
+
+
+def test_iou_bars_leave_nan_out():
+    figure = plots.per_class_iou({"a": torch.tensor([0.5, float("nan"), 1.0]), "b": [0.1, 0.2, 0.3]})
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    assert heights == pytest.approx([0.5, 0, 1, 0.1, 0.2, 0.3])
+    assert renders(figure)
+
+
+def test_confusion_figure_shows_rows_in_percent_and_leaves_absent_classes_out():
+    target = torch.tensor([0, 0, 0, 0, 3, 3, VOID])
+    prediction = torch.tensor([0, 0, 0, 5, 3, 3, 3])
+    figure = plots.confusion_figure(confusion_matrix(prediction, target, 12))
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["Sky", "Road"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["Sky", "Road", "Tree"]
+    assert [text.get_text() for text in axes.texts] == ["75", "", "25", "", "100", ""]
+    assert renders(figure)
+
+
+def test_error_by_distance_labels_its_bins():
+    figure = plots.error_by_distance({"a": torch.tensor([0.5, 0.2, float("nan")])}, edges=(1, 4))
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2–4", "> 4"]
+    assert axes.lines[0].get_ydata()[:2].tolist() == [0.5, pytest.approx(0.2)]
+    assert renders(figure)
+
+
+def test_a_described_figure_shows_the_same_picture_with_and_without_html():
+    described = plots.DescribedFigure(plots.class_legend(), 'Twelve "classes" & their colours.')
+    bundle = described._repr_mimebundle_()
+    assert bundle["text/plain"] == described.alt
+    assert 'alt="Twelve &quot;classes&quot; &amp; their colours."' in bundle["text/html"]
+    assert bundle["image/png"] in bundle["text/html"]
+    assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")

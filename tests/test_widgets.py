@@ -1,0 +1,128 @@
+"""The segmentation viewer without a front end: its pure functions over their whole grid of settings, its controls."""
+
+import itertools
+
+import ipywidgets
+import numpy as np
+import pytest
+import torch
+
+from course_utils.classes import CLASS_NAMES, VOID
+from course_utils.plots import class_colours
+from course_utils.widgets import LAYERS, SegmentationViewer, describe_view, segmentation_view
+
+COLOURS = class_colours()
+
+
+@pytest.fixture
+def data():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (3, 3, 12, 16), generator=generator).byte()
+    masks = torch.randint(12, (3, 12, 16), generator=generator).byte()
+    predictions = torch.where(torch.rand(masks.shape, generator=generator) < 0.7, masks, 3)
+    return images, masks, predictions
+
+
+def settings_grid():
+    some = np.isin(np.arange(12), (3, 9))
+    return itertools.product(LAYERS, (0, 0.3, 1), (np.ones(12, bool), np.zeros(12, bool), some))
+
+
+def test_the_view_colours_the_pixels_it_should_and_no_others(data):
+    image, mask, prediction = data[0][0].permute(1, 2, 0).numpy(), data[1][0].numpy(), data[2][0].numpy()
+    grey = image.mean(axis=2).round()
+    checked = 0
+    for layer, opacity, shown in settings_grid():
+        view = segmentation_view(image, mask, prediction, layer, opacity, shown, COLOURS, VOID)
+        assert view.shape == image.shape
+        assert view.dtype == np.uint8
+        for y, x in np.ndindex(mask.shape):
+            truth, said = mask[y, x], prediction[y, x]
+            code = truth if layer == "truth" else said
+            coloured = {
+                "truth": shown[truth] and truth != VOID,
+                "prediction": shown[said] and said != VOID,
+                "errors": shown[truth] and truth not in (VOID, said) and said != VOID,
+            }[layer]
+            base = image[y, x] if layer != "errors" else np.full(3, grey[y, x])
+            expected = (1 - opacity) * base + opacity * COLOURS[code] if coloured else base
+            assert np.abs(view[y, x] - expected).max() <= 1
+            checked += coloured
+    assert checked > 100
+
+
+def test_the_sentence_counts_labelled_pixels_only():
+    mask = np.array([[3, 3, 9, VOID]])
+    prediction = np.array([[3, 1, 9, 9]])
+    everything, people = np.ones(12, bool), np.arange(12) == 9
+    said = describe_view(4, mask, prediction, everything, CLASS_NAMES, VOID)
+    assert said == "Picture 4. 66.7% of the labelled pixels are right. Void is not counted."
+    said = describe_view(4, mask, prediction, people, CLASS_NAMES, VOID)
+    assert "Pedestrian: 33.3% of the truth, of which 100.0% right" in said
+    assert "no class: 0.0%" in describe_view(4, mask, prediction, ~everything, CLASS_NAMES, VOID)
+    assert "right" not in describe_view(4, mask, None, people, CLASS_NAMES, VOID)
+
+
+def test_every_control_changes_the_picture(data):
+    images, masks, predictions = data
+    viewer = SegmentationViewer(images, masks, {"first": predictions, "second": masks})
+    moves = [
+        {"picture": 2},
+        {"layer": "prediction"},
+        {"opacity": 20},
+        {"network": "second"},
+        *({f"class_{i}": False} for i in range(11)),
+        {"layer": "truth"},
+        {"layer": "errors"},
+    ]
+    for move in moves[:-1]:
+        before = viewer.png
+        viewer.set(**move)
+        assert viewer.png != before, move
+    viewer.set(**moves[-1])
+    assert viewer.values["layer"] == "errors"
+    assert set(viewer.controls) == {"picture", "layer", "opacity", "network", *(f"class_{i}" for i in range(11))}
+
+
+def test_the_whole_grid_of_controls_draws(data):
+    images, masks, predictions = data
+    viewer = SegmentationViewer(images, masks, predictions)
+    seen = set()
+    for picture, layer, opacity, everything in itertools.product(range(3), LAYERS, (0, 50, 100), (True, False)):
+        viewer.set(picture=picture, layer=layer, opacity=opacity, **{f"class_{i}": everything for i in range(11)})
+        assert viewer.sentence.startswith(f"Picture {picture}.")
+        seen.add(viewer.png)
+    assert len(seen) >= 3 * 3 * 3
+
+
+def test_without_predictions_there_is_the_truth_alone(data):
+    viewer = SegmentationViewer(data[0], data[1])
+    assert viewer.controls["layer"].options == ("truth",)
+    assert "network" not in viewer.controls
+    viewer.set(picture=1, opacity=0)
+    assert viewer.sentence == "Picture 1. Void is not counted."
+
+
+def test_all_controls_work_by_keyboard(data):
+    allowed = (ipywidgets.IntSlider, ipywidgets.ToggleButtons, ipywidgets.Checkbox)
+    viewer = SegmentationViewer(*data)
+    assert all(isinstance(control, allowed) for control in viewer.controls.values())
+    shown = set()
+    for child in viewer.children:
+        shown |= {child, *getattr(child, "children", ())}
+    assert set(viewer.controls.values()) <= shown
+
+
+def test_other_class_tables_and_missing_void(data):
+    codes = [f"class {i}" for i in range(12)]
+    viewer = SegmentationViewer(*data, codes=codes)
+    assert viewer.void == -1
+    assert len([name for name in viewer.controls if name.startswith("class_")]) == 12
+
+
+def test_unequal_numbers_are_named(data):
+    images, masks, predictions = data
+    with pytest.raises(ValueError, match=r"\[3, 2, 3\]"):
+        SegmentationViewer(images, masks[:2], predictions)
+    with pytest.raises(ValueError, match="at least one"):
+        SegmentationViewer(images[:0], masks[:0])
