@@ -1,0 +1,93 @@
+"""From a trained network to class maps and their scores: predict a split, judge it, segment one photograph."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from course_utils.camvid import CachedSplit, normalise
+from course_utils.classes import VOID
+from course_utils.metrics import class_iou, confusion_matrix, mean_iou, pixel_accuracy
+
+
+def cross_entropy(void: int = VOID) -> nn.CrossEntropyLoss:
+    """Mean cross-entropy over labelled pixels: ``(N, C, H, W)`` logits against ``(N, H, W)`` codes, void left out."""
+    return nn.CrossEntropyLoss(ignore_index=void)
+
+
+@torch.no_grad()
+def predict(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """Most likely class of every pixel of every batch, ``(N, H, W)`` uint8 on the model's device, in eval mode.
+
+    The model is back in its own mode afterwards.
+    """
+    training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    try:
+        # max().indices gives what argmax gives, in a fifth of its time on a CPU.
+        return torch.cat([model(images.to(device)).max(1).indices.byte() for images, _ in batches])
+    finally:
+        model.train(training)
+
+
+def scores(prediction: Tensor, split: CachedSplit) -> dict[str, float]:
+    """Pooled pixel accuracy and mean IoU of ``(N, H, W)`` predictions for a whole split, void left out."""
+    masks = split.masks.to(prediction.device)
+    confusion = confusion_matrix(prediction, masks, len(split.codes), split.void)
+    return {"accuracy": pixel_accuracy(prediction, masks, split.void), "mean_iou": mean_iou(confusion)}
+
+
+def iou_by_class(prediction: Tensor, split: CachedSplit) -> dict[str, float]:
+    """IoU of each class by its name, without void; nan for a class that neither truth nor prediction holds."""
+    iou = class_iou(confusion_matrix(prediction, split.masks.to(prediction.device), len(split.codes), split.void))
+    return {name: iou[code].item() for code, name in enumerate(split.codes) if code != split.void}
+
+
+def most_common_class(train: CachedSplit, split: CachedSplit) -> Tensor:
+    """Baseline that looks at nothing: the most common class of `train`, for every pixel of `split`."""
+    counts = torch.bincount(train.masks[train.masks != train.void], minlength=len(train.codes))
+    return torch.full_like(split.masks, int(counts.argmax()))
+
+
+def most_common_by_position(train: CachedSplit, split: CachedSplit) -> Tensor:
+    """Baseline that looks at no picture: at each pixel the class that `train` shows there most often."""
+    best = torch.zeros_like(train.masks[0])
+    best_count = torch.full(best.shape, -1, device=best.device)
+    for code in range(len(train.codes)):
+        if code == train.void:
+            continue
+        count = (train.masks == code).sum(0)
+        best = torch.where(count > best_count, code, best).to(train.masks.dtype)
+        best_count = torch.maximum(count, best_count)
+    return best.expand_as(split.masks)
+
+
+@torch.no_grad()
+def segment_photograph(
+    model: nn.Module, photograph: str | Image.Image | np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Segment one photograph of any size.
+
+    Args:
+        photograph: a path, a PIL picture, or an ``(H, W, 3)`` uint8 array.
+        size: ``(H, W)`` that the network was trained at. The photograph is scaled so that its height is that H; its
+            width follows its own shape.
+
+    Returns:
+        The scaled photograph ``(h, w, 3)`` uint8 and its class codes ``(h, w)`` uint8.
+    """
+    if isinstance(photograph, np.ndarray):
+        photograph = Image.fromarray(photograph)
+    elif not isinstance(photograph, Image.Image):
+        photograph = Image.open(photograph)
+    photograph = photograph.convert("RGB")
+    height = max(size[0], 32)
+    width = max(32, round(photograph.width * height / photograph.height))
+    small = np.array(photograph.resize((width, height), Image.Resampling.BILINEAR))
+    device = next(model.parameters()).device
+    picture = normalise(torch.from_numpy(small).permute(2, 0, 1).unsqueeze(0).to(device))
+    codes = predict(model, [(picture, None)])
+    return small, codes[0].cpu().numpy()

@@ -1,0 +1,85 @@
+"""Predictions, scores and the two baselines, against loops over pixels."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from course_utils.camvid import Batches, CachedSplit
+from course_utils.segmentation import (
+    cross_entropy,
+    iou_by_class,
+    most_common_by_position,
+    most_common_class,
+    predict,
+    scores,
+    segment_photograph,
+)
+
+CODES = ("Sky", "Road", "Void")
+VOID = 2
+
+
+def random_split(n: int = 6, seed: int = 0) -> CachedSplit:
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (n, 3, 8, 10), generator=generator, dtype=torch.uint8)
+    masks = torch.randint(0, 3, (n, 8, 10), generator=generator, dtype=torch.uint8)
+    return CachedSplit(images, masks, [str(i) for i in range(n)], CODES, VOID)
+
+
+def test_predict_is_argmax_in_eval_mode_and_restores_the_mode():
+    model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Dropout(0.5))
+    batches = Batches(random_split(), 4)
+    found = predict(model, batches)
+    assert model.training
+    expected = torch.cat([model.eval()(images).argmax(1) for images, _ in batches])
+    assert found.dtype == torch.uint8 and torch.equal(found.long(), expected)
+
+
+def test_scores_count_labelled_pixels_only():
+    split = random_split()
+    prediction = torch.randint(0, 2, split.masks.shape, dtype=torch.uint8)
+    pairs = [(int(p), int(t)) for p, t in zip(prediction.flatten(), split.masks.flatten(), strict=True) if t != VOID]
+    found = scores(prediction, split)
+    assert found["accuracy"] == pytest.approx(sum(p == t for p, t in pairs) / len(pairs))
+    iou = [sum(p == t == c for p, t in pairs) / sum(c in (p, t) for p, t in pairs) for c in (0, 1)]
+    assert found["mean_iou"] == pytest.approx(np.mean(iou))
+    assert iou_by_class(prediction, split) == pytest.approx({"Sky": iou[0], "Road": iou[1]})
+
+
+def test_loss_leaves_void_out():
+    logits, target = torch.randn(1, 3, 2, 2), torch.tensor([[[0, 2], [1, 2]]])
+    by_hand = -(logits.log_softmax(1)[0, 0, 0, 0] + logits.log_softmax(1)[0, 1, 1, 0]) / 2
+    torch.testing.assert_close(cross_entropy(VOID)(logits, target), by_hand)
+
+
+def test_baselines_agree_with_counting():
+    train, other = random_split(9, seed=1), random_split(2, seed=2)
+    labelled = Counter(train.masks[train.masks != VOID].tolist())
+    assert set(most_common_class(train, other).unique().tolist()) == {labelled.most_common(1)[0][0]}
+    found = most_common_by_position(train, other)
+    assert found.shape == other.masks.shape
+    for row in range(8):
+        for column in range(10):
+            seen = [code for code in train.masks[:, row, column].tolist() if code != VOID]
+            expected = max((0, 1), key=lambda code: (seen.count(code), -code))
+            assert found[0, row, column] == expected == found[1, row, column]
+
+
+@pytest.mark.parametrize("kind", ["array", "picture", "path"])
+def test_a_photograph_of_any_kind_and_shape(kind, tmp_path):
+    array = np.random.default_rng(0).integers(0, 256, (100, 150, 3), dtype=np.uint8)
+    picture = Image.fromarray(array)
+    picture.save(tmp_path / "photo.png")
+    photograph = {"array": array, "picture": picture, "path": tmp_path / "photo.png"}[kind]
+    small, codes = segment_photograph(nn.Conv2d(3, 4, 1), photograph, (64, 80))
+    assert small.shape == (64, 96, 3) and codes.shape == (64, 96) and codes.max() < 4
+
+
+def test_grey_and_transparent_photographs_are_taken():
+    for mode in ("L", "RGBA", "P"):
+        small, _ = segment_photograph(nn.Conv2d(3, 4, 1), Image.new(mode, (40, 40)), (32, 32))
+        assert small.shape == (32, 32, 3)
