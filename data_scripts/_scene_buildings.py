@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -108,14 +109,16 @@ def paint_roof(brush: Brush, front: Wall, depth: float, rise: float, rng: np.ran
     eaves, back = front.start + UP * front.height, -front.normal * depth / 2
     far = brush.depth(front.start + front.along * (front.length / 2))
     if rise:
-        a, b = eaves - front.along * 0.15 + front.normal * 0.3, eaves + front.along * (front.length + 0.15)
-        b = b + front.normal * 0.3
-        slope = np.stack([a, b, b + back + UP * rise, a + back + UP * rise])
+        a, b = eaves, eaves + front.along * front.length
+        slope = np.array([a, b, b + back + UP * rise, a + back + UP * rise])
         tilted = front.normal * rise + UP * depth / 2
-        brush.face(slope, brush.light.shade(tiles, tilted / np.linalg.norm(tilted), far), BUILDING)
+        tilted = tilted / np.linalg.norm(tilted)
+        if (brush.camera.eye - a) @ tilted < 0:
+            return
+        brush.face(slope, brush.light.shade(tiles, tilted, far), BUILDING)
         for at in np.arange(rng.uniform(1.5, 4), front.length - 1.2, rng.uniform(3, 9)):
             corners = [(at, 0.35), (at + 0.8, 0.35), (at + 0.8, 0.6), (at, 0.6)]
-            pane = np.stack([eaves + front.along * s + (back + UP * rise) * t + UP * 0.05 for s, t in corners])
+            pane = np.array([eaves + front.along * s + (back + UP * rise) * t + UP * 0.05 for s, t in corners])
             brush.face(pane, brush.light.through_haze(0.55 * brush.light.horizon, far), BUILDING)
     ridge = eaves + back + UP * rise
     chimney = np.array(WALLS["red brick"]) * rng.uniform(0.6, 1.2)
@@ -154,7 +157,10 @@ def paint_front(brush: Brush, wall: Wall, style: Style, rng: np.random.Generator
     if rng.random() < 0.5:
         bands.append((0, style.storey - 0.1, wall.length, style.storey + 0.1))
     colours = [shade(style.wall * f, wall.normal, depth) for f in (0.72, 1.12, 1.12)]
-    brush.faces(wall.quads(bands, 0.03), colours[: len(bands)])
+    if style.roof == "pitched":
+        colours[1] = shade(np.full(3, 0.2), wall.normal, depth)
+        bands[1] = (0, wall.height - 0.18, wall.length, wall.height)
+    brush.faces(wall.quads(bands, 0.03), colours[: len(bands)], BUILDING)
     bays = max(1, int(wall.length / style.bay))
     gap = wall.length / bays
     lefts = (np.arange(bays) + 0.5) * gap - style.window[0] / 2
@@ -194,12 +200,12 @@ def paint_bricks(brush: Brush, wall: Wall, style: Style, rng: np.random.Generato
     if style.brick:
         palette = {t: shade(style.wall * t, wall.normal, depth) for t in (0.84, 0.92, 1.08, 1.16)}
         rectangles = np.stack([s, y, s + 0.36, y + 0.14], axis=1)
-        brush.faces(wall.quads(rectangles), [palette[t] for t in tone])
+        brush.faces(wall.quads(rectangles), [palette[t] for t in tone], BUILDING)
     else:
         for x, top, tall in stains:
             rectangle = (x * wall.length, wall.height * (1 - 0.7 * tall), x * wall.length + 0.25, wall.height * top)
             if rectangle[3] > rectangle[1]:
-                brush.face(wall.quads([rectangle])[0], shade(style.wall * 0.94, wall.normal, depth))
+                brush.face(wall.quads([rectangle])[0], shade(style.wall * 0.94, wall.normal, depth), BUILDING)
 
 
 def glass(brush: Brush, depth: float, rng: np.random.Generator) -> Colour:
@@ -226,22 +232,22 @@ def paint_windows(brush: Brush, wall: Wall, openings: list, style: Style, rng: n
     trim = brush.light.shade(style.trim, wall.normal, depth)
     if scale > 6:
         sills = np.stack([r[:, 0] - 0.1, r[:, 1] - 0.14, r[:, 2] + 0.1, r[:, 1]], axis=1)
-        brush.faces(wall.quads(sills, 0.06), [trim] * len(r))
+        brush.faces(wall.quads(sills, 0.06), [trim] * len(r), BUILDING)
         lintels = np.stack([r[:, 0] - 0.08, r[:, 3], r[:, 2] + 0.08, r[:, 3] + 0.16], axis=1)
         tone = brush.light.shade(style.wall * 0.8, wall.normal, depth)
-        brush.faces(wall.quads(lintels), [tone] * len(r))
-        brush.faces(wall.quads(r), [trim] * len(r))
+        brush.faces(wall.quads(lintels), [tone] * len(r), BUILDING)
+        brush.faces(wall.quads(r), [trim] * len(r), BUILDING)
         r = r + np.array([0.07, 0.07, -0.07, -0.07])
-    brush.faces(wall.quads(r), [panes[i] for i in mix[0]])
+    brush.faces(wall.quads(r), [panes[i] for i in mix[0]], BUILDING)
     if scale > 9:
         half = r.copy()
         half[:, 1] = (r[:, 1] + r[:, 3]) / 2
-        brush.faces(wall.quads(half), [panes[i] for i in mix[1]])
+        brush.faces(wall.quads(half), [panes[i] for i in mix[1]], BUILDING)
         if bars:
             centre, rail = (r[:, 0] + r[:, 2]) / 2, (r[:, 1] + r[:, 3]) / 2
             uprights = np.stack([centre - 0.03, r[:, 1], centre + 0.03, r[:, 3]], axis=1)
             rails = np.stack([r[:, 0], rail - 0.03, r[:, 2], rail + 0.03], axis=1)
-            brush.faces(wall.quads(np.concatenate([uprights, rails])), [trim] * (2 * len(r)))
+            brush.faces(wall.quads(np.concatenate([uprights, rails])), [trim] * (2 * len(r)), BUILDING)
 
 
 def paint_doors(
@@ -264,13 +270,13 @@ def paint_doors(
         parts += [(x + 0.15, 1.2, x + 0.8, 1.9), (x - 0.2, 0, x + 1.15, 0.16)]
         dark = brush.light.shade(np.array([0.06, 0.06, 0.07]), wall.normal, depth)
         step = brush.light.shade(np.array([0.6, 0.59, 0.56]), wall.normal, depth)
-        brush.faces(wall.quads(parts, 0.02), [trim, door, glass(brush, depth, rng), dark, step])
+        brush.faces(wall.quads(parts, 0.02), [trim, door, glass(brush, depth, rng), dark, step], BUILDING)
 
 
 def paint_shops(brush: Brush, wall: Wall, style: Style, rng: np.random.Generator) -> None:
     """Draw a row of shops: panes with goods, a door, a fascia with lettering, now and then an awning or a hung sign."""
     edges = np.linspace(0, wall.length, max(1, round(wall.length / rng.uniform(4.5, 7.5))) + 1)
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in pairwise(edges):
         paint_shop(brush, wall, left + 0.2, right - 0.2, style, rng)
 
 
@@ -284,16 +290,16 @@ def paint_shop(brush: Brush, wall: Wall, left: float, right: float, style: Style
     door = left + (right - left) * rng.choice([0.05, 0.4, 0.75])
     parts = [(left, 0, right, top), (left + 0.15, 0.55, right - 0.15, top - 0.75), (door, 0.05, door + 1.0, top - 0.75)]
     pane = glass(brush, depth, rng)
-    brush.faces(wall.quads(parts, 0.03), [fascia, pane, glass(brush, depth, rng)])
+    brush.faces(wall.quads(parts, 0.03), [fascia, pane, glass(brush, depth, rng)], BUILDING)
     goods = []
     colours = []
     for x in np.arange(left + 0.3, right - 0.6, 0.45):
         if not door - 0.4 < x < door + 1.0:
             goods.append((x, 0.6, x + 0.35, 0.6 + rng.uniform(0.2, 1.1)))
             colours.append(brush.light.shade(rng.uniform(0.1, 0.7, 3), None, depth))
-    brush.faces(wall.quads(goods, 0.03), colours)
+    brush.faces(wall.quads(goods, 0.03), colours, BUILDING)
     mullions = [(x - 0.04, 0.5, x + 0.04, top - 0.7) for x in (left + 0.15, door, door + 1.0, right - 0.15)]
-    brush.faces(wall.quads(mullions, 0.05), [fascia] * 4)
+    brush.faces(wall.quads(mullions, 0.05), [fascia] * 4, BUILDING)
     x, end = left + rng.uniform(0.4, 1.0), right - 0.6
     letters = []
     while x < end:
@@ -301,7 +307,7 @@ def paint_shop(brush: Brush, wall: Wall, left: float, right: float, style: Style
         if rng.random() < 0.85:
             letters.append((x, top - 0.5, x + width, top - 0.5 + rng.uniform(0.2, 0.34)))
         x += width + 0.07
-    brush.faces(wall.quads(letters, 0.06), [letter] * len(letters))
+    brush.faces(wall.quads(letters, 0.06), [letter] * len(letters), BUILDING)
     if rng.random() < 0.22:
         paint_awning(brush, wall, left, right, top - 0.6, hue, depth)
     if rng.random() < 0.3:
@@ -327,10 +333,10 @@ def paint_hung_sign(brush: Brush, wall: Wall, s: float, y: float, rng: np.random
     bar = brush.light.shade(np.array([0.12, 0.12, 0.12]), None, depth)
     tall, wide = rng.uniform(0.6, 1.1), rng.uniform(0.5, 0.8)
     brush.stroke(foot + UP * tall, foot + UP * tall + wall.normal * (wide + 0.2), 0.03, bar, BUILDING)
-    board = np.stack(
+    board = np.array(
         [foot + wall.normal * (0.15 + a * wide) + UP * b * tall for a, b in ((0, 0), (1, 0), (1, 1), (0, 1))]
     )
     albedo = rng.uniform(0.1, 0.8, 3)
     brush.face(board, brush.light.shade(albedo, -wall.along, depth), SIGN)
     inner = board.mean(axis=0) + (board - board.mean(axis=0)) * np.array([0.7, 0.25, 0.7])
-    brush.face(inner, brush.light.shade(np.where(albedo < 0.45, 0.9, 0.1), -wall.along, depth))
+    brush.face(inner, brush.light.shade(np.where(albedo < 0.45, 0.9, 0.1), -wall.along, depth), SIGN)

@@ -8,6 +8,8 @@ import numpy as np
 
 from course_utils.classes import CLASS_NAMES
 from data_scripts._scene_brush import UP, Brush, ring
+from data_scripts._scene_camera import NEAR
+from data_scripts._scene_light import Colour
 
 CAR = CLASS_NAMES.index("Car")
 
@@ -47,36 +49,70 @@ class Model:
 
 MODELS = {
     "hatchback": Model(
-        profile=((-1.9, 0.3), (-1.95, 0.65), (-1.85, 0.95), (-1.45, 1.42), (0.15, 1.46), (0.95, 0.98), (1.8, 0.8), (1.95, 0.58), (1.92, 0.3)),
+        profile=(
+            *((-1.9, 0.3), (-1.95, 0.65), (-1.85, 0.95), (-1.45, 1.42)),
+            *((0.15, 1.46), (0.95, 0.98), (1.8, 0.8), (1.95, 0.58), (1.92, 0.3)),
+        ),
         parts=("rear", "rear", "glass", "roof", "glass", "bonnet", "front", "front"),
-        half_width=0.84, belt=0.94, axles=(-1.2, 1.25), wheel=0.31,
+        half_width=0.84,
+        belt=0.94,
+        axles=(-1.2, 1.25),
+        wheel=0.31,
         panes=((-1.35, -0.45, -0.45, -1.2, 0.97, 1.36), (-0.37, 0.72, 0.1, -0.37, 0.97, 1.38)),
     ),
     "saloon": Model(
-        profile=((-2.2, 0.3), (-2.25, 0.65), (-2.15, 0.96), (-1.65, 1.0), (-1.0, 1.4), (0.2, 1.43), (1.0, 0.98), (2.05, 0.8), (2.25, 0.56), (2.2, 0.3)),
+        profile=(
+            *((-2.2, 0.3), (-2.25, 0.65), (-2.15, 0.96), (-1.65, 1.0), (-1.0, 1.4)),
+            *((0.2, 1.43), (1.0, 0.98), (2.05, 0.8), (2.25, 0.56), (2.2, 0.3)),
+        ),
         parts=("rear", "rear", "bonnet", "glass", "roof", "glass", "bonnet", "front", "front"),
-        half_width=0.88, belt=0.94, axles=(-1.35, 1.4), wheel=0.32,
+        half_width=0.88,
+        belt=0.94,
+        axles=(-1.35, 1.4),
+        wheel=0.32,
         panes=((-1.4, -0.42, -0.42, -0.9, 0.98, 1.34), (-0.34, 0.78, 0.15, -0.34, 0.98, 1.36)),
     ),
     "estate": Model(
-        profile=((-2.25, 0.3), (-2.3, 0.7), (-2.25, 1.0), (-2.0, 1.45), (0.1, 1.5), (0.9, 1.02), (1.95, 0.85), (2.15, 0.58), (2.1, 0.3)),
+        profile=(
+            *((-2.25, 0.3), (-2.3, 0.7), (-2.25, 1.0), (-2.0, 1.45)),
+            *((0.1, 1.5), (0.9, 1.02), (1.95, 0.85), (2.15, 0.58), (2.1, 0.3)),
+        ),
         parts=("rear", "rear", "glass", "roof", "glass", "bonnet", "front", "front"),
-        half_width=0.88, belt=0.98, axles=(-1.35, 1.35), wheel=0.33,
-        panes=((-2.0, -1.3, -1.3, -1.85, 1.02, 1.38), (-1.2, -0.35, -0.35, -1.2, 1.02, 1.4), (-0.27, 0.68, 0.05, -0.27, 1.02, 1.42)),
+        half_width=0.88,
+        belt=0.98,
+        axles=(-1.35, 1.35),
+        wheel=0.33,
+        panes=(
+            (-2.0, -1.3, -1.3, -1.85, 1.02, 1.38),
+            (-1.2, -0.35, -0.35, -1.2, 1.02, 1.4),
+            (-0.27, 0.68, 0.05, -0.27, 1.02, 1.42),
+        ),
     ),
     "van": Model(
-        profile=((-2.5, 0.35), (-2.52, 1.1), (-2.45, 2.15), (1.2, 2.2), (1.85, 1.35), (2.4, 1.05), (2.52, 0.6), (2.48, 0.35)),
+        profile=(
+            *((-2.5, 0.35), (-2.52, 1.1), (-2.45, 2.15), (1.2, 2.2)),
+            *((1.85, 1.35), (2.4, 1.05), (2.52, 0.6), (2.48, 0.35)),
+        ),
         parts=("rear", "rear", "roof", "glass", "bonnet", "front", "front"),
-        half_width=0.97, belt=1.9, axles=(-1.55, 1.6), wheel=0.35,
+        half_width=0.97,
+        belt=1.9,
+        axles=(-1.55, 1.6),
+        wheel=0.35,
         panes=((0.55, 1.7, 1.2, 0.55, 1.3, 1.9),),
     ),
     "bus": Model(
-        profile=((-5.0, 0.4), (-5.05, 1.3), (-5.0, 2.6), (-4.9, 3.05), (4.8, 3.05), (4.95, 2.7), (5.05, 1.2), (5.0, 0.4)),
+        profile=(
+            *((-5.0, 0.4), (-5.05, 1.3), (-5.0, 2.6), (-4.9, 3.05)),
+            *((4.8, 3.05), (4.95, 2.7), (5.05, 1.2), (5.0, 0.4)),
+        ),
         parts=("rear", "glass", "rear", "roof", "front", "glass", "front"),
-        half_width=1.25, belt=2.9, axles=(-2.8, 2.9), wheel=0.48,
+        half_width=1.25,
+        belt=2.9,
+        axles=(-2.8, 2.9),
+        wheel=0.48,
         panes=tuple((x, x + 1.3, x + 1.3, x, 1.4, 2.5) for x in (-4.6, -3.2, -1.8, -0.4, 1.0, 2.4, 3.55)),
     ),
-}  # fmt: skip
+}
 
 PAINTS = np.array(
     [
@@ -108,6 +144,7 @@ class Vehicle:
         self.base = base
         self.forward = np.array([np.sin(heading), 0.0, np.cos(heading)])
         self.right = np.array([np.cos(heading), 0.0, -np.sin(heading)])
+        self._axes = np.array([self.forward, UP, self.right])
         self.paint = PAINTS[int(rng.integers(len(PAINTS)))] * rng.uniform(0.85, 1.15)
         if kind == "bus":
             self.paint = np.array([(0.6, 0.12, 0.1), (0.75, 0.75, 0.72), (0.2, 0.4, 0.6)][int(rng.integers(3))])
@@ -117,6 +154,10 @@ class Vehicle:
     def at(self, along: float, y: float, across: float) -> np.ndarray:
         """A point (3,) given along the vehicle, upwards and to its right."""
         return self.base + self.forward * along + UP * y + self.right * across
+
+    def points(self, places: list[tuple[float, float, float]]) -> np.ndarray:
+        """Points (N, 3) given along the vehicle, upwards and to its right."""
+        return np.array(places) @ self._axes + self.base
 
     def half(self, y: float) -> float:
         """Half the width at height y: the cabin leans inwards."""
@@ -128,7 +169,7 @@ class Vehicle:
         """The eight corners (8, 3) of the box around it, for its shadow."""
         length, width = self.model.half_length * 0.95, self.model.half_width
         top = self.model.height
-        return np.array([self.at(a * length, y, b * width) for a in (-1, 1) for b in (-1, 1) for y in (0.1, top)])
+        return self.points([(a * length, y, b * width) for a in (-1, 1) for b in (-1, 1) for y in (0.1, top)])
 
     def draw(self, brush: Brush) -> None:
         """Draw it: wheels seen under the body, strips of the outline from far to near, then the side that shows."""
@@ -140,7 +181,7 @@ class Vehicle:
         for i, part in enumerate(self.model.parts):
             (a0, y0), (a1, y1) = self.model.profile[i : i + 2]
             w0, w1 = self.half(y0), self.half(y1)
-            quad = np.stack([self.at(a0, y0, -w0), self.at(a0, y0, w0), self.at(a1, y1, w1), self.at(a1, y1, -w1)])
+            quad = self.points([(a0, y0, -w0), (a0, y0, w0), (a1, y1, w1), (a1, y1, -w1)])
             normal = self.forward * (y0 - y1) + UP * (a1 - a0)
             normal = normal / np.linalg.norm(normal)
             if (brush.camera.eye - quad.mean(axis=0)) @ normal > 0:
@@ -157,8 +198,8 @@ class Vehicle:
         length, width = self.model.half_length * 0.93, self.model.half_width * 0.9
         floor = self.model.profile[0][1] + 0.02
         for along in (-length, length):
-            quad = [self.at(along, y, b) for b, y in ((-width, 0.14), (width, 0.14), (width, floor), (-width, floor))]
-            brush.face(np.stack(quad), black, CAR)
+            quad = [(along, y, b) for b, y in ((-width, 0.14), (width, 0.14), (width, floor), (-width, floor))]
+            brush.face(self.points(quad), black, CAR)
         for axle in self.model.axles:
             for side in (-1, 1):
                 inner, outer = side * (self.model.half_width - 0.22), side * (self.model.half_width - 0.02)
@@ -168,7 +209,7 @@ class Vehicle:
                 x = self.model.wheel * 0.8
                 for along in (axle - x, axle + x):
                     corners = ((inner, 0.02), (outer, 0.02), (outer, 0.5), (inner, 0.5))
-                    brush.face(np.stack([self.at(along, y, b) for b, y in corners]), black, CAR)
+                    brush.face(self.points([(along, y, b) for b, y in corners]), black, CAR)
 
     def _draw_strip(self, brush: Brush, i: int, part: str, quad: np.ndarray, normal: np.ndarray, depth: float) -> None:
         light = brush.light
@@ -197,21 +238,22 @@ class Vehicle:
         model, light = self.model, brush.light
         normal = self.right * side
 
-        def point(along: float, y: float) -> np.ndarray:
-            return self.at(along, y, side * (self.half(y) + 0.005))
+        def patch(*places: tuple[float, float]) -> np.ndarray:
+            return self.points([(a, y, side * (self.half(y) + 0.005)) for a, y in places])
 
-        brush_polygon = np.stack([point(a, y) for a, y in model.profile])
-        fill_outline(brush, brush_polygon, light.shade(self.paint, normal, depth))
-        sill = np.stack([point(a, y) for a, y in ((model.profile[0][0], 0.3), (model.profile[-1][0], 0.3), (model.profile[-1][0] - 0.05, 0.42), (model.profile[0][0] + 0.05, 0.42))])  # fmt: skip # noqa: E501
+        rear_end, front_end = model.profile[0][0], model.profile[-1][0]
+        fill_outline(brush, patch(*model.profile), light.shade(self.paint, normal, depth))
+        sill = patch((rear_end, 0.3), (front_end, 0.3), (front_end - 0.05, 0.42), (rear_end + 0.05, 0.42))
         brush.face(sill, light.shade(self.paint * 0.6, normal, depth), CAR)
-        shine = np.stack([point(a, y) for a, y in ((model.profile[0][0] + 0.15, model.belt * 0.86), (model.profile[-1][0] - 0.35, model.belt * 0.8), (model.profile[-1][0] - 0.35, model.belt * 0.84), (model.profile[0][0] + 0.15, model.belt * 0.92))])  # fmt: skip # noqa: E501
+        left, right, low = rear_end + 0.15, front_end - 0.35, model.belt * 0.8
+        shine = patch((left, low + 0.05), (right, low), (right, low + 0.04), (left, low + 0.11))
         brush.face(shine, light.shade(self.paint * 1.2 + 0.03, normal, depth), CAR)
+        dark = np.array([0.09, 0.10, 0.11]) * light.ambient + 0.12 * light.horizon
         for rear, front, front_top, rear_top, low, high in model.panes:
-            pane = np.stack([point(rear, low), point(front, low), point(front_top, high), point(rear_top, high)])
-            dark = np.array([0.09, 0.10, 0.11]) * light.ambient + 0.12 * light.horizon
+            pane = patch((rear, low), (front, low), (front_top, high), (rear_top, high))
             brush.face(pane, light.through_haze(dark, depth), CAR)
-            share = np.array([[0.1, 0.9], [0.5, 0.5]])
-            glint = np.stack([*(share[::-1] @ pane[:2]), *(share @ pane[2:])])
+            a, b, c, d = pane
+            glint = np.array([a * 0.5 + b * 0.5, a * 0.1 + b * 0.9, c * 0.9 + d * 0.1, c * 0.5 + d * 0.5])
             brush.face(glint, light.through_haze(dark * 1.25 + 0.04, depth), CAR)
         black, hub = light.shade(np.full(3, 0.04), normal, depth), light.shade(np.full(3, 0.5), normal, depth)
         tyre = light.shade(np.full(3, 0.10), normal, depth)
@@ -224,7 +266,7 @@ class Vehicle:
         seam = light.shade(self.paint * 0.55, normal, depth)
         for along in (model.panes[-1][1] - 0.05, (model.panes[-1][0] + model.panes[0][1]) / 2):
             if model.height < 2:
-                brush.line(np.stack([point(along, 0.42), point(along, model.belt)]), 0.015, seam)
+                brush.line(patch((along, 0.42), (along, model.belt)), 0.015, seam, CAR)
         mirror = self.at(model.panes[-1][1] - 0.1, model.panes[-1][4] + 0.06, side * (model.half_width + 0.09))
         brush.ball(mirror, 0.09, light.shade(self.paint * 0.7, normal, depth), CAR)
 
@@ -238,9 +280,9 @@ class Vehicle:
         light, width = brush.light, self.model.half_width
         tall = self.model.height > 2
 
-        def panel(left: float, right: float, low: float, high: float, colour) -> None:
+        def panel(left: float, right: float, low: float, high: float, colour: Colour) -> None:
             corners = ((left, low), (right, low), (right, high), (left, high))
-            brush.face(np.stack([self.at(along, y, b) for b, y in corners]), colour, CAR)
+            brush.face(self.points([(along, y, b) for b, y in corners]), colour, CAR)
 
         dark = light.shade(np.full(3, 0.09), normal, depth)
         bumper = light.shade(self.paint * 0.72, normal, depth)
@@ -266,10 +308,10 @@ class Vehicle:
             panel(-0.02, 0.02, 0.6, self.model.height - 0.2, light.shade(self.paint * 0.5, normal, depth))
 
 
-def fill_outline(brush: Brush, points: np.ndarray, colour) -> None:
+def fill_outline(brush: Brush, points: np.ndarray, colour: Colour) -> None:
     """Fill a polygon (N, 3) that need not be convex; left out if any of it is behind the camera."""
-    seen = brush.camera.see(points)
-    if seen[:, 2].min() > 0.4:
-        flat = brush.camera.flatten(seen)
-        if brush.camera.in_view(flat):
+    seen = brush.camera.see(points).tolist()
+    if min(corner[2] for corner in seen) > NEAR:
+        flat = brush.camera.flat_list(seen)
+        if flat is not None:
             brush.flat(flat, colour, CAR)

@@ -70,7 +70,7 @@ def paint_traffic_light(brush: Brush, base: np.ndarray, rng: np.random.Generator
     lamps = [(0.95, 0.15, 0.1), (1.0, 0.65, 0.1), (0.2, 0.95, 0.5)]
     for i, lamp in enumerate(lamps):
         colour = brush.light.through_haze(np.array(lamp) * (1.0 if i == lit else 0.13), depth)
-        brush.ball(base + UP * (foot + 0.82 - 0.32 * i) - Z * 0.02, 0.13, colour, None)
+        brush.ball(base + UP * (foot + 0.82 - 0.32 * i) - Z * 0.02, 0.13, colour, SIGN)
 
 
 def _panel(foot: np.ndarray, half: float, bottom: float, top: float) -> np.ndarray:
@@ -99,12 +99,12 @@ def paint_sign(brush: Brush, base: np.ndarray, rng: np.random.Generator) -> None
         brush.face(_panel(centre, wide, -tall / 2 - 0.05, tall / 2 + 0.05), ink, SIGN)
         brush.face(_panel(centre, wide - 0.06, -tall / 2, tall / 2), shade(*ground), SIGN)
         for row in np.arange(-tall / 2 + 0.12, tall / 2 - 0.12, 0.26):
-            brush.face(_panel(centre + UP * row - X * rng.uniform(0, 0.2), wide * 0.55, 0.0, 0.12), ink)
+            brush.face(_panel(centre + UP * row - X * rng.uniform(0, 0.2), wide * 0.55, 0.0, 0.12), ink, SIGN)
         return
     if kind == "warning":
         for scale, colour in ((1.25, red), (0.85, white)):
             brush.face(centre - UP * 0.1 + _triangle() * size * scale, colour, SIGN)
-        brush.face(_panel(centre - UP * 0.15, size * 0.12, 0, size * 0.55), black)
+        brush.face(_panel(centre - UP * 0.15, size * 0.12, 0, size * 0.55), black, SIGN)
         return
     if kind == "back":
         brush.face(ring(centre, X, UP, size), grey, SIGN)
@@ -112,18 +112,19 @@ def paint_sign(brush: Brush, base: np.ndarray, rng: np.random.Generator) -> None
     outer = {"limit": red, "blue": white, "no entry": red}[kind]
     brush.face(ring(centre, X, UP, size), outer, SIGN)
     if kind == "no entry":
-        brush.face(_panel(centre, size * 0.7, -size * 0.18, size * 0.18), white)
+        brush.face(_panel(centre, size * 0.7, -size * 0.18, size * 0.18), white, SIGN)
         return
     brush.face(
         ring(centre, X, UP, size * (0.74 if kind == "limit" else 0.9)),
         white if kind == "limit" else shade(0.1, 0.25, 0.6),
+        SIGN,
     )
     if kind == "limit":
         for shift in (-0.28, 0.24):
-            brush.face(_panel(centre + X * size * shift, size * 0.14, -size * 0.34, size * 0.34), black)
+            brush.face(_panel(centre + X * size * shift, size * 0.14, -size * 0.34, size * 0.34), black, SIGN)
     else:
-        brush.face(_panel(centre, size * 0.1, -size * 0.5, size * 0.3), white)
-        brush.face(centre + UP * size * 0.3 + _triangle() * size * 0.38, white)
+        brush.face(_panel(centre, size * 0.1, -size * 0.5, size * 0.3), white, SIGN)
+        brush.face(centre + UP * size * 0.3 + _triangle() * size * 0.38, white, SIGN)
 
 
 def _triangle() -> np.ndarray:
@@ -158,14 +159,14 @@ def paint_fence(brush: Brush, points: np.ndarray, height: float, kind: str, rng:
             brush.face(panel, colour, FENCE)
             nexts = feet + (end - start) / count * 0.92
             boards = np.stack([feet, nexts, nexts + UP * height * 0.97, feet + UP * height * 0.97], axis=1)
-            brush.faces(boards, [tones[i] for i in rng.integers(0, 4, count)])
+            brush.faces(boards, [tones[i] for i in rng.integers(0, 4, count)], FENCE)
             continue
-        brush.face(panel, None, FENCE)
+        brush.claim(panel, FENCE)
         bars = np.stack([feet, feet + UP * height], axis=1)
         for bar in bars:
-            brush.line(bar, 0.025, colour)
+            brush.line(bar, 0.025, colour, FENCE)
         for y, thick in ((height * 0.93, 0.05), (height * 0.12, 0.04)):
-            brush.line(np.stack([start + UP * y, end + UP * y]), thick, colour)
+            brush.line(np.stack([start + UP * y, end + UP * y]), thick, colour, FENCE)
         brush.stroke(start, start + UP * (height + 0.08), 0.04, colour, FENCE)
 
 
@@ -185,4 +186,6 @@ def paint_bin(brush: Brush, base: np.ndarray, rng: np.random.Generator) -> None:
         brush.stroke(base, base + UP * 1.3, 0.23, brush.light.shade(red, None, depth), VOID)
         brush.stroke(base + UP * 1.35, base + UP * 1.45, (0.27, 0.18), brush.light.shade(red * 0.9, None, depth), VOID)
         slot = base + UP * 1.15 - Z * 0.24
-        brush.line(np.stack([slot - X * 0.12, slot + X * 0.12]), 0.05, brush.light.shade(np.full(3, 0.05), None, depth))
+        brush.line(
+            np.stack([slot - X * 0.12, slot + X * 0.12]), 0.05, brush.light.shade(np.full(3, 0.05), None, depth), VOID
+        )

@@ -12,28 +12,31 @@ from data_scripts._scene_street import LEFT, RIGHT, Street
 
 SKY, ROAD, PAVEMENT, TREE = (CLASS_NAMES.index(name) for name in ("Sky", "Road", "Pavement", "Tree"))
 TILE = 256
+"""Side of the square of ground noise that repeats; a power of two."""
 
 
 def paint_sky(brush: Brush, rng: np.random.Generator) -> None:
     """Fill the whole canvas with sky: a gradient, clouds, and a glow around the sun."""
     light, camera = brush.light, brush.camera
-    rays = camera.rays()
-    up = rays[..., 1] / np.linalg.norm(rays, axis=-1)
+    # The sky is smooth: a quarter of the pixels are enough.
+    rays = camera.rays[::2, ::2]
+    rays = rays / np.sqrt((rays**2).sum(axis=-1, keepdims=True))
+    up = rays[..., 1]
     rise = np.clip(up / 0.5, 0, 1)[..., None] ** 0.7
     sky = light.horizon * (1 - rise) + light.zenith * rise
     # Noise on a fixed grid, so that the same clouds appear at every canvas size.
     noise = cloud_noise(rng, 192, 256, cells=int(rng.integers(3, 6)), octaves=5)
-    noise = np.asarray(Image.fromarray(noise).resize((camera.width, camera.height), Image.Resampling.BICUBIC))
+    noise = np.asarray(Image.fromarray(noise).resize(up.shape[::-1], Image.Resampling.BICUBIC))
     threshold = 1.3 - 2.6 * light.cover
     thick = np.clip((noise - threshold) / 1.2, 0, 1)[..., None]
     belly = 1 - 0.10 * np.clip(noise - threshold - 0.7, 0, 2)[..., None]
     sky = sky * (1 - thick) + light.cloud * belly * thick
     if light.direct.max() > 0.3:
-        towards = (rays @ light.sun) / np.linalg.norm(rays, axis=-1)
-        sky = sky + 0.5 * np.exp((towards - 1) * 18)[..., None]
-    brush.picture = Image.fromarray((np.clip(sky, 0, 1) * 255).astype(np.uint8))
-    brush.labels = Image.new("L", brush.picture.size, SKY)
-    brush.restart()
+        sky = sky + 0.5 * np.exp((rays @ light.sun - 1) * 18)[..., None]
+    half = Image.fromarray((np.clip(sky, 0, 1) * 255).astype(np.uint8))
+    canvas = half.resize((camera.width, camera.height), Image.Resampling.BILINEAR).convert("RGBA")
+    canvas.putalpha(SKY)
+    brush.load(np.asarray(canvas))
 
 
 class Shadows:
@@ -41,7 +44,7 @@ class Shadows:
 
     def __init__(self, brush: Brush) -> None:
         self._brush = brush
-        self._image = Image.new("L", brush.picture.size)
+        self._image = Image.new("L", brush.canvas.size)
         self._draw = ImageDraw.Draw(self._image)
         self._array: np.ndarray | None = None
 
@@ -52,7 +55,7 @@ class Shadows:
         on_ground[:, 1] = 0
         outline = self._brush.camera.outline(convex_hull(on_ground))
         if outline is not None:
-            self._draw.polygon(np.clip(outline, -20000, 20000).ravel().tolist(), fill=int(255 * strength))
+            self._draw.polygon(outline, fill=int(255 * strength))
 
     def array(self) -> np.ndarray:
         """Share of the sunlight that is taken away, shape (height, width), 0 to 1."""
@@ -94,19 +97,20 @@ def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]
 def paint_ground(brush: Brush, street: Street, shadows: Shadows, rng: np.random.Generator) -> None:
     """Fill everything below the horizon with road, pavement, or what lies beyond it."""
     camera, light = brush.camera, brush.light
-    rays = camera.rays()
-    below = rays[..., 1] < -0.003
-    depth = -camera.eye[1] / rays[..., 1][below]
-    x = camera.eye[0] + depth * rays[..., 0][below]
-    z = camera.eye[2] + depth * rays[..., 2][below]
+    below = camera.rays[..., 1] < -0.003
+    rays = camera.rays[below]
+    eye_x, eye_y, eye_z = camera.eye.tolist()
+    depth = -eye_y / rays[:, 1]
+    x, z = eye_x + depth * rays[:, 0], eye_z + depth * rays[:, 2]
     lateral = x - street.centre(z)
     road, pavement = zones(street, lateral, z)
     grass = ~road & ~pavement & np.where(lateral < 0, street.grass[0], street.grass[1])
 
     tile = rng.normal(size=(TILE, TILE)).astype(np.float32)
     blotches = cloud_noise(rng, TILE, TILE, 12)
-    grain = tile[(x * 9).astype(int) % TILE, (z * 9).astype(int) % TILE] * np.exp(-depth / 9)
-    patches = blotches[(x * 7).astype(int) % TILE, (z * 4).astype(int) % TILE]
+    last = TILE - 1
+    grain = tile[(x * 9).astype(np.int32) & last, (z * 9).astype(np.int32) & last] * np.exp(-depth / 9)
+    patches = blotches[(x * 7).astype(np.int32) & last, (z * 4).astype(np.int32) & last]
 
     grey = rng.uniform(0.26, 0.5)
     asphalt = np.array([grey, grey, grey]) * rng.normal(1, 0.025, 3)
@@ -114,26 +118,28 @@ def paint_ground(brush: Brush, street: Street, shadows: Shadows, rng: np.random.
     slab = slab * (np.array([1.08, 0.95, 0.85]) if rng.random() < 0.15 else 1.0)
     lawn = np.array([0.26, 0.34, 0.16]) * rng.uniform(0.8, 1.35)
 
-    albedo = np.empty((len(x), 3), dtype=np.float32)
-    albedo[:] = slab * (1 + 0.05 * grain + 0.03 * patches)[:, None]
-    albedo[road] = (asphalt * road_texture(street, lateral, z, patches, grain, rng)[:, None])[road]
-    albedo[grass] = (lawn * (1 + 0.16 * grain + 0.14 * patches)[:, None])[grass]
+    texture = 1 + 0.05 * grain + 0.03 * patches
+    texture = np.where(road, road_texture(street, lateral, z, patches, grain, rng), texture)
+    texture = np.where(grass, 1 + 0.16 * grain + 0.14 * patches, texture)
     edge = np.abs(lateral) - street.half_road
-    albedo[pavement & (edge > 0) & (edge < 0.22)] *= 1.18
-    albedo[road & (edge > -0.13)] *= 0.82
+    texture[pavement & (edge > 0) & (edge < 0.22)] *= 1.18
+    texture[road & (edge > -0.13)] *= 0.82
     joint = ((np.abs(lateral) % 0.75 < 0.035) | (z % 0.9 < 0.04)) & (depth < 16) & pavement
-    albedo[joint] *= 0.86
+    texture[joint] *= 0.86
+    surface = np.where(road, 1, np.where(grass, 2, 0))
+    albedo = np.array([slab, asphalt, lawn], dtype=np.float32)[surface] * texture[:, None]
     draw_markings(albedo, street, lateral, z, depth, road & (patches > -2.1), rng)
 
     sunlit = (1 - 0.92 * shadows.array()[below])[:, None]
     occlusion = (1 - 0.25 * shadows.array()[below])[:, None]
-    lit = albedo * (light.ambient * occlusion + light.direct * light.sun[1] * sunlit)
+    ambient, direct = light.ambient.astype(np.float32), (light.direct * light.sun[1]).astype(np.float32)
+    lit = albedo * (ambient * occlusion + direct * sunlit)
     clear = np.exp(-depth / light.haze_distance)[:, None]
-    picture, labels = np.array(brush.picture), np.array(brush.labels)
-    picture[below] = np.clip(255 * (lit * clear + light.haze * (1 - clear)), 0, 255)
-    labels[below] = np.select([road, grass], [ROAD, TREE], PAVEMENT)
-    brush.picture, brush.labels = Image.fromarray(picture), Image.fromarray(labels)
-    brush.restart()
+    canvas, painted = np.array(brush.canvas), np.empty((len(x), 4), dtype=np.uint8)
+    painted[:, :3] = np.clip(255 * (lit * clear + light.haze.astype(np.float32) * (1 - clear)), 0, 255)
+    painted[:, 3] = np.array([PAVEMENT, ROAD, TREE])[surface]
+    canvas[below] = painted
+    brush.load(canvas)
 
 
 def zones(street: Street, lateral: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

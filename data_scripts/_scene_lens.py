@@ -23,11 +23,11 @@ BROAD = ("Sky", "Building", "Road", "Pavement", "Tree", "Car")
 """Only borders between these classes may be left unlabelled: rims would swallow thin things whole."""
 
 
-def develop(picture: Image.Image, labels: Image.Image, height: int, width: int, rng: np.random.Generator):
+def develop(canvas: Image.Image, height: int, width: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """The photograph, uint8 (height, width, 3), and the mask, uint8 (height, width), of a larger canvas."""
-    scale = picture.height // height
-    mask = np.asarray(labels)[scale // 2 :: scale, scale // 2 :: scale].copy()
-    photograph = np.asarray(picture.reduce(scale)).astype(np.float32) / 255
+    scale = canvas.height // height
+    mask = np.asarray(canvas.getchannel(3))[scale // 2 :: scale, scale // 2 :: scale].copy()
+    photograph = np.asarray(canvas.convert("RGB").reduce(scale)).astype(np.float32) / 255
     amplitude = np.zeros(256, dtype=np.float32)
     for name, value in GRAIN.items():
         amplitude[CLASS_NAMES.index(name)] = value
@@ -46,7 +46,7 @@ def expose(photograph: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     radius = rng.uniform(0.25, 0.6) * height / 180
     photograph = np.clip(photograph * falloff[..., None] * tint, 0, 1) ** gamma
     blurred = Image.fromarray((photograph * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
-    sigma = rng.uniform(0.008, 0.028)
+    sigma = rng.uniform(0.006, 0.02)
     noisy = np.asarray(blurred) / 255 + sigma * rng.normal(size=photograph.shape)
     return (np.clip(noisy, 0, 1) * 255).round().astype(np.uint8)
 
@@ -54,7 +54,10 @@ def expose(photograph: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def leave_rims(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The mask with stretches of the borders between broad classes left unlabelled, as hurried annotators do."""
     height, width = mask.shape
-    broad = np.isin(mask, [CLASS_NAMES.index(name) for name in BROAD])
+    # A pixel is broad if a 5x5 square of one class covers it: twigs and the sky between them are not.
+    uniform = sweep(mask, 2, np.maximum) == sweep(mask, 2, np.minimum)
+    broad = sweep(uniform, 2, np.logical_or)
+    broad &= np.isin(mask, [CLASS_NAMES.index(name) for name in BROAD])
     border = np.zeros(mask.shape, dtype=bool)
     border[:, 1:] |= (mask[:, 1:] != mask[:, :-1]) & broad[:, 1:] & broad[:, :-1]
     border[1:] |= (mask[1:] != mask[:-1]) & broad[1:] & broad[:-1]
@@ -64,3 +67,12 @@ def leave_rims(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     wide[:, :-1] |= wide[:, 1:]
     wide[:-1] |= wide[1:]
     return np.where(rim | (wide & broad), VOID, mask).astype(np.uint8)
+
+
+def sweep(grid: np.ndarray, reach: int, combine: np.ufunc) -> np.ndarray:
+    """At each place of `grid` (H, W), combine all values within `reach` rows and columns."""
+    for _ in range(2):
+        padded = np.pad(grid, ((reach, reach), (0, 0)), mode="edge")
+        rows = [padded[i : i + len(grid)] for i in range(2 * reach + 1)]
+        grid = combine.reduce(rows).T
+    return grid

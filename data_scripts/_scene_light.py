@@ -40,14 +40,17 @@ class Light:
     def shade(self, albedo: np.ndarray, normal: np.ndarray | None = None, depth: float = 0.0) -> Colour:
         """The colour, 0 to 255, of a matt surface: `albedo` (3,), unit `normal` (3,) or None for a round thing."""
         facing = 0.55 if normal is None else max(0.0, float(normal @ self.sun))
-        lit = np.asarray(albedo) * (self.ambient + self.direct * facing)
-        return self.through_haze(lit, depth)
+        return self.through_haze(albedo * (self.ambient + self.direct * facing), depth)
 
     def through_haze(self, lit: np.ndarray, depth: float) -> Colour:
         """The colour, 0 to 255, of light `lit` (3,) seen through `depth` metres of air."""
-        clear = math.exp(-max(depth, 0.0) / self.haze_distance)
-        red, green, blue = (min(255, max(0, int(255 * v))) for v in lit * clear + self.haze * (1 - clear))
-        return red, green, blue
+        clear = math.exp(-depth / self.haze_distance) if depth > 0 else 1.0
+        r, g, b = (lit * (255 * clear) + self.haze * (255 - 255 * clear)).tolist()
+        return (
+            int(r) if 0 < r < 255 else 255 * (r > 0),
+            int(g) if 0 < g < 255 else 255 * (g > 0),
+            int(b) if 0 < b < 255 else 255 * (b > 0),
+        )
 
     def in_shadow(self, share: float) -> Light:
         """The same light with `share` (0 to 1) of the direct light taken away."""

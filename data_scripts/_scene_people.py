@@ -72,7 +72,7 @@ class Figure:
             )
             left.append(self.at(forward, up, 0) - sideways * reach)
             right.append(self.at(forward, up, 0) + sideways * reach)
-        outline = np.stack(left + right[::-1])
+        outline = np.array(left + right[::-1])
         bright = self.brush.light.shade(albedo * 1.08, None, self.depth)
         dim = self.brush.light.shade(albedo * 0.86, None, self.depth)
         sunny_right = float(sideways @ self.brush.light.sun) > 0
@@ -80,7 +80,7 @@ class Figure:
 
         def draw() -> None:
             self.brush.face(outline, bright if sunny_right else dim, self.label)
-            half = np.stack(left + middle[::-1])
+            half = np.array(left + middle[::-1])
             self.brush.face(half, dim if sunny_right else bright, self.label)
 
         self.add(0.0, outline.mean(axis=0), draw)
@@ -159,8 +159,8 @@ def carry_bag(figure: Figure, hand: np.ndarray, half_width: float, height: float
     turned = 0.45 + 0.55 * abs(float(figure.forward @ sideways))
     wide = sideways * half_width * size * turned
     top, bottom = hand - UP * 0.16 * size, hand - UP * (0.16 + height) * size
-    body = np.stack([top - wide * 0.85, top + wide * 0.85, bottom + wide, bottom - wide])
-    band = np.stack([body[0] * 0.6 + body[3] * 0.4, body[1] * 0.6 + body[2] * 0.4, body[1] * 0.4 + body[2] * 0.6, body[0] * 0.4 + body[3] * 0.6])  # fmt: skip # noqa: E501
+    body = np.array([top - wide * 0.85, top + wide * 0.85, bottom + wide, bottom - wide])
+    band = np.array([body[0] * 0.6 + body[3] * 0.4, body[1] * 0.6 + body[2] * 0.4, body[1] * 0.4 + body[2] * 0.6, body[0] * 0.4 + body[3] * 0.6])  # fmt: skip # noqa: E501
     colours = [figure.shade(albedo * f) for f in (1.0, 0.75, 0.6)]
 
     def draw() -> None:
@@ -183,7 +183,7 @@ def paint_bicycle(figure: Figure, albedo: np.ndarray) -> None:
 
         def wheel(closed: np.ndarray = closed, rim: np.ndarray = rim, hub: np.ndarray = hub) -> None:
             for point in rim[::2]:
-                brush.line(np.stack([hub, point]), 0.01, spoke, label)
+                brush.line(np.array([hub, point]), 0.01, spoke, label)
             brush.line(closed, 0.055, tyre, label)
             brush.stroke(rim[5] - UP * 0.02, rim[15] + UP * 0.02, 0.025 * size, tyre, label)
 

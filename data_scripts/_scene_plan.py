@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def paint_scene(seed: int | tuple[int, ...], height: int, width: int) -> tuple[n
     scene = Scene(brush, street, themes, things_rng)
     scene.place_everything()
     scene.paint(light_rng)
-    return develop(brush.picture, brush.labels, height, width, lens_rng)
+    return develop(brush.canvas, height, width, lens_rng)
 
 
 def choose_street(rng: np.random.Generator) -> tuple[Street, tuple[str, str]]:
@@ -201,11 +202,11 @@ class Scene:
         steps = np.linspace(near, far, max(2, int((far - near) / 2.5) + 1))
         points = np.stack([street.at(lateral, z) for z in steps])
         if kind == "hedge":
-            for a, b in zip(points[:-1], points[1:], strict=True):
+            for a, b in pairwise(points):
                 self.add(b[2], a, lambda r, a=a, b=b: paint_hedge(brush, a, b, height, r))
         elif kind != "none":
             style = int(rng.integers(2**31))
-            for a, b in zip(points[:-1], points[1:], strict=True):
+            for a, b in pairwise(points):
                 pair = np.stack([a, b])
                 self.add(b[2], a, lambda r, p=pair: paint_fence(brush, p, height, kind, np.random.default_rng(style)))
 
@@ -224,7 +225,7 @@ class Scene:
 
     def place_junction(self) -> None:
         """What stands in the crossing street, and across it where our own road ends."""
-        rng, street, brush = self.rng, self.street, self.brush
+        rng, street = self.rng, self.street
         junction = street.junction
         beyond = junction.z + junction.half_width + 2.0
         if junction.ends_road:
@@ -320,8 +321,8 @@ class Scene:
                 self.place_post(kerb, float(z), lambda r, b: paint_bollard(brush, b, r), 0.9)
         elif rng.random() < 0.25 and not (street.junction and street.junction.covers(side, start)):
             points = np.stack([street.at(kerb, z) for z in np.arange(start, start + rng.uniform(5, 14), 2.2)])
-            for pair in zip(points[:-1], points[1:], strict=True):
-                self.add(pair[1][2], pair[0], lambda r, p=np.stack(pair): paint_fence(brush, p, 1.05, "guard", r))
+            for pair in map(np.array, pairwise(points)):
+                self.add(pair[1][2], pair[0], lambda r, p=pair: paint_fence(brush, p, 1.05, "guard", r))
         back = street.plot(side) - 0.6 * side
         for z in rng.uniform(4, 40, int(rng.integers(0, 4))):
             self.place_post(back, float(z), lambda r, b: paint_bin(brush, b, r), 1.1)
@@ -349,7 +350,7 @@ class Scene:
 
     def place_people(self) -> None:
         """Pedestrians on the pavements and crossing, bicyclists at the edge of the road."""
-        rng, street, brush = self.rng, self.street, self.brush
+        rng, street = self.rng, self.street
         for _ in range(int(rng.integers(1, 9))):
             z = 5 + 38 * rng.random() ** 1.3
             side = int(rng.choice([LEFT, RIGHT]))
@@ -372,7 +373,6 @@ class Scene:
                 if rng.random() < 0.25:
                     heading = math.pi / 2 * rng.choice([-1, 1])
                 self.place_figure(side * (street.half_road - 1.1), z, heading, paint_bicyclist)
-        del brush
 
     def place_figure(self, lateral: float, z: float, heading: float, paint: Callable) -> None:
         """A person and a shadow."""
@@ -385,7 +385,7 @@ class Scene:
 
 
 def paint_backdrop(brush: Brush, rng: np.random.Generator) -> None:
-    """Draw what closes the view: hills with trees, far roofs, at times a tower, and unlabelled clutter at the horizon."""
+    """Draw what closes the view: wooded hills, far roofs, at times a tower, unlabelled clutter at the horizon."""
     light, far = brush.light, FAR + 40
     bearings = np.linspace(-1.3, 1.3, 81)
     for label, albedo, height in (
@@ -428,4 +428,4 @@ def paint_bonnet(brush: Brush, rng: np.random.Generator) -> None:
     for drop, factor in ((0.0, 1.0), (0.012, 1.5), (0.02, 1.1)):
         outline = np.stack([x * width, (top + drop) * height], axis=1)
         outline = np.concatenate([outline, [[1.05 * width, 1.1 * height], [-0.05 * width, 1.1 * height]]])
-        brush.flat(outline, brush.light.shade(tone * factor, UP, 0.0), VOID)
+        brush.flat(outline.ravel().tolist(), brush.light.shade(tone * factor, UP, 0.0), VOID)

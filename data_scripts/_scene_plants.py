@@ -8,6 +8,7 @@ import numpy as np
 
 from course_utils.classes import CLASS_NAMES
 from data_scripts._scene_brush import UP, Brush
+from data_scripts._scene_light import Colour
 
 TREE = CLASS_NAMES.index("Tree")
 
@@ -33,7 +34,7 @@ def paint_tree(brush: Brush, base: np.ndarray, height: float, rng: np.random.Gen
     lean = np.array([rng.normal(0, 0.05), 1.0, rng.normal(0, 0.05)])
     girth = height * rng.uniform(0.016, 0.026)
     if kind == "bare":
-        _branch(brush, base, lean * height * 0.3, girth, 5, brush.light.shade(bark, None, depth), rng)
+        paint_branches(brush, base, height, girth, brush.light.shade(bark, None, depth), rng)
         return
     leaf = LEAVES[int(rng.integers(len(LEAVES)))] * rng.uniform(0.8, 1.25)
     fork = base + lean * height * rng.uniform(0.25, 0.42)
@@ -58,17 +59,17 @@ def paint_leaves(
     brush: Brush, centres: np.ndarray, radii: np.ndarray, albedo: np.ndarray, rng: np.random.Generator
 ) -> None:
     """Draw clusters of leaves: K balls (centres (K, 3), radii (K,)) each made of many small tufts."""
-    tufts = 34
+    tufts = 28
     outward = rng.normal(size=(len(centres), tufts, 3))
     outward /= np.linalg.norm(outward, axis=2, keepdims=True)
     places = centres[:, None] + outward * (radii[:, None, None] * rng.uniform(0.55, 1.05, (len(centres), tufts, 1)))
-    sizes = radii[:, None] * rng.uniform(0.16, 0.38, (len(centres), tufts))
+    sizes = radii[:, None] * rng.uniform(0.18, 0.4, (len(centres), tufts))
     tone = rng.normal(1.0, 0.13, (len(centres), tufts))
     middle = centres.mean(axis=0)
     depth = brush.depth(middle)
     if depth < 0.5:
         return
-    near = 12 if brush.camera.focal * radii.mean() / depth < 9 else tufts
+    near = 10 if brush.camera.focal * radii.mean() / depth < 9 else tufts
     places, sizes, tone = places[:, :near], sizes[:, :near] * math.sqrt(tufts / near), tone[:, :near]
     light = brush.light
     body = light.shade(albedo * 0.55, None, depth)
@@ -85,18 +86,24 @@ def paint_leaves(
     brush.balls(places[order], sizes[order], [tuple(c) for c in colours[order].tolist()], TREE)
 
 
-def _branch(
-    brush: Brush, foot: np.ndarray, reach: np.ndarray, radius: float, levels: int, colour, rng: np.random.Generator
+def paint_branches(
+    brush: Brush, base: np.ndarray, height: float, girth: float, colour: Colour, rng: np.random.Generator
 ) -> None:
-    tip = foot + reach
-    brush.stroke(foot, tip, (radius, radius * 0.65), colour, TREE)
-    if levels == 0:
-        return
-    for _ in range(3 if levels > 3 else 2):
-        turn = rng.normal(0, 0.42, 3)
-        child = reach * rng.uniform(0.62, 0.82) + np.linalg.norm(reach) * turn
-        child[1] = max(child[1], -0.1 * abs(child[0]))
-        _branch(brush, tip, child, radius * 0.6, levels - 1, colour, rng)
+    """Draw a tree in winter: a trunk that forks six times, into ever thinner branches."""
+    feet, reach = base[None], np.array([[rng.normal(0, 0.03), 0.3, rng.normal(0, 0.03)]]) * height
+    starts, ends, radii = [feet], [feet + reach], [np.array([girth])]
+    for forks in (3, 3, 3, 2, 2, 2):
+        feet = np.repeat(feet + reach, forks, axis=0)
+        parent = np.repeat(reach, forks, axis=0)
+        length = np.linalg.norm(parent, axis=1, keepdims=True)
+        turn = rng.normal(0, 0.36, parent.shape)
+        reach = (parent + length * turn) * rng.uniform(0.62, 0.82, length.shape)
+        reach[:, 1] = np.maximum(reach[:, 1], 0.1 * length[:, 0] * rng.uniform(-1, 2, len(reach)))
+        starts.append(feet)
+        ends.append(feet + reach)
+        radii.append(np.full(len(feet), radii[-1][0] * 0.6))
+    brush.stroke(base, ends[0][0], (girth * 1.3, girth), colour, TREE)
+    brush.twigs(np.concatenate(starts[1:]), np.concatenate(ends[1:]), np.concatenate(radii[1:]), colour, TREE)
 
 
 def paint_hedge(brush: Brush, start: np.ndarray, end: np.ndarray, height: float, rng: np.random.Generator) -> None:
