@@ -1,0 +1,156 @@
+"""Checkpoints that a kill cannot damage, and the state of every random generator that a training run draws from."""
+
+import contextlib
+import os
+import random
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+FORMAT = "unet-course training checkpoint, version 1"
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be used: damaged, foreign, or of a run with other settings."""
+
+
+def temporary_path(path: Path) -> Path:
+    """Where a checkpoint grows before it replaces the old one: in the same folder, so that moving it is atomic."""
+    return path.with_name(f".{path.name}.tmp")
+
+
+def prepare_checkpoint(path: Path) -> None:
+    """Make the folder, prove that it can be written, and remove what a killed run left behind.
+
+    Raises:
+        OSError: if a checkpoint could not be written here.
+    """
+    if path.is_dir():
+        raise OSError(f"checkpoint={str(path)!r} is a folder; name a file, such as {str(path / 'run.pt')!r}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary_path(path).write_bytes(b"")
+        temporary_path(path).unlink()
+    except OSError as error:
+        raise OSError(f"no checkpoint can be written to {path} ({error}); choose a folder you may write to.") from error
+
+
+def save_checkpoint(path: Path, payload: dict[str, Any]) -> None:
+    """Write `payload` so that `path` holds either the old checkpoint or the new one, whole, at every moment.
+
+    Raises:
+        OSError: if it cannot be written; the old checkpoint is untouched.
+    """
+    temporary = temporary_path(path)
+    try:
+        with open(temporary, "wb") as file:
+            torch.save({"format": FORMAT, **payload}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        temporary.unlink(missing_ok=True)
+        raise OSError(f"the checkpoint {path} could not be written ({error}); the one before it is intact.") from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name survive a power cut, where the system lets a folder be opened (Windows does not)."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint into CPU memory; only tensors and plain values are unpickled, so a foreign file runs no code.
+
+    Raises:
+        CheckpointError: if the file is damaged or no checkpoint of `course_utils.training.fit`.
+    """
+    try:
+        payload = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what a damaged zip archive or pickle raises is of a dozen kinds
+        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+        raise CheckpointError(f"{path} cannot be read as a checkpoint ({reason}); {_REMEDY}.") from error
+    if not isinstance(payload, dict) or payload.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is not a checkpoint that fit wrote; {_REMEDY}.")
+    return payload
+
+
+_REMEDY = "delete it or name another file, or call fit with resume=False to overwrite it"
+
+
+def check_same_run(path: Path, saved: dict[str, Any], settings: dict[str, Any], model: torch.nn.Module) -> None:
+    """Refuse a checkpoint of a run with other settings or of another model.
+
+    Raises:
+        CheckpointError: naming everything that differs.
+    """
+    differences = [
+        f"{name} was {_short(saved['settings'].get(name))} and is {_short(value)}"
+        for name, value in settings.items()
+        if saved["settings"].get(name) != value
+    ]
+    there = {name: tuple(tensor.shape) for name, tensor in saved["model"].items()}
+    here = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    odd = [name for name in (*there, *here) if there.get(name) != here.get(name)]
+    if odd:
+        differences.append(f"{odd[0]} in the model was {there.get(odd[0])} and is {here.get(odd[0])}")
+    if differences:
+        raise CheckpointError(
+            f"{path} belongs to another run: {', '.join(differences)}; use the same settings to continue it, "
+            "another file to keep it, or resume=False to overwrite it."
+        )
+
+
+def _short(value: Any) -> str:
+    return f"{len(value)} tensors" if isinstance(value, list) and len(value) > 8 else repr(value)
+
+
+def rng_state(owners: Iterable[object] = ()) -> dict[str, Any]:
+    """States of the global generators of Python, NumPy and torch (all devices), and of `generator` in the `owners`."""
+    algorithm, keys, *rest = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": [algorithm, torch.from_numpy(keys.astype(np.int64)), *rest],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
+        "owners": [generator.get_state() for generator in _generators(owners)],
+    }
+
+
+def set_rng_state(state: dict[str, Any], owners: Iterable[object] = ()) -> None:
+    """Set what `rng_state` returned; devices that are not here are left out."""
+    random.setstate(state["python"])
+    algorithm, keys, *rest = state["numpy"]
+    np.random.set_state((algorithm, keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"])
+    if torch.cuda.is_available():
+        for device, device_state in enumerate(state["cuda"][: torch.cuda.device_count()]):
+            torch.cuda.set_rng_state(device_state, device)
+    if state["mps"] is not None and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(state["mps"])
+    for generator, generator_state in zip(_generators(owners), state["owners"], strict=False):
+        generator.set_state(generator_state)
+
+
+def _generators(owners: Iterable[object]) -> list[torch.Generator]:
+    found = [getattr(owner, "generator", None) for owner in owners]
+    return [generator for generator in found if isinstance(generator, torch.Generator)]
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators of Python, NumPy and torch (all devices) with the same number."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
