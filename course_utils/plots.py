@@ -21,6 +21,7 @@ from torch import Tensor
 
 from course_utils.camvid import void_code
 from course_utils.classes import CLASS_COLOURS, CLASS_NAMES
+from course_utils.history import History
 from course_utils.metrics import boundary_distance
 
 Picture = Tensor | np.ndarray
@@ -225,6 +226,42 @@ def error_by_distance(
     ax.grid(alpha=0.3)
     ax.legend(fontsize=TEXT_SIZE)
     return figure
+
+
+def training_curves(histories: Mapping[str, History], metric: str, title: str, baseline: float | None = None) -> Figure:
+    """Loss of every step (smoothed) on the left; on the right `metric` after each epoch, with a baseline to beat.
+
+    Args:
+        histories: a run's name and its history.
+        metric: key of the epoch rows, a share from 0 to 1.
+        baseline: drawn as a dashed line.
+    """
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    figure.suptitle(title, fontsize=TITLE_SIZE)
+    loss_ax, metric_ax = figure.subplots(1, 2)
+    for i, (name, history) in enumerate(histories.items()):
+        style = {"color": _SERIES[i % 6], "label": name}
+        loss_ax.plot(_smoothed(history.step_losses), **style)
+        scores = [row[metric] for row in history.epochs]
+        metric_ax.plot(range(1, len(scores) + 1), scores, marker=_MARKERS[i % 6], **style)
+    if baseline is not None:
+        metric_ax.axhline(baseline, color="0.4", linestyle="--", label=f"baseline {baseline:.1%}")
+    loss_ax.set(xlabel="step", ylabel="training loss (nats per pixel)", ylim=(0, None))
+    metric_ax.set(xlabel="epoch", ylabel=metric.replace("_", " "))
+    metric_ax.xaxis.get_major_locator().set_params(integer=True)
+    metric_ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    for ax in (loss_ax, metric_ax):
+        ax.grid(alpha=0.3)
+        ax.legend(fontsize=TEXT_SIZE)
+    return figure
+
+
+def _smoothed(values: Sequence[float], width: int = 10) -> np.ndarray:
+    """Mean of each value and up to ``width - 1`` before it."""
+    sums = np.concatenate([[0.0], np.cumsum(np.asarray(values, dtype=float))])
+    ends = np.arange(1, len(sums))
+    starts = np.maximum(ends - width, 0)
+    return (sums[ends] - sums[starts]) / (ends - starts)
 
 
 class DescribedFigure:
