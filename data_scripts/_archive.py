@@ -1,7 +1,9 @@
 """Unpacking an archive so that no entry can leave the target folder, link anywhere or fill the disk."""
 
-import lzma
+import errno
+import gzip
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -22,16 +24,18 @@ _DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
-    lzma.LZMAError,
+    struct.error,
+    ArithmeticError,
     NotImplementedError,
     RuntimeError,
+    ValueError,
 )
 
 
 def unpack(
     archive: Path, target: Path, *, name: str, max_bytes: int = MAX_BYTES, max_entries: int = MAX_ENTRIES
 ) -> None:
-    """Unpack the photographs, masks and lists of a .zip, .tar or compressed .tar archive into the new folder `target`.
+    """Unpack the photographs, masks and lists of a .zip, .tar or .tgz archive into the new folder `target`.
 
     `name` is what messages call the archive.
 
@@ -42,12 +46,17 @@ def unpack(
     target.mkdir()
     writer = _Writer(name, target, max_bytes, max_entries)
     with archive.open("rb") as file:
-        is_zip = file.read(2) == b"PK"
+        magic = file.read(2)
     try:
-        (_unpack_zip if is_zip else _unpack_tar)(archive, writer)
+        if magic == b"PK":
+            _unpack_zip(archive, writer)
+        else:
+            with (gzip.open if magic == b"\x1f\x8b" else open)(archive, "rb") as stream:
+                _unpack_tar(stream, writer)
     except (*_DAMAGE, OSError) as error:
-        # gzip reports damaged data as an OSError that carries no errno; a full disk does carry one.
-        if isinstance(error, OSError) and error.errno is not None:
+        # gzip reports damaged data as an OSError without a number, and a damaged offset ends in an invalid seek;
+        # a full disk and the like have numbers of their own.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         reason = str(error).rstrip(".")
         raise DataError(
@@ -66,14 +75,22 @@ def _unpack_zip(archive: Path, writer: "_Writer") -> None:
                     writer.write(content, path, entry.file_size)
 
 
-def _unpack_tar(archive: Path, writer: "_Writer") -> None:
-    with tarfile.open(archive, "r:*") as unpacked:
+def _unpack_tar(stream: IO[bytes], writer: "_Writer") -> None:
+    with tarfile.open(fileobj=stream, mode="r:") as unpacked:
         for entry in tqdm(unpacked, desc="Unpacking", unit="file", leave=False):
             path = writer.path_of(entry.name, is_plain=entry.isreg() or entry.isdir())
             writer.count(entry.size)
             if path is not None and entry.isreg():
                 with unpacked.extractfile(entry) as content:
                     writer.write(content, path, entry.size)
+        # A damaged header looks like the end to tarfile. The real end is a block of zeros with zeros behind it, and
+        # only who reads up to there has also had gzip compare its checksum.
+        if stream.tell() < unpacked.offset + tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("its end is missing")
+        while rest := stream.read(2**20):
+            writer.count(len(rest))
+            if any(rest):
+                raise tarfile.ReadError("it has an unreadable entry")
 
 
 class _Writer:

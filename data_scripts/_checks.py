@@ -33,10 +33,15 @@ class Report:
 
     codes: tuple[str, ...] = ()
     splits: dict[str, list[str]] = field(default_factory=dict)
-    problems: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    problems: dict[str, list[str]] = field(default_factory=dict)
     sizes: Counter = field(default_factory=Counter)
     void_share: dict[str, float] = field(default_factory=dict)
     digest: str | None = None
+
+    def add(self, kind: str, *items: str) -> None:
+        """Note the things that have a problem of this kind, if there are any."""
+        if items:
+            self.problems.setdefault(kind, []).extend(items)
 
     def looks_like_camvid(self) -> bool:
         """Whether most of the listed stems are named as CamVid's frames are."""
@@ -92,7 +97,6 @@ def check_folder(root: Path) -> Report:
     _check_codes(root, report)
     _check_unlisted(root, report)
     _check_pairs(root, report)
-    report.problems = dict(report.problems)
     return report
 
 
@@ -122,43 +126,41 @@ def published_version(report: Report, known: Mapping[str, Source]) -> Source | N
 def _check_codes(root: Path, report: Report) -> None:
     path = root / "codes.txt"
     if not path.is_file():
-        report.problems["missing file"].append("codes.txt")
+        report.add("missing file", "codes.txt")
         return
     report.codes = tuple(read_lines(path))
     repeated = sorted(name for name, count in Counter(report.codes).items() if count > 1)
-    report.problems["class name twice in codes.txt"] += repeated
+    report.add("class name twice in codes.txt", *repeated)
     if VOID_NAME not in report.codes:
-        report.problems["class name missing from codes.txt"].append(VOID_NAME)
+        report.add("class name missing from codes.txt", VOID_NAME)
     if len(report.codes) == len(CLASS_NAMES) and report.looks_like_camvid() and report.codes != CLASS_NAMES:
-        report.problems["class names in another order"].append("codes.txt")
-    _drop_empty(report)
+        report.add("class names in another order", "codes.txt")
 
 
 def _check_lists(root: Path, report: Report) -> None:
     for split in SPLITS:
         path = root / f"{split}.txt"
         if not path.is_file():
-            report.problems["missing file"].append(path.name)
+            report.add("missing file", path.name)
             continue
         stems = read_lines(path)
         report.splits[split] = list(dict.fromkeys(stems))
         if not stems:
-            report.problems["empty list"].append(path.name)
-        report.problems["listed twice"] += sorted(f"{split}/{s}" for s, count in Counter(stems).items() if count > 1)
+            report.add("empty list", path.name)
+        report.add("listed twice", *(f"{split}/{stem}" for stem, count in Counter(stems).items() if count > 1))
     where = defaultdict(list)
     for split, stems in report.splits.items():
         for stem in stems:
             where[stem].append(split)
     overlaps = [f"{stem} in {' and '.join(splits)}" for stem, splits in where.items() if len(splits) > 1]
-    report.problems["in more than one split"] += overlaps
-    _drop_empty(report)
+    report.add("in more than one split", *overlaps)
 
 
 def _check_unlisted(root: Path, report: Report) -> None:
     listed = {stem for stems in report.splits.values() for stem in stems}
     for folder in ("images", "labels"):
         if not (root / folder).is_dir():
-            report.problems["missing folder"].append(folder)
+            report.add("missing folder", folder)
             continue
         stems = Counter()
         for path in sorted((root / folder).iterdir()):
@@ -166,38 +168,33 @@ def _check_unlisted(root: Path, report: Report) -> None:
                 continue
             stems[path.stem] += 1
             if path.stem not in listed:
-                report.problems["file in no split"].append(f"{folder}/{path.name}")
-        report.problems["more than one file of a name"] += [f"{folder}/{s}" for s, count in stems.items() if count > 1]
-    _drop_empty(report)
+                report.add("file in no split", f"{folder}/{path.name}")
+        report.add("more than one file of a name", *(f"{folder}/{s}" for s, count in stems.items() if count > 1))
 
 
 def _check_pairs(root: Path, report: Report) -> None:
     masks: dict[tuple[str, str], _Mask] = {}
-    photos: dict[str, list[str]] = defaultdict(list)
+    photos: dict[str, set[str]] = defaultdict(set)
     histograms = defaultdict(lambda: np.zeros(256, dtype=np.int64))
     for (split, stem), problems, mask, photo_digest in _read_pairs(root, report.splits):
         for kind in problems:
-            report.problems[kind].append(f"{split}/{stem}")
+            report.add(kind, f"{split}/{stem}")
         if photo_digest is not None:
-            photos[photo_digest].append(f"{split}/{stem}")
+            photos[photo_digest].add(stem)
         if mask is not None:
             masks[split, stem] = mask
             report.sizes[mask.size] += 1
             histograms[split] += mask.histogram
             highest = int(mask.histogram.nonzero()[0].max())
             if report.codes and highest >= len(report.codes):
-                report.problems["code out of range"].append(
-                    f"{split}/{stem} has {highest} of 0 to {len(report.codes) - 1}"
-                )
-    report.problems["same photograph under several names"] += [
-        " = ".join(same) for same in photos.values() if len(same) > 1
-    ]
+                report.add("code out of range", f"{split}/{stem} has {highest} of 0 to {len(report.codes) - 1}")
+    same = (" = ".join(sorted(stems)) for stems in photos.values() if len(stems) > 1)
+    report.add("same photograph under several names", *same)
     if VOID_NAME in report.codes:
         void = report.codes.index(VOID_NAME)
         report.void_share = {split: float(counts[void] / counts.sum()) for split, counts in histograms.items()}
     if len(masks) == sum(map(len, report.splits.values())):
         report.digest = mask_digest(masks)
-    _drop_empty(report)
 
 
 def _read_pairs(root: Path, splits: dict[str, list[str]]) -> Iterator[tuple]:
@@ -249,8 +246,3 @@ def _decode(path: Path) -> Image.Image | None:
             return image
     except Exception:  # decoders raise many types on damaged files, and each means the same: unreadable
         return None
-
-
-def _drop_empty(report: Report) -> None:
-    for kind in [kind for kind, items in report.problems.items() if not items]:
-        del report.problems[kind]

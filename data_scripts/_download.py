@@ -55,7 +55,7 @@ class Expected:
     max_bytes: int = 2 * 2**30
 
 
-class _Interrupted(Exception):
+class _PassingFailure(Exception):
     """The attempt failed in a way that may pass."""
 
 
@@ -71,12 +71,22 @@ def download(url: str, target: Path, expected: Expected, patience: Patience) -> 
     if target.is_file():
         return
     part = _Part(url, target, expected)
+    try:
+        _attempts(url, part, expected, patience)
+        part.finish()
+    finally:
+        if not part.can_resume():
+            part.remove()
+
+
+def _attempts(url: str, part: "_Part", expected: Expected, patience: Patience) -> None:
+    """Ask until the part is complete, or until several attempts in a row have brought nothing new."""
     failures, most = 0, part.size()
     while True:
         try:
             _attempt(url, part, expected, patience)
-            break
-        except _Interrupted as error:
+            return
+        except _PassingFailure as error:
             # Only an attempt that got further than all before it earns new patience: a server that always
             # starts over and always breaks off must not keep us for ever.
             failures = 1 if part.size() > most else failures + 1
@@ -88,7 +98,6 @@ def download(url: str, target: Path, expected: Expected, patience: Patience) -> 
                 ) from error
             tqdm.write(f"{error}; trying again ({failures} of {patience.tries - 1})")
             time.sleep(patience.pause_s * 2 ** (failures - 1))
-    part.finish()
 
 
 class _Part:
@@ -186,17 +195,17 @@ def _attempt(url: str, part: _Part, expected: Expected, patience: Patience) -> N
                 if arrived > (expected.n_bytes or expected.max_bytes):
                     part.check_size(arrived)
     if total is not None and part.size() < total:
-        raise _Interrupted(f"the connection to {_host(url)} broke off at {part.size():,} of {total:,} bytes")
+        raise _PassingFailure(f"the connection to {_host(url)} broke off at {part.size():,} of {total:,} bytes")
 
 
 def _accept(response: requests.Response, part: _Part, have: int) -> int | None:
     """Check the server's answer, make the part ready for its bytes, and return the whole file's size, if known."""
     status = response.status_code
     if status in _PASSING:
-        raise _Interrupted(f"{_host(part.url)} answered {status} {response.reason}")
+        raise _PassingFailure(f"{_host(part.url)} answered {status} {response.reason}")
     if status == 416:
         part.remove()
-        raise _Interrupted(f"{_host(part.url)} could not continue at byte {have:,}, so it starts over")
+        raise _PassingFailure(f"{_host(part.url)} could not continue at byte {have:,}, so it starts over")
     if status not in (200, 206):
         raise DataError(
             f"{part.url} cannot be fetched: the server answered {status} {response.reason}; "
@@ -206,7 +215,7 @@ def _accept(response: requests.Response, part: _Part, have: int) -> int | None:
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
         if match is None or int(match[1]) != have:
             part.remove()
-            raise _Interrupted(f"{_host(part.url)} continued at another byte than {have:,}, so it starts over")
+            raise _PassingFailure(f"{_host(part.url)} continued at another byte than {have:,}, so it starts over")
         total = None if match[2] == "*" else int(match[2])
     else:
         part.start(response.headers.get("ETag"))
@@ -225,14 +234,14 @@ def _passing_failures(url: str) -> Iterator[None]:
     except requests.exceptions.SSLError as error:
         raise DataError(f"{_host(url)} has no valid certificate: check the clock and the proxy settings") from error
     except requests.Timeout as error:
-        raise _Interrupted(f"{_host(url)} did not answer in time") from error
+        raise _PassingFailure(f"{_host(url)} did not answer in time") from error
     except (requests.exceptions.ChunkedEncodingError, HTTPError) as error:
-        raise _Interrupted(f"the connection to {_host(url)} broke off") from error
+        raise _PassingFailure(f"the connection to {_host(url)} broke off") from error
     except requests.ConnectionError as error:
         reason = (
             "did not answer in time" if "Read timed out" in str(error) else "cannot be reached (is there a network?)"
         )
-        raise _Interrupted(f"{_host(url)} {reason}") from error
+        raise _PassingFailure(f"{_host(url)} {reason}") from error
     except requests.RequestException as error:
         raise DataError(
             f"{url} cannot be fetched ({error}): get the archive elsewhere and pass it with --from"

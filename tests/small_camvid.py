@@ -115,7 +115,6 @@ def segnet_source(url: str = "http://127.0.0.1:9/", **changes: object) -> Source
     """What is published of the small CamVid."""
     facts = {
         "name": "segnet",
-        "layout": "segnet",
         "url": url,
         "counts": {split: len(stems) for split, stems in SPLITS.items()},
         "size": (WIDTH, HEIGHT),
@@ -127,7 +126,7 @@ def segnet_source(url: str = "http://127.0.0.1:9/", **changes: object) -> Source
 
 def full_source(url: str = "http://127.0.0.1:9/", **changes: object) -> Source:
     """What is published of the small CamVid with 32 classes."""
-    return segnet_source(url, **{"name": "full", "layout": "full", "n_codes": 32, "mask_digest": None} | changes)
+    return segnet_source(url, **{"name": "full", "n_codes": 32, "mask_digest": None} | changes)
 
 
 def snapshot(folder: Path) -> dict[str, bytes] | None:
@@ -137,7 +136,7 @@ def snapshot(folder: Path) -> dict[str, bytes] | None:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def start(source: Source, arguments: list[str | Path], before: str = "", read_s: float = 5) -> subprocess.Popen:
+def start(source: Source, arguments: list[str | Path], before: str = "") -> subprocess.Popen:
     """Run the real command in a process of its own, on a small source; `before` is Python that runs first."""
     code = (
         "import json, sys\n"
@@ -146,7 +145,7 @@ def start(source: Source, arguments: list[str | Path], before: str = "", read_s:
         "from data_scripts._sources import Source\n"
         f"{before}\n"
         "source = Source(**json.loads(sys.argv[1]) | {'size': tuple(json.loads(sys.argv[1])['size'])})\n"
-        f"patience = Patience(connect_s=5, read_s={read_s}, tries=2, pause_s=0.01)\n"
+        "patience = Patience(connect_s=5, read_s=60, tries=2, pause_s=0.01)\n"
         "sys.exit(download_camvid.main(sys.argv[2:], sources={source.name: source}, patience=patience))\n"
     )
     return subprocess.Popen(

@@ -1,6 +1,7 @@
 """Unpacking: what is wanted arrives unchanged, what is unsafe is refused, what is damaged is named."""
 
 import io
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -138,6 +139,35 @@ def test_flipped_bytes_are_named(tmp_path, kind):
     (tmp_path / "archive").write_bytes(whole)
     with pytest.raises(DataError, match="not a complete"):
         unpack(tmp_path / "archive", tmp_path / "target", name="archive")
+
+
+@pytest.fixture(scope="module")
+def small_archives(tmp_path_factory):
+    """Two small files, packed, and what is in them."""
+    folder = tmp_path_factory.mktemp("packed") / "CamVid"
+    folder.mkdir()
+    (folder / "train.txt").write_bytes(bytes(range(256)) * 3)
+    (folder / "val.txt").write_bytes(b"0016E5_07959" * 20)
+    packed = {"zip": zip_bytes(folder, "top", padding=10), "tgz": tar_bytes(folder)}
+    return packed, set(snapshot(folder).values())
+
+
+@pytest.mark.parametrize("kind", ["zip", "tgz"])
+@settings(max_examples=80)
+@given(share=st.floats(0, 1, exclude_max=True), flips=st.integers(1, 255))
+def test_one_damaged_byte_never_gives_other_data(tmp_path_factory, small_archives, kind, share, flips):
+    packed, content = small_archives
+    damaged = bytearray(packed[kind])
+    damaged[int(share * len(damaged))] ^= flips
+    folder = tmp_path_factory.getbasetemp() / "damaged"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / "archive").write_bytes(damaged)
+    try:
+        unpack(folder / "archive", folder / "target", name="archive")
+    except DataError:
+        return
+    assert set(snapshot(folder / "target").values()) <= content
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"<html>404</html>", b"x" * 1000, b"\x1f\x8b"])

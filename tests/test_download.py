@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from data_scripts._errors import DataError
 from tests.damaged_server import serving
 
 BODY = np.random.default_rng(1).bytes(300_000)
-QUICK = Patience(connect_s=2, read_s=0.2, tries=3, pause_s=0.001)
+QUICK = Patience(connect_s=5, read_s=10, tries=3, pause_s=0.001)
+IMPATIENT = replace(QUICK, read_s=0.5)
 
 
 def first_byte_asked(headers):
@@ -36,7 +38,7 @@ def test_a_whole_file_arrives_in_one_request(tmp_path):
 @pytest.mark.parametrize("fault", ["cut", "stall", "no length"])
 def test_a_broken_download_goes_on_where_it_stopped(tmp_path, fault):
     with serving(BODY, (fault, 200_000)) as server:
-        download(server.url, tmp_path / "file", Expected(), QUICK)
+        download(server.url, tmp_path / "file", Expected(), IMPATIENT if fault == "stall" else QUICK)
         starts = [first_byte_asked(headers) for headers in server.asked]
         assert server.asked[1]["If-Range"] == server.etag
     assert (tmp_path / "file").read_bytes() == BODY
@@ -93,6 +95,14 @@ def test_without_a_strong_version_nothing_is_continued(tmp_path, fault, etag):
     assert (tmp_path / "file").read_bytes() == BODY
 
 
+def test_a_part_that_cannot_be_continued_is_not_kept(tmp_path):
+    with serving(BODY, ("cut, no etag", 200_000), *[("status", 500)] * 3) as server:
+        with pytest.raises(DataError, match=r"later$"):
+            download(server.url, tmp_path / "file", Expected(), QUICK)
+        assert len(server.asked) > 1
+    assert leftovers(tmp_path) == []
+
+
 def test_a_server_that_always_starts_over_and_breaks_off_is_left(tmp_path):
     with serving(BODY, *[("cut", 200_000)] * 50, etag='W/"weak"') as server:
         with pytest.raises(DataError, match="broke off"):
@@ -103,7 +113,7 @@ def test_a_server_that_always_starts_over_and_breaks_off_is_left(tmp_path):
 def test_a_slow_server_is_named_after_a_few_tries(tmp_path):
     with serving(BODY, *[("stall", 0)] * 3) as server:
         with pytest.raises(DataError, match=r"127\.0\.0\.1:\d+ did not answer in time"):
-            download(server.url, tmp_path / "file", Expected(), QUICK)
+            download(server.url, tmp_path / "file", Expected(), IMPATIENT)
         assert len(server.asked) == 3
 
 

@@ -4,6 +4,7 @@ import re
 import shutil
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,7 +32,8 @@ from tests.small_camvid import (
     zip_bytes,
 )
 
-QUICK = Patience(connect_s=2, read_s=0.2, tries=2, pause_s=0.001)
+QUICK = Patience(connect_s=5, read_s=10, tries=2, pause_s=0.001)
+IMPATIENT = replace(QUICK, read_s=0.5)
 
 
 @pytest.fixture(params=["no data yet", "good data"])
@@ -49,9 +51,9 @@ def archive(tmp_path):
     return zip_bytes(write_segnet(tmp_path / "published"))
 
 
-def run(*arguments, segnet=None, full=None):
+def run(*arguments, segnet=None, full=None, patience=QUICK):
     sources = {"segnet": segnet or segnet_source(), "full": full or full_source()}
-    return download_camvid.main([str(argument) for argument in arguments], sources=sources, patience=QUICK)
+    return download_camvid.main([str(argument) for argument in arguments], sources=sources, patience=patience)
 
 
 def assert_prepared(root, n_codes=12):
@@ -191,7 +193,7 @@ def test_a_broken_download_is_continued_by_the_next_run(dest, archive, capsys):
 def test_a_failing_server(dest, archive, capsys, faults, says, keeps_part):
     before = snapshot(dest)
     with serving(archive, *faults) as server:
-        code = run("--dest", dest, "--force", segnet=segnet_source(server.url))
+        code = run("--dest", dest, "--force", segnet=segnet_source(server.url), patience=IMPATIENT)
     assert_failed(code, capsys, dest, before, says, keeps_part)
 
 
@@ -314,13 +316,17 @@ def test_an_incomplete_or_other_destination_is_named_and_replaced_by_force(tmp_p
 
 def test_two_runs_at_once_fetch_once(tmp_path, archive):
     dest = tmp_path / "data" / "camvid"
-    with serving(archive, ("pause", 1.5)) as server:
-        runs = [start(segnet_source(server.url), ["--dest", dest]) for _ in range(2)]
-        outputs = [run.communicate(timeout=20) for run in runs]
+    with serving(archive, ("hold", 200_000)) as server:
+        first = start(segnet_source(server.url), ["--dest", dest])
+        assert first.stdout.readline().startswith("Fetching ")
+        second = start(segnet_source(server.url), ["--dest", dest])
+        assert second.stdout.readline().startswith("Another run is preparing ")
+        assert not dest.exists()
+        server.release.set()
+        assert first.communicate(timeout=60)[0].startswith("Prepared ")
+        assert "already prepared" in second.communicate(timeout=60)[0]
         assert len(server.asked) == 1
-    assert [run.returncode for run in runs] == [0, 0], outputs
-    out = "".join(output for output, _ in outputs)
-    assert out.count("Another run is preparing") == out.count("already prepared") == out.count("Prepared ") == 1
+    assert first.returncode == second.returncode == 0
     assert_prepared(dest)
     assert beside(dest) == set()
 
@@ -331,11 +337,11 @@ def test_an_interrupt_during_the_download_keeps_the_part_and_goes_on(dest, archi
         source = segnet_source(server.url)
         process = start(source, ["--dest", dest, "--force"])
         part = dest.parent / f".{dest.name}.part" / "segnet-archive.part"
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not (part.is_file() and part.stat().st_size > 100_000) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 130 and err.startswith("interrupted: ") and err.count("\n") == 1
         assert snapshot(dest) == before
         assert run("--dest", dest, "--force", segnet=source) == 0
@@ -357,7 +363,7 @@ def test_an_interrupt_at_any_moment_leaves_nothing_half_made(dest, tmp_path, arc
     )
     arguments = ["--from", tmp_path / "archive.zip", "--dest", dest, "--force"]
     process = start(segnet_source(), arguments, interrupting)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and err.startswith("interrupted: ") and err.count("\n") == 1
     assert snapshot(dest) == before
     assert beside(dest) == set()
@@ -378,7 +384,7 @@ def test_a_run_killed_between_the_two_renames_is_put_right_by_the_next(tmp_path,
         "os.replace = killed\n"
     )
     process = start(segnet_source(), ["--from", tmp_path / "archive.zip", "--dest", dest, "--force"], killing)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL and not dest.exists()
     assert run("--from", tmp_path / "archive.zip", "--dest", dest) == 0
     assert "already prepared" in capsys.readouterr().out
@@ -399,7 +405,7 @@ def test_a_full_disk(dest, tmp_path, archive, step):
     origin = {"download": [], "unpack": ["--from", tmp_path / "large.zip"], "copy": ["--from", camvid]}[step]
     with serving(archive) as server:
         process = start(segnet_source(server.url), [*origin, "--dest", dest, "--force"], limit)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 1
         assert err.startswith("error: the disk is full or a quota is reached") and err.count("\n") == 1
         assert snapshot(dest) == before
