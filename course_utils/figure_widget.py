@@ -1,4 +1,4 @@
-"""A picture with controls under it: the one way in which every widget of the course draws, speaks and fails.
+"""A picture with controls above it: the one way in which every widget of the course draws, speaks and fails.
 
 A widget is a drawing function and some controls. The function keeps one matplotlib figure, changes its artists and
 returns the figure with a sentence that says what is to be seen: it needs no front end, so it is tested like any other
@@ -58,7 +58,8 @@ class FigureWidget(ipywidgets.VBox):
         self._picture.layout.align_self = "flex-start"  # a VBox stretches it otherwise
         self._picture.layout.max_width = "100%"
         self._label = ipywidgets.HTML()
-        super().__init__([*self.controls.values(), self._picture, self._label])
+        rows = ipywidgets.Layout(flex_flow="row wrap", align_items="flex-end")
+        super().__init__([ipywidgets.Box(list(self.controls.values()), layout=rows), self._picture, self._label])
         self.add_class("figure-widget")
         self.add_class(css_class)
         for control in self.controls.values():

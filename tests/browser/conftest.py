@@ -1,0 +1,77 @@
+"""Fixtures of the browser tests: one JupyterLab and one Chromium for all, a fresh page for each notebook."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser.jupyter_lab import Server, jupyter_lab
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = ROOT / "notebooks"
+ARTIFACTS = ROOT / "artifacts"
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+HOW_TO_GET_CHROMIUM = "no Chromium: `python -m playwright install chromium`, or your system's package of that name"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator:
+    """A headless Chromium: the system's, else the one Playwright has installed; without either, the test is skipped."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: `pip install playwright`")
+    system = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    with playwright.sync_playwright() as driver:
+        path = system or driver.chromium.executable_path
+        if not Path(path).exists():
+            pytest.skip(HOW_TO_GET_CHROMIUM)
+        browser = driver.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(chromium, tmp_path_factory) -> Iterator[Server]:
+    """JupyterLab on a copy of the course's notebooks; a test may write more of them into `server.folder`."""
+    with jupyter_lab(NOTEBOOKS, tmp_path_factory.mktemp("jupyterlab")) as running:
+        yield running
+
+
+@pytest.fixture
+def open_notebook(chromium, server, request) -> Iterator[Callable]:
+    """`open_notebook("NAME.ipynb")` gives a `NotebookPage` with its kernel ready and nothing run yet."""
+    from tests.browser.notebook_page import NotebookPage
+
+    ARTIFACTS.mkdir(exist_ok=True)
+    context = chromium.new_context(viewport={"width": 1280, "height": 1000})
+
+    def open_(name: str) -> NotebookPage:
+        return NotebookPage(context.new_page(), server.address(name), ARTIFACTS)
+
+    yield open_
+    for page in context.pages:
+        page.screenshot(path=ARTIFACTS / (re.sub(r"\W+", "-", request.node.name).strip("-") + ".png"))
+        page.evaluate("async () => await window.jupyterapp.serviceManager.sessions.shutdownAll()")
+    context.close()
+
+
+@pytest.fixture
+def lab(open_notebook) -> Callable:
+    """`lab("NAME.ipynb")` opens a notebook, runs all of it and gives its `NotebookPage`; it fails on any error."""
+
+    def run(name: str):
+        notebook = open_notebook(name)
+        notebook.run_all()
+        notebook.assert_clean()
+        return notebook
+
+    return run

@@ -1,0 +1,98 @@
+"""The browser tests see what they are for: a widget that moves, a cell that raises, an error in the console."""
+
+import nbformat
+import pytest
+from PIL import Image
+
+pytest.importorskip("playwright", reason="no Playwright: `pip install playwright`")
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+WIDGET = """
+import ipywidgets
+import matplotlib.pyplot as plt
+import numpy as np
+
+from course_utils.figure_widget import FigureWidget, uploaded_picture
+
+figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
+image = axes.imshow(np.zeros((32, 64)), vmin=0, vmax=10)
+
+def draw(level, side, stripes, files):
+    pixels = np.full((32, 64), level)
+    pixels[:, : 32 if side == "left" else None] = 0
+    pixels[:: 2 if stripes else 64] = 10
+    image.set_data(pixels)
+    axes.set_title(f"level {level}")
+    if level == 9:
+        raise ValueError("nine is not drawn")
+    upload = uploaded_picture(files)
+    return figure, f"level {level}, {side}, stripes {stripes}, picture {None if upload is None else upload.shape}"
+
+FigureWidget(
+    draw,
+    {
+        "level": ipywidgets.IntSlider(3, max=10, description="level"),
+        "side": ipywidgets.ToggleButtons(options=["left", "right"], description="side"),
+        "stripes": ipywidgets.Checkbox(False, description="stripes"),
+        "files": ipywidgets.FileUpload(description="your picture", accept="image/*"),
+    },
+    css_class="demo",
+)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_notebooks(server):
+    """Two small notebooks beside those of the course: a widget that works, and a cell that raises."""
+    folder = server.folder / "harness"
+    folder.mkdir()
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    for name, source in {"widget": WIDGET, "raising": "1 / 0"}.items():
+        cells = [nbformat.v4.new_markdown_cell(f"# {name}"), nbformat.v4.new_code_cell(source.strip())]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / f"{name}.ipynb")
+
+
+def test_every_control_is_worked_by_keyboard(lab):
+    notebook = lab("harness/widget.ipynb")
+    widget = notebook.widget("demo")
+    assert widget.sentence == "level 3, left, stripes False, picture None"
+    widget.press("level", "ArrowRight", "ArrowRight", until="level 5, left")
+    widget.press("side", "Tab", "Enter", until="level 5, right")
+    widget.press("stripes", "Space", until="stripes True")
+    notebook.screenshot("harness-widget")
+    notebook.assert_clean()
+
+
+def test_a_picture_can_be_uploaded_and_another_file_is_refused(lab, tmp_path):
+    notebook = lab("harness/widget.ipynb")
+    widget = notebook.widget("demo")
+    Image.new("RGB", (7, 5)).save(tmp_path / "mine.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    widget.upload("your picture", tmp_path / "mine.png", until="picture (5, 7, 3)")
+    widget.upload("your picture", tmp_path / "notes.txt", until="ValueError: notes.txt is not a picture")
+
+
+def test_a_drawing_that_fails_says_so_and_the_next_one_works(lab):
+    widget = lab("harness/widget.ipynb").widget("demo")
+    widget.press("level", *["ArrowRight"] * 5, until="level 8")
+    widget.control("level").press("ArrowRight")
+    expect(widget.label).to_have_text("This could not be drawn: ValueError: nine is not drawn")
+    widget.control("level").press("ArrowRight")
+    expect(widget.label).to_contain_text("level 10")
+
+
+def test_a_cell_that_raises_is_reported(open_notebook):
+    notebook = open_notebook("harness/raising.ipynb")
+    notebook.run_all()
+    assert notebook.cell_errors() == ["cell 2: ZeroDivisionError: division by zero"]
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        notebook.assert_clean()
+
+
+def test_an_error_in_the_console_is_reported(open_notebook):
+    notebook = open_notebook("harness/raising.ipynb")
+    notebook.page.evaluate("() => console.error('out of order')")
+    with pytest.raises(AssertionError, match="out of order"):
+        notebook.assert_clean()
