@@ -89,7 +89,7 @@ def paint_sign(brush: Brush, base: np.ndarray, rng: np.random.Generator) -> None
     brush.stroke(base, base + UP * (foot + 0.2), 0.045, grey, POLE, THINNEST)
 
     def shade(*albedo: float):
-        return brush.light.shade(np.array(albedo), -Z, depth)
+        return brush.light.shade(np.array(albedo), None, depth)
 
     red, white, black = shade(0.8, 0.1, 0.1), shade(0.9, 0.9, 0.88), shade(0.06, 0.06, 0.06)
     if kind == "board":

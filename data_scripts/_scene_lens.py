@@ -41,8 +41,8 @@ def expose(photograph: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     height, width = photograph.shape[:2]
     y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None, :]
     falloff = 1 - rng.uniform(0.04, 0.22) * ((x**2 + y**2) / 2) ** 1.2
-    tint = rng.normal(1.0, 0.025, 3) * rng.uniform(0.88, 1.1)
-    gamma = rng.uniform(0.88, 1.2)
+    tint = rng.normal(1.0, 0.025, 3) * rng.uniform(0.95, 1.2)
+    gamma = rng.uniform(0.8, 1.1)
     radius = rng.uniform(0.25, 0.6) * height / 180
     photograph = np.clip(photograph * falloff[..., None] * tint, 0, 1) ** gamma
     blurred = Image.fromarray((photograph * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))

@@ -227,7 +227,7 @@ def paint_bicyclist(brush: Brush, base: np.ndarray, heading: float, rng: np.rand
         helmet = figure.shade(rng.uniform(0.1, 0.85, 3))
         middle = figure.at(0.25, 1.7, 0)
         figure.add(0.25, middle, lambda: brush.stroke(
-            figure.at(0.16, 1.7, 0), figure.at(0.33, 1.7, 0), 0.1 * figure.size, helmet, BICYCLIST))  # fmt: skip
+            figure.at(0.18, 1.72, 0), figure.at(0.31, 1.72, 0), 0.085 * figure.size, helmet, BICYCLIST))  # fmt: skip
     if rng.random() < 0.35:
         figure.limb(figure.at(-0.1, 1.36, 0), figure.at(-0.2, 1.12, 0), (0.13, 0.15), rng.uniform(0.1, 0.6, 3))
     figure.draw()

@@ -103,7 +103,7 @@ def choose_camera(rng: np.random.Generator, street: Street, height: int, width: 
         width,
         eye=(lateral, rng.uniform(1.25, 1.9), 0.0),
         yaw=yaw,
-        pitch=rng.normal(-0.015, 0.05),
+        pitch=rng.normal(-0.03, 0.05),
         roll=rng.normal(0, 0.014),
         focal=rng.uniform(0.8, 1.1),
     )
@@ -146,7 +146,7 @@ class Scene:
             self.brush.light = light.in_shadow(0.85 * self.shadows.at(base))
             draw()
         self.brush.light = light
-        if rng.random() < 0.3:
+        if rng.random() < 0.25:
             paint_bonnet(self.brush, rng)
 
     def place_plots(self, side: int, theme: str) -> None:
@@ -282,8 +282,8 @@ class Scene:
         rng, street = self.rng, self.street
         stop = min(street.end() - 4, 90.0)
         for side in (LEFT, RIGHT):
-            density = rng.choice([0.0, 0.25, 0.8], p=[0.5, 0.3, 0.2])
-            z = rng.uniform(2, 9)
+            density = rng.choice([0.0, 0.25, 0.8], p=[0.56, 0.28, 0.16])
+            z = rng.uniform(4, 11)
             while z < stop:
                 blocked = street.junction is not None and abs(z - street.junction.z) < street.junction.half_width + 4
                 if rng.random() < density and not blocked:
@@ -291,19 +291,19 @@ class Scene:
                     self.place_vehicle(side * (street.half_road - 0.75), z, facing, (0.4, 0.26, 0.24, 0.1, 0.0))
                 z += rng.uniform(5.6, 7.5)
         for side, turn in ((LEFT, 0.0), (RIGHT, math.pi)):
-            z = rng.uniform(7, 30)
+            z = rng.uniform(9, 45)
             while z < stop:
                 self.place_vehicle(
                     side * (street.half_road * 0.47 - 0.3), z, street.heading(z) + turn + rng.normal(0, 0.03)
                 )
-                z += rng.uniform(9, 50)
+                z += rng.uniform(12, 60)
 
     def place_furniture(self, side: int) -> None:
         """Lamp posts, signs, traffic lights, bollards, guard rails, bins and street trees along one kerb."""
         rng, street, brush = self.rng, self.street, self.brush
         kerb = street.kerb(side) + 0.45 * side
         stop = min(street.end(), 95.0)
-        for z in np.arange(rng.uniform(3, 18), stop, rng.uniform(16, 28)):
+        for z in np.arange(rng.uniform(3, 18), stop, rng.uniform(20, 36)):
             self.place_post(kerb, float(z), lambda r, b: paint_lamp_post(brush, b, side, r), 7.0)
         for z in rng.uniform(3.5, min(stop, 45), int(rng.integers(1, 4))):
             self.place_post(kerb, float(z), lambda r, b: paint_sign(brush, b, r), 2.5)
@@ -342,7 +342,7 @@ class Scene:
         junction = self.street.junction
         inside = junction is not None and side in junction.open_sides and abs(z - junction.z) < junction.half_width
         base = self.street.at(lateral, z)
-        if inside or self.brush.depth(base) < 2.0:
+        if inside or self.brush.depth(base) < 3.5:
             return
         self.add(z, base, lambda r: draw(r, base))
         foot = np.array([0.06, 0.0, 0.0])

@@ -72,14 +72,14 @@ def paint_leaves(
     near = 10 if brush.camera.focal * radii.mean() / depth < 9 else tufts
     places, sizes, tone = places[:, :near], sizes[:, :near] * math.sqrt(tufts / near), tone[:, :near]
     light = brush.light
-    body = light.shade(albedo * 0.55, None, depth)
+    body = light.shade(albedo * 0.7, None, depth)
     brush.balls(centres, radii * 0.8, [body] * len(centres), TREE)
     places, sizes, tone = places.reshape(-1, 3), sizes.ravel(), tone.ravel()
     away = brush.camera.see(places)[:, 2]
     order = np.argsort(-away, kind="stable")
     # Tufts on the sunny side and on top of the whole crown are brighter.
     inward = (places - middle) / max(float(np.abs(places - middle).max()), 1e-6)
-    gain = np.clip(0.78 + 0.35 * (inward @ light.sun) * (light.direct.max() > 0.3) + 0.28 * inward[:, 1], 0.3, 1.5)
+    gain = np.clip(0.95 + 0.4 * (inward @ light.sun) * (light.direct.max() > 0.3) + 0.28 * inward[:, 1], 0.3, 1.5)
     lit = albedo * (gain * tone)[:, None] * (light.ambient + 0.6 * light.direct)
     clear = math.exp(-max(depth, 0) / light.haze_distance)
     colours = np.clip(255 * (lit * clear + light.haze * (1 - clear)), 0, 255).astype(int)
@@ -113,7 +113,7 @@ def paint_hedge(brush: Brush, start: np.ndarray, end: np.ndarray, height: float,
     share = (np.arange(steps) + 0.5)[:, None] / steps
     albedo = LEAVES[int(rng.integers(4))] * rng.uniform(0.7, 1.2)
     line = start + (end - start) * share
-    low = line + UP * height * 0.35
+    low = line + UP * height * 0.4
     high = line + UP * height * 0.72
     radii = np.full(steps, height * 0.36)
     for first in range(steps - 1, -1, -4):

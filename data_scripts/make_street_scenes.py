@@ -16,11 +16,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from PIL import Image
 from tqdm.auto import tqdm
 
 from course_utils.classes import CLASS_NAMES
 from data_scripts._scene_plan import paint_scene
+from data_scripts._scene_workers import paint_all
 
 __all__ = ["make_street_scenes", "paint_scene"]
 
@@ -131,15 +131,15 @@ def write_scenes(root: Path, settings: dict[str, int]) -> None:
     (root / "images").mkdir(parents=True)
     (root / "labels").mkdir()
     (root / "codes.txt").write_text("\n".join(CLASS_NAMES) + "\n", encoding="utf-8")
-    todo = []
+    tasks = []
     for number, split in enumerate(SPLITS):
         stems = split_stems(split, settings)
         (root / f"{split}.txt").write_text("\n".join(stems) + "\n", encoding="utf-8")
-        todo += [(stem, (settings["seed"], number, index)) for index, stem in enumerate(stems)]
-    for stem, seed in tqdm(todo, desc="painting streets", unit="scene", leave=False):
-        image, mask = paint_scene(seed, settings["height"], settings["width"])
-        Image.fromarray(image).save(root / "images" / f"{stem}.png", compress_level=1)
-        Image.fromarray(mask).save(root / "labels" / f"{stem}.png")
+        for index, stem in enumerate(stems):
+            seed = [settings["seed"], number, index]
+            tasks.append({"stem": stem, "seed": seed, "height": settings["height"], "width": settings["width"]})
+    with tqdm(total=len(tasks), desc="painting streets", unit="scene", leave=False) as bar:
+        paint_all(root, tasks, bar.update)
     (root / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 

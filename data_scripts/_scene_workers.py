@@ -1,0 +1,98 @@
+"""Paint many scenes on all processor cores: helper processes take a share of the list each.
+
+They are started as commands, not with `multiprocessing`, so that it works from a notebook, from a script without a
+main guard, and next to libraries that must not be forked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from data_scripts._scene_plan import paint_scene
+
+WORTH_A_PROCESS = 16
+"""Fewer scenes than this are painted sooner than a helper process has started."""
+MOST_PROCESSES = 8
+
+
+def paint_one(root: Path, task: dict[str, Any]) -> None:
+    """Paint one scene into `images` and `labels` below `root`; a task has stem, seed, height and width."""
+    image, mask = paint_scene(tuple(task["seed"]), task["height"], task["width"])
+    Image.fromarray(image).save(root / "images" / f"{task['stem']}.png", compress_level=1)
+    Image.fromarray(mask).save(root / "labels" / f"{task['stem']}.png")
+
+
+def paint_all(root: Path, tasks: list[dict[str, Any]], advance: Callable[[int], object]) -> None:
+    """Paint all scenes; `advance(n)` is called as they get ready.
+
+    Raises:
+        RuntimeError: if a helper process fails.
+    """
+    count = min(available_cores(), MOST_PROCESSES, len(tasks) // WORTH_A_PROCESS)
+    if count < 2:
+        for task in tasks:
+            paint_one(root, task)
+            advance(1)
+        return
+    with tempfile.TemporaryFile("w+") as errors:
+        helpers = [start_helper(root, tasks[i::count], errors) for i in range(count)]
+        try:
+            follow(helpers, root / "labels", advance)
+        finally:
+            for helper in helpers:
+                helper.kill()
+                helper.wait()
+        if any(helper.returncode for helper in helpers):
+            errors.seek(0)
+            raise RuntimeError(f"a process that paints scenes failed: {errors.read().strip()[-1000:]}")
+
+
+def available_cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def start_helper(root: Path, tasks: list[dict[str, Any]], errors: Any) -> subprocess.Popen:
+    """Start a process that paints `tasks`, which it reads from its standard input."""
+    repository = Path(__file__).resolve().parents[1]
+    helper = subprocess.Popen(
+        [sys.executable, "-m", "data_scripts._scene_workers", str(root)],
+        cwd=repository,
+        stdin=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+    )
+    helper.stdin.write(json.dumps(tasks))
+    helper.stdin.close()
+    return helper
+
+
+def follow(helpers: list[subprocess.Popen], folder: Path, advance: Callable[[int], object]) -> None:
+    """Wait for the helpers, or for the first that fails, and report the files that appear in `folder`."""
+    seen = 0
+    while True:
+        states = [helper.poll() for helper in helpers]
+        ready = len(os.listdir(folder))
+        advance(ready - seen)
+        seen = ready
+        if any(states) or all(state is not None for state in states):
+            return
+        unfinished = helpers[states.index(None)]
+        try:
+            unfinished.wait(timeout=0.2)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+if __name__ == "__main__":
+    for each in json.load(sys.stdin):
+        paint_one(Path(sys.argv[1]), each)
