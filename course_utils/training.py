@@ -1,36 +1,19 @@
 """The training loop of the course: AdamW on a one-cycle schedule, mixed precision, and runs that survive a kill."""
 
-import itertools
-import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from operator import index
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
 from tqdm.auto import tqdm
 
-from course_utils.checkpoint import (
-    check_same_run,
-    load_checkpoint,
-    prepare_checkpoint,
-    rng_state,
-    save_checkpoint,
-    seed_everything,
-    set_rng_state,
-)
+from course_utils.checkpoint import check_same_run, load_checkpoint, prepare_checkpoint, seed_everything
 from course_utils.history import History
 from course_utils.interrupt import DeferredInterrupt
-
-# On an accelerator, looking at a number makes Python wait for all work queued so far: look at many losses at once.
-STEPS_BETWEEN_LOOKS = 25
-
-
-class NonFiniteLossError(FloatingPointError):
-    """The loss, or a parameter, became infinite or not a number."""
+from course_utils.optimisation import ParameterGroups, adamw, one_cycle, trainable_groups
+from course_utils.training_run import TrainingRun
 
 
 def freeze(module: nn.Module, train_norm: bool = True) -> None:
@@ -98,10 +81,11 @@ def fit(
         compile: run the training step through `torch.compile`; `model` itself stays as it is.
         checkpoint: file that holds the whole state of the run, written after each epoch, and on Ctrl-C.
         checkpoint_every: write it every so many steps as well.
-        resume: continue from `checkpoint` if it exists, and end where an uninterrupted run ends, bit for bit. The
-            batches of a half-finished epoch are drawn again and skipped: they must depend on nothing but the epoch
-            and the global random generators (or the data loader's own). Random transforms in *persistent* loader
-            workers do not.
+        resume: continue from `checkpoint` if it exists, and end where an uninterrupted run ends, bit for bit; a
+            finished run returns at once. Settings and shapes must agree; data, losses and first weights cannot be
+            compared, so give changed ones another file. The batches of a half-finished epoch are drawn again and
+            skipped: they must follow from the epoch and the global random generators (or the data loader's own),
+            which random transforms in *persistent* loader workers do not.
         seed: seeds the global generators of Python, NumPy and torch, when the run starts and not when it resumes.
         progress: show one bar over all steps.
         label: what stands before the bar.
@@ -114,19 +98,19 @@ def fit(
         KeyboardInterrupt: after Ctrl-C, once the running step is finished and the checkpoint written; a second
             Ctrl-C does not wait.
     """
-    groups = _parameter_groups(model, lr)
+    groups = trainable_groups(model, lr)
     _check_arguments(groups, batches, epochs, pct_start, grad_clip, amp, checkpoint_every)
     settings = {
-        "epochs": epochs,
+        "epochs": index(epochs),
         "batches per epoch": len(batches),
         "lr": [rate for _, rate in groups],
-        "weight_decay": weight_decay,
-        "pct_start": pct_start,
-        "grad_clip": grad_clip,
+        "weight_decay": float(weight_decay),
+        "pct_start": float(pct_start),
+        "grad_clip": None if grad_clip is None else float(grad_clip),
         "amp": str(amp),
         "channels_last": channels_last,
         "compile": compile,
-        "seed": seed,
+        "seed": index(seed),
         "number of parameters": sum(parameter.numel() for parameter in model.parameters()),
         "trainable parameters": [name for name, parameter in model.named_parameters() if parameter.requires_grad],
     }
@@ -135,9 +119,10 @@ def fit(
 
     if channels_last:
         model.to(memory_format=torch.channels_last)
-    optimizer = _adamw(groups, weight_decay)
-    scheduler = _one_cycle(optimizer, epochs * len(batches), pct_start)
-    run = _Run(model, batches, optimizer, scheduler, amp, epochs, settings, path)
+    optimizer = adamw(groups, settings["weight_decay"])
+    scheduler = one_cycle(optimizer, settings["epochs"] * len(batches), pct_start)
+    scaler = torch.amp.GradScaler(enabled=amp is torch.float16)
+    run = TrainingRun(model, batches, optimizer, scheduler, scaler, settings, path)
     if saved is None:
         seed_everything(seed)
     else:
@@ -158,12 +143,12 @@ def fit(
                     loss = loss_fn(forward(x), y)
                 run.log(loss, len(x), bar)
                 optimizer.zero_grad()
-                run.scaler.scale(loss).backward()
+                scaler.scale(loss).backward()
                 if grad_clip is not None:
-                    run.scaler.unscale_(optimizer)
+                    scaler.unscale_(optimizer)
                     nn.utils.clip_grad_norm_(trainable, grad_clip)
-                run.scaler.step(optimizer)
-                run.scaler.update()
+                scaler.step(optimizer)
+                scaler.update()
                 scheduler.step()
                 bar.update()
                 stop = interrupt.asked
@@ -182,207 +167,8 @@ def fit(
     return run.history
 
 
-class _Run:
-    """What a checkpoint holds: everything that changes while a model is trained."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        batches: Iterable[tuple[Tensor, Tensor]],
-        optimizer: torch.optim.Optimizer,
-        scheduler: OneCycleLR,
-        amp: torch.dtype | None,
-        epochs: int,
-        settings: dict[str, Any],
-        path: Path | None,
-    ) -> None:
-        self.model, self.batches, self.optimizer, self.scheduler = model, batches, optimizer, scheduler
-        self.epochs, self.settings, self.path = epochs, settings, path
-        self.scaler = torch.amp.GradScaler("cuda", enabled=amp is torch.float16)
-        self.history = History()
-        self.epoch = 0  # epochs finished
-        self.sizes: list[int] = []  # of the batches seen in this epoch
-        self.unread: list[Tensor] = []  # losses that may still be on the way from the device
-        self.started = time.perf_counter()  # this epoch, moved back by what it took before an interruption
-        self.random_owners = (batches, getattr(batches, "sampler", None))
-        self.epoch_rng: dict[str, Any] = {}
-        self.rng: dict[str, Any] = {}
-
-    @property
-    def step(self) -> int:
-        """Steps begun since the start of the run."""
-        return len(self.history.step_lrs)
-
-    def remaining_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of this epoch that the model has not seen."""
-        if hasattr(self.batches, "set_epoch"):
-            self.batches.set_epoch(self.epoch)
-        if self.sizes:
-            set_rng_state(self.epoch_rng, self.random_owners)
-            iterator = iter(self.batches)
-            for _ in itertools.islice(iterator, len(self.sizes)):
-                pass
-            set_rng_state(self.rng, self.random_owners)
-        else:
-            self.epoch_rng = rng_state(self.random_owners)
-            iterator = iter(self.batches)
-        expected = self.settings["batches per epoch"]
-        for batch in iterator:
-            if len(self.sizes) == expected:
-                raise RuntimeError(f"batches yields more than the {expected} batches of its len(); correct its length.")
-            yield batch
-        if len(self.sizes) < expected:
-            raise RuntimeError(
-                f"batches yielded {len(self.sizes)} batches, and its len() is {expected}: correct its length, "
-                "or pass an object that starts again at each iter(), not a generator."
-            )
-
-    def log(self, loss: Tensor, batch_size: int, bar: tqdm) -> None:
-        """Note the loss of a step; look at it only now and then, so that an accelerator is not kept waiting."""
-        if loss.ndim > 0:
-            raise ValueError(
-                f"loss_fn returned a tensor of shape {tuple(loss.shape)}; return one number, such as its mean."
-            )
-        self.unread.append(loss.detach())
-        self.sizes.append(batch_size)
-        self.history.step_lrs.append(self.scheduler.get_last_lr()[-1])
-        if loss.device.type == "cpu" or len(self.unread) == STEPS_BETWEEN_LOOKS:
-            self.read_losses(bar)
-
-    def read_losses(self, bar: tqdm) -> None:
-        if not self.unread:
-            return
-        for value in torch.stack(self.unread).tolist():
-            self.history.step_losses.append(value)
-            if not math.isfinite(value):
-                raise NonFiniteLossError(self._not_finite(f"the loss became {value}", len(self.history.step_losses)))
-        self.unread.clear()
-        bar.set_postfix(self._postfix(), refresh=False)
-
-    def _postfix(self) -> dict[str, str]:
-        metrics = self.history.epochs[-1] if self.history.epochs else {}
-        shown = {name: f"{value:.4g}" for name, value in metrics.items() if name not in _OWN_COLUMNS}
-        return {"loss": f"{self.history.step_losses[-1]:.4g}", **shown}
-
-    def _not_finite(self, what: str, step: int) -> str:
-        epoch = (step - 1) // self.settings["batches per epoch"] + 1
-        kept = self.path is not None and self.path.is_file()
-        return (
-            f"{what} at step {step} (epoch {epoch} of {self.epochs}, learning rate "
-            f"{self.history.step_lrs[step - 1]:.3g}): try a lower lr, grad_clip=1.0, or amp=torch.bfloat16 in place of "
-            "float16, and look for nan in the data" + (f"; {self.path} holds the last good state." if kept else ".")
-        )
-
-    def end_epoch(self, metrics: dict[str, float], bar: tqdm) -> None:
-        """Close the epoch's row of the history."""
-        self.read_losses(bar)
-        clash = sorted(set(metrics) & set(_OWN_COLUMNS))
-        if clash:
-            raise ValueError(f"evaluate returned {clash[0]!r}, a column that fit writes itself; give it another name.")
-        losses = self.history.step_losses[-len(self.sizes) :]
-        row = {
-            "epoch": self.epoch + 1,
-            "train_loss": math.fsum(loss * size for loss, size in zip(losses, self.sizes, strict=True))
-            / sum(self.sizes),
-            "lr": self.history.step_lrs[-1],
-            "seconds": time.perf_counter() - self.started,
-        }
-        self.history.epochs.append(row | {name: float(value) for name, value in metrics.items()})
-        self.epoch, self.sizes, self.started = self.epoch + 1, [], time.perf_counter()
-        bar.set_postfix(self._postfix(), refresh=False)
-
-    def save(self, bar: tqdm) -> None:
-        """Write the checkpoint, if there is to be one and the model is worth keeping."""
-        if self.path is None:
-            return
-        self.read_losses(bar)
-        parameters = [parameter.detach() for parameter in self.model.parameters() if parameter.requires_grad]
-        if not torch.stack([parameter.isfinite().all() for parameter in parameters]).all():
-            raise NonFiniteLossError(self._not_finite("a parameter became infinite or nan", self.step))
-        payload = {
-            "settings": self.settings,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "history": asdict(self.history),
-            "epoch": self.epoch,
-            "sizes": self.sizes,
-            "seconds": time.perf_counter() - self.started,
-            "epoch_rng": self.epoch_rng,
-            "rng": rng_state(self.random_owners),
-        }
-        save_checkpoint(self.path, payload)
-
-    def restore(self, saved: dict[str, Any]) -> None:
-        """Go back to what `save` wrote."""
-        self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.scheduler.load_state_dict(saved["scheduler"])
-        self.scaler.load_state_dict(saved["scaler"])
-        self.history = History(**saved["history"])
-        self.epoch, self.sizes = saved["epoch"], saved["sizes"]
-        self.started = time.perf_counter() - saved["seconds"]
-        self.epoch_rng, self.rng = saved["epoch_rng"], saved["rng"]
-        set_rng_state(self.rng, self.random_owners)
-
-    def how_to_continue(self) -> str:
-        where = f"stopped after step {self.step}, with {self.epoch} of {self.epochs} epochs finished"
-        if self.path is None:
-            return f"{where}; the model keeps what it has learnt, and checkpoint=... would let the run continue."
-        return f"{where}; call fit with the same arguments to continue from {self.path}."
-
-
-_OWN_COLUMNS = ("epoch", "train_loss", "lr", "seconds")
-
-
-def _parameter_groups(model: nn.Module, lr: float | Sequence[float]) -> list[tuple[list[nn.Parameter], float]]:
-    """Trainable parameters with the highest learning rate of each group."""
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not trainable:
-        raise ValueError("the model has no parameter to train; call unfreeze(model), or freeze less of it.")
-    if not isinstance(lr, Sequence):
-        groups, rates = [trainable], [lr]
-    elif not hasattr(model, "parameter_groups"):
-        raise ValueError(
-            f"lr={lr!r} gives several rates, and {type(model).__name__} has no parameter_groups(); pass one number."
-        )
-    else:
-        groups, rates = model.parameter_groups(), list(lr)
-    if len(groups) != len(rates):
-        raise ValueError(f"lr={lr!r} gives {len(rates)} rates for {len(groups)} parameter groups; give one for each.")
-    if not all(rate > 0 and math.isfinite(rate) for rate in rates):
-        raise ValueError(f"lr={lr!r} is not positive; a learning rate such as 1e-3 is.")
-    known = {id(parameter) for group in groups for parameter in group}
-    if any(id(parameter) not in known for parameter in trainable):
-        raise ValueError(
-            f"{type(model).__name__}.parameter_groups() leaves out a trainable parameter; freeze or add it."
-        )
-    return [([p for p in group if p.requires_grad], float(rate)) for group, rate in zip(groups, rates, strict=True)]
-
-
-def _adamw(groups: list[tuple[list[nn.Parameter], float]], weight_decay: float) -> torch.optim.AdamW:
-    options = []
-    for parameters, rate in groups:
-        matrices = [parameter for parameter in parameters if parameter.ndim > 1]
-        vectors = [parameter for parameter in parameters if parameter.ndim <= 1]
-        options.append({"params": matrices, "lr": rate, "weight_decay": weight_decay})
-        options.append({"params": vectors, "lr": rate, "weight_decay": 0.0})
-    options = [option for option in options if option["params"]]
-    fused = options[0]["params"][0].device.type in ("cpu", "cuda")
-    return torch.optim.AdamW(options, betas=(0.95, 0.99), fused=fused)
-
-
-def _one_cycle(optimizer: torch.optim.Optimizer, total_steps: int, pct_start: float) -> OneCycleLR:
-    if pct_start * total_steps == 1:
-        # torch divides by the length of the rise less one step, which would be zero.
-        pct_start *= 1 + 1e-9
-    rates = [group["lr"] for group in optimizer.param_groups]
-    return OneCycleLR(optimizer, rates, total_steps=total_steps, pct_start=float(pct_start))
-
-
 def _check_arguments(
-    groups: list[tuple[list[nn.Parameter], float]],
+    groups: ParameterGroups,
     batches: Iterable[tuple[Tensor, Tensor]],
     epochs: int,
     pct_start: float,
@@ -427,8 +213,8 @@ def _find_checkpoint(
     return saved
 
 
-def _progress_bar(run: _Run, progress: bool, label: str) -> tqdm:
+def _progress_bar(run: TrainingRun, progress: bool, label: str) -> tqdm:
     # An explicit disable=False would overrule the variable TQDM_DISABLE.
     options = {} if progress else {"disable": True}
-    total = run.epochs * run.settings["batches per epoch"]
+    total = run.settings["epochs"] * run.settings["batches per epoch"]
     return tqdm(total=total, initial=run.step, desc=label, unit="step", leave=False, **options)

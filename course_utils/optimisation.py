@@ -1,0 +1,78 @@
+"""The optimiser and the schedule of a training run: AdamW, a learning rate for each parameter group, one cycle."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import OneCycleLR
+
+ParameterGroups = list[tuple[list[nn.Parameter], float]]
+
+
+def trainable_groups(model: nn.Module, lr: float | Iterable[float]) -> ParameterGroups:
+    """Trainable parameters of `model`, with the highest learning rate for each group of them.
+
+    Args:
+        lr: one rate for everything, or one for each list in ``model.parameter_groups()``.
+
+    Raises:
+        ValueError: if nothing is trainable, a rate is not positive, or rates and groups do not match.
+    """
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trainable:
+        raise ValueError("the model has no parameter to train; call unfreeze(model), or freeze less of it.")
+    groups, rates = [trainable], [lr]
+    if not isinstance(lr, int | float):
+        rates = [float(rate) for rate in lr]
+        if not hasattr(model, "parameter_groups"):
+            raise ValueError(f"{type(model).__name__} has no parameter_groups() for lr={rates}; pass one number.")
+        groups = model.parameter_groups()
+    if len(groups) != len(rates):
+        raise ValueError(f"lr={rates} gives {len(rates)} rates for {len(groups)} parameter groups; give one for each.")
+    if not all(rate > 0 and math.isfinite(rate) for rate in rates):
+        raise ValueError(f"lr={lr} is not positive; a learning rate such as 1e-3 is.")
+    known = {id(parameter) for group in groups for parameter in group}
+    if not all(id(parameter) in known for parameter in trainable):
+        raise ValueError(
+            f"{type(model).__name__}.parameter_groups() leaves out trainable parameters; freeze or add them."
+        )
+    return [([p for p in group if p.requires_grad], float(rate)) for group, rate in zip(groups, rates, strict=True)]
+
+
+def adamw(groups: ParameterGroups, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW whose weight decay spares biases, norms and all else of fewer than two dimensions, as the field does.
+
+    The second beta is 0.99, a memory of a hundred steps, since the course's runs are short.
+    """
+    options = []
+    for parameters, rate in groups:
+        decayed = [parameter for parameter in parameters if parameter.ndim > 1]
+        spared = [parameter for parameter in parameters if parameter.ndim <= 1]
+        options.append({"params": decayed, "lr": rate, "weight_decay": weight_decay})
+        options.append({"params": spared, "lr": rate, "weight_decay": 0.0})
+    options = [option for option in options if option["params"]]
+    fused = options[0]["params"][0].device.type in ("cpu", "cuda")
+    return torch.optim.AdamW(options, betas=(0.95, 0.99), fused=fused)
+
+
+def one_cycle(optimizer: torch.optim.Optimizer, total_steps: int, pct_start: float) -> OneCycleLR:
+    """Up to the optimiser's learning rates in `pct_start` of the steps, then down; Adam's first beta the other way."""
+    if pct_start * total_steps == 1:
+        # torch divides by the length of the rise less one step, which would be zero.
+        pct_start *= 1 + 1e-9
+    rates = [group["lr"] for group in optimizer.param_groups]
+    return OneCycleLR(optimizer, rates, total_steps=total_steps, pct_start=float(pct_start))
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
+    """Load `state`, laid out in memory as the parameters are.
+
+    A fused step walks parameter and moments side by side in memory, and is silently wrong where one is channels last
+    and the other is not.
+    """
+    optimizer.load_state_dict(state)
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if value.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter).copy_(value)

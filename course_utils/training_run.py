@@ -1,0 +1,193 @@
+"""The state of a training run: what changes from step to step, and how it goes to a checkpoint and comes back."""
+
+import itertools
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
+from tqdm.auto import tqdm
+
+from course_utils.checkpoint import rng_state, save_checkpoint, set_rng_state
+from course_utils.history import History
+from course_utils.optimisation import restore_optimizer
+
+# On an accelerator, looking at a number makes Python wait for all work queued so far: look at many losses at once.
+STEPS_BETWEEN_LOOKS = {"cpu": 1}
+STEPS_BETWEEN_LOOKS_ELSEWHERE = 25
+OWN_COLUMNS = ("epoch", "train_loss", "lr", "seconds")
+
+
+class NonFiniteLossError(FloatingPointError):
+    """The loss, or a parameter, became infinite or not a number."""
+
+
+class TrainingRun:
+    """Everything that a checkpoint of `course_utils.training.fit` holds.
+
+    Args:
+        settings: what a checkpoint must agree with to be continued; has ``"epochs"`` and ``"batches per epoch"``.
+        path: the checkpoint, or None to keep none.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        batches: Iterable[tuple[Tensor, Tensor]],
+        optimizer: torch.optim.Optimizer,
+        scheduler: OneCycleLR,
+        scaler: torch.amp.GradScaler,
+        settings: dict[str, Any],
+        path: Path | None,
+    ) -> None:
+        self.model, self.batches = model, batches
+        self.optimizer, self.scheduler, self.scaler = optimizer, scheduler, scaler
+        self.settings, self.path = settings, path
+        self.history = History()
+        self.epoch = 0  # epochs finished
+        self.sizes: list[int] = []  # of the batches seen in this epoch
+        self.unread: list[Tensor] = []  # losses that may still be on their way from the device
+        self.started = time.perf_counter()  # of this epoch, moved back by what it took before an interruption
+        self.epoch_rng: dict[str, Any] = {}  # as the epoch began, to draw its batches again
+        self.rng: dict[str, Any] = {}
+        self.random_owners = (batches, getattr(batches, "sampler", None))
+        self.has_checkpoint = False
+
+    @property
+    def step(self) -> int:
+        """Steps begun since the start of the run."""
+        return len(self.history.step_lrs)
+
+    def remaining_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of this epoch that the model has not seen."""
+        if hasattr(self.batches, "set_epoch"):
+            self.batches.set_epoch(self.epoch)
+        if self.sizes:
+            set_rng_state(self.epoch_rng, self.random_owners)
+            iterator = iter(self.batches)
+            for _ in itertools.islice(iterator, len(self.sizes)):
+                pass
+            set_rng_state(self.rng, self.random_owners)
+        else:
+            self.epoch_rng = rng_state(self.random_owners)
+            iterator = iter(self.batches)
+        expected = self.settings["batches per epoch"]
+        for batch in iterator:
+            if len(self.sizes) == expected:
+                raise RuntimeError(f"batches yields more than the {expected} batches of its len(); correct its len().")
+            yield batch
+        if len(self.sizes) < expected:
+            raise RuntimeError(
+                f"batches yielded {len(self.sizes)} batches, and its len() is {expected}: correct its len(), "
+                "or pass an object that starts again at each iter(), which a generator does not."
+            )
+
+    def log(self, loss: Tensor, batch_size: int, bar: tqdm) -> None:
+        """Note the loss of a step, before the step changes the model; look at it now if that costs no waiting."""
+        if loss.ndim > 0:
+            raise ValueError(f"loss_fn returned a tensor of shape {tuple(loss.shape)}; return its mean, one number.")
+        self.unread.append(loss.detach())
+        self.sizes.append(batch_size)
+        self.history.step_lrs.append(self.scheduler.get_last_lr()[-1])
+        if len(self.unread) >= STEPS_BETWEEN_LOOKS.get(loss.device.type, STEPS_BETWEEN_LOOKS_ELSEWHERE):
+            self.read_losses(bar)
+
+    def read_losses(self, bar: tqdm) -> None:
+        """Move the noted losses to the history.
+
+        Raises:
+            NonFiniteLossError: at the first that is infinite or nan.
+        """
+        if not self.unread:
+            return
+        for value in torch.stack(self.unread).tolist():
+            self.history.step_losses.append(value)
+            if not math.isfinite(value):
+                raise self._not_finite(f"the loss became {value}", len(self.history.step_losses))
+        self.unread.clear()
+        bar.set_postfix(self._postfix(), refresh=False)
+
+    def _postfix(self) -> dict[str, str]:
+        row = self.history.epochs[-1] if self.history.epochs else {}
+        metrics = [name for name in row if name not in OWN_COLUMNS][:2]
+        return {"loss": f"{self.history.step_losses[-1]:.4g}", **{name: f"{row[name]:.4g}" for name in metrics}}
+
+    def _not_finite(self, what: str, step: int) -> NonFiniteLossError:
+        epoch = (step - 1) // self.settings["batches per epoch"] + 1
+        kept = f"; {self.path} holds the last good state" if self.has_checkpoint else ""
+        return NonFiniteLossError(
+            f"{what} at step {step} (epoch {epoch} of {self.settings['epochs']}, learning rate "
+            f"{self.history.step_lrs[step - 1]:.3g}): lower lr, set grad_clip=1.0, take torch.bfloat16 in place of "
+            f"float16, or look for nan in the data{kept}."
+        )
+
+    def end_epoch(self, metrics: dict[str, float], bar: tqdm) -> None:
+        """Close the epoch's row of the history."""
+        self.read_losses(bar)
+        clash = [name for name in OWN_COLUMNS if name in metrics]
+        if clash:
+            raise ValueError(f"evaluate returned {clash[0]!r}, a column that fit writes itself; give it another name.")
+        losses = self.history.step_losses[-len(self.sizes) :]
+        total = math.fsum(loss * size for loss, size in zip(losses, self.sizes, strict=True))
+        row = {
+            "epoch": self.epoch + 1,
+            "train_loss": total / sum(self.sizes),
+            "lr": self.history.step_lrs[-1],
+            "seconds": time.perf_counter() - self.started,
+        }
+        self.history.epochs.append(row | {name: float(value) for name, value in metrics.items()})
+        self.epoch, self.sizes, self.started = self.epoch + 1, [], time.perf_counter()
+        bar.set_postfix(self._postfix(), refresh=False)
+
+    def save(self, bar: tqdm) -> None:
+        """Write the checkpoint, if there is to be one and the model is worth keeping.
+
+        Raises:
+            NonFiniteLossError: rather than replace a good checkpoint by a useless one.
+        """
+        if self.path is None:
+            return
+        self.read_losses(bar)
+        finite = [p.detach().isfinite().all() for p in self.model.parameters() if p.requires_grad]
+        if not torch.stack(finite).all():
+            raise self._not_finite("a parameter became infinite or nan", self.step)
+        payload = {
+            "settings": self.settings,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "history": asdict(self.history),
+            "epoch": self.epoch,
+            "sizes": self.sizes,
+            "seconds": time.perf_counter() - self.started,
+            "epoch_rng": self.epoch_rng,
+            "rng": rng_state(self.random_owners),
+        }
+        save_checkpoint(self.path, payload)
+        self.has_checkpoint = True
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Go back to where `save` was called."""
+        self.model.load_state_dict(saved["model"])
+        restore_optimizer(self.optimizer, saved["optimizer"])
+        self.scheduler.load_state_dict(saved["scheduler"])
+        self.scaler.load_state_dict(saved["scaler"])
+        self.history = History(**saved["history"])
+        self.epoch, self.sizes = saved["epoch"], saved["sizes"]
+        self.started = time.perf_counter() - saved["seconds"]
+        self.epoch_rng, self.rng = saved["epoch_rng"], saved["rng"]
+        set_rng_state(self.rng, self.random_owners)
+        self.has_checkpoint = True
+
+    def how_to_continue(self) -> str:
+        """What an interrupted user reads."""
+        where = f"stopped after step {self.step}, with {self.epoch} of {self.settings['epochs']} epochs finished"
+        if self.path is None:
+            return f"{where}; the model keeps what it learnt, but only checkpoint=... lets a run continue."
+        return f"{where}; call fit with the same arguments to continue from {self.path}."
