@@ -1,0 +1,55 @@
+"""Exercises that answer at once: `check(name, your_function)` compares with a reference, `hint(name)` helps.
+
+The names that a notebook announces are the keys of `EXERCISES`; each module here holds those of one notebook.
+"""
+
+from collections import Counter
+
+from course_utils.exercises.core import Exercise, Verdict, judge
+from course_utils.exercises.segmentation import SEGMENTATION_EXERCISES
+
+__all__ = ["EXERCISES", "check", "hint", "verdict"]
+
+EXERCISES: dict[str, Exercise] = {exercise.name: exercise for exercise in SEGMENTATION_EXERCISES}
+
+_hints_given: Counter[str] = Counter()
+
+
+def check(name: str, answer: object) -> None:
+    """Print whether your function does what the exercise asks: *exact*, *close*, *not yet*, or the smallest case
+    in which it is wrong.
+
+    Args:
+        name: the exercise, as the notebook calls it.
+        answer: your function itself, without parentheses.
+
+    Raises:
+        ValueError: if there is no exercise of that name.
+    """
+    print(verdict(name, answer))
+
+
+def verdict(name: str, answer: object) -> Verdict:
+    """What `check` prints, as an object: `.passed` tells whether the answer is right."""
+    return judge(_exercise(name), answer)
+
+
+def hint(name: str) -> None:
+    """Print the next hint of an exercise: first where to look, then how, then nearly the answer.
+
+    Raises:
+        ValueError: if there is no exercise of that name.
+    """
+    hints = _exercise(name).hints
+    given = _hints_given[name]
+    if given == len(hints):
+        print(f"{name}: that was the last hint; notebooks/solutions has a worked answer.")
+        return
+    _hints_given[name] += 1
+    print(f"{name}, hint {given + 1} of {len(hints)}: {hints[given]}")
+
+
+def _exercise(name: str) -> Exercise:
+    if name not in EXERCISES:
+        raise ValueError(f"there is no exercise {name!r}; there are {', '.join(sorted(EXERCISES))}")
+    return EXERCISES[name]

@@ -1,0 +1,183 @@
+"""How an answer is judged: run on seeded inputs beside a reference, compared, and told apart from an empty stub."""
+
+import copy
+import inspect
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+import torch
+
+SEED = 0
+LARGEST_SHOWN = 64
+"""Tensors of at most this many elements are printed in full when an answer is wrong."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One thing to write.
+
+    Attributes:
+        name: what `check` and `hint` call it; also the name of the function that the notebook leaves empty.
+        specification: one sentence that says what the function takes and gives.
+        reference: the right answer.
+        cases: from a generator for random numbers, the tuples of arguments to try, small ones among them.
+        hints: up to three, from a nudge to nearly the answer.
+        tolerance: largest difference, relative to values above one, that counts as rounding; 0 asks for equality.
+    """
+
+    name: str
+    specification: str
+    reference: Callable[..., Any]
+    cases: Callable[[torch.Generator], Iterable[tuple]]
+    hints: tuple[str, ...]
+    tolerance: float = 0.0
+
+    def inputs(self) -> list[tuple]:
+        """The arguments to try, smallest first; the same in every run."""
+        return sorted(self.cases(torch.Generator().manual_seed(SEED)), key=_size)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a check; as text, what the learner reads."""
+
+    kind: str  # "exact", "close", "not yet" or "wrong"
+    text: str
+
+    @property
+    def passed(self) -> bool:
+        return self.kind in ("exact", "close")
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def judge(exercise: Exercise, answer: object) -> Verdict:
+    """Run `answer` on every case of `exercise` and compare it with the reference. Never raises for what it is given."""
+    if answer is None or answer is ...:
+        return _not_yet(exercise)
+    if not callable(answer):
+        remedy = f"hand over the function itself: check({exercise.name!r}, {exercise.name})"
+        return Verdict("wrong", f"✘ {exercise.name}: got {answer!r}, which is no function; {remedy}")
+    cases = exercise.inputs()
+    outcomes = [_compare(exercise, answer, case) for case in cases]
+    if all(outcome.missing for outcome in outcomes):
+        return _not_yet(exercise)
+    wrong = [outcome.complaint for outcome in outcomes if outcome.complaint]
+    if wrong:
+        smallest = wrong[0].replace("\n", "\n  ")
+        head = f"{exercise.name}: wrong in {len(wrong)} of {len(cases)} cases. The smallest of them:"
+        return Verdict("wrong", f"✘ {head}\n  {smallest}")
+    difference = max(outcome.difference for outcome in outcomes)
+    if difference == 0:
+        return Verdict("exact", f"✔ {exercise.name}: exact in all {len(cases)} cases.")
+    # A power of ten: the digits of a rounding error differ from machine to machine.
+    bound = f"1e{math.floor(math.log10(difference)) + 1:+03d}"
+    return Verdict("close", f"✔ {exercise.name}: close in all {len(cases)} cases (max difference below {bound}).")
+
+
+def _not_yet(exercise: Exercise) -> Verdict:
+    text = f"… {exercise.name}: not yet. {exercise.specification} (hint({exercise.name!r}) helps.)"
+    return Verdict("not yet", text)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """One case: `complaint` is empty if the answer is right there, `missing` if it gave nothing at all."""
+
+    difference: float = 0.0
+    complaint: str = ""
+    missing: bool = False
+
+
+def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple) -> _Outcome:
+    expected = exercise.reference(*copy.deepcopy(case))
+    arguments = copy.deepcopy(case)
+    shown = _arguments(exercise.reference, case)
+    try:
+        given = answer(*arguments)
+    except NotImplementedError:
+        return _Outcome(missing=True, complaint=f"{shown}\nyours raises NotImplementedError")
+    except Exception as error:
+        reason = f"{type(error).__name__}: {str(error).strip()}".splitlines()[0]
+        where = _arguments(exercise.reference, case, full=False)
+        return _Outcome(complaint=f"your function raised {reason}\nfor {where}")
+    if given is None or given is ...:
+        return _Outcome(missing=True, complaint=f"{shown}\nyours returns {given}, the reference {_show(expected)}")
+    complaint, difference = _difference(given, expected, exercise.tolerance)
+    if complaint:
+        return _Outcome(complaint=f"{shown}\n{complaint}\n{_side_by_side(given, expected)}")
+    return _Outcome(difference=difference)
+
+
+def _difference(given: Any, expected: Any, tolerance: float) -> tuple[str, float]:
+    """What is wrong with `given` ("" if nothing), and the largest difference, relative to values above one."""
+    try:
+        yours, reference = torch.as_tensor(given).detach().cpu(), torch.as_tensor(expected)
+    except (TypeError, ValueError, RuntimeError):
+        return f"yours is {_type(given)}, the reference {_type(expected)}", math.inf
+    if yours.shape != reference.shape:
+        return f"yours has shape {tuple(yours.shape)}, the reference {tuple(reference.shape)}", math.inf
+    if not reference.is_floating_point() and yours.is_floating_point():
+        return f"yours is {_type(given)}, the reference {_type(expected)}: whole numbers should stay whole", math.inf
+    left, right = yours.double(), reference.double()
+    # Equal infinities would differ by nan, and two nans say the same.
+    same = (left == right) | (left.isnan() & right.isnan())
+    gap = torch.where(same, 0.0, (left - right).abs() / right.abs().clamp(min=1)).nan_to_num(nan=math.inf)
+    largest = gap.max().item() if gap.numel() else 0.0
+    if largest <= tolerance:
+        return "", largest
+    if not gap.ndim:
+        return "the value differs", largest
+    where = tuple((gap > tolerance).nonzero()[0].tolist())
+    first = f"first at {list(where)}: {left[where]:.6g} instead of {right[where]:.6g}"
+    return f"{int((gap > tolerance).sum())} of {gap.numel()} values differ, {first}", largest
+
+
+def _type(value: Any) -> str:
+    return str(value.dtype) if isinstance(value, torch.Tensor) else type(value).__name__
+
+
+def _side_by_side(given: Any, expected: Any) -> str:
+    """Yours beside the reference's: one above the other if both fit on a line, else in two columns."""
+    left, right = _show(given).splitlines(), _show(expected).splitlines()
+    if len(left) == len(right) == 1:
+        return f"yours:     {left[0]}\nreference: {right[0]}"
+    rows = [("yours", "reference"), *zip_longest(left, right, fillvalue="")]
+    width = max(len(row[0]) for row in rows)
+    return "\n".join(f"{a:<{width}}   {b}".rstrip() for a, b in rows)
+
+
+def _arguments(reference: Callable[..., Any], case: tuple, *, full: bool = True) -> str:
+    names = list(inspect.signature(reference).parameters)
+    pairs = [(f"{name} = ", _show(value, full=full)) for name, value in zip(names, case, strict=True)]
+    return "\n".join(prefix + text.replace("\n", "\n" + " " * len(prefix)) for prefix, text in pairs)
+
+
+def _show(value: Any, *, full: bool = True) -> str:
+    """A value as the learner would type it; large tensors, and all if not `full`, by type and shape."""
+    if isinstance(value, torch.Tensor):
+        if full and value.numel() <= LARGEST_SHOWN:
+            return "\n".join(filter(None, np.array2string(value.detach().cpu().numpy(), separator=", ").splitlines()))
+        return f"{value.dtype} of shape {tuple(value.shape)}"
+    if isinstance(value, (list, tuple)) and _holds_tensors(value):
+        opening, closing = "[]" if isinstance(value, list) else "()"
+        return opening + ",\n ".join(_show(part, full=full).replace("\n", "\n ") for part in value) + closing
+    return repr(value)
+
+
+def _holds_tensors(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) or (isinstance(value, (list, tuple)) and any(map(_holds_tensors, value)))
+
+
+def _size(case: Any) -> int:
+    """Number of values in a case: the order from small to large."""
+    if isinstance(case, torch.Tensor):
+        return case.numel()
+    if isinstance(case, (list, tuple)):
+        return sum(map(_size, case))
+    return 1

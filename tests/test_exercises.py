@@ -1,0 +1,267 @@
+"""Every check accepts a right answer written another way, waits for a stub, and rejects the usual mistakes."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from course_utils.exercises import EXERCISES, check, hint, verdict
+from course_utils.exercises.core import LARGEST_SHOWN, Exercise, judge
+
+
+def remap_mask(mask, height, width):
+    return F.interpolate(mask[None, None].float(), size=(height, width), mode="nearest-exact")[0, 0].to(mask.dtype)
+
+
+def cross_entropy(logits, target, void):
+    return F.cross_entropy(logits, target, ignore_index=void)
+
+
+def pooled_accuracy(batches, void):
+    prediction, target = (torch.cat([pair[i].flatten() for pair in batches]) for i in (0, 1))
+    return (prediction == target)[target != void].double().mean()
+
+
+def iou_from_confusion(confusion):
+    classes = range(len(confusion))
+    table = confusion.tolist()
+    union = [sum(table[c]) + sum(row[c] for row in table) - table[c][c] for c in classes]
+    return [table[c][c] / union[c] if union[c] else float("nan") for c in classes]
+
+
+def receptive_field(layers):
+    """Side of the patch of input pixels that get a gradient from one output pixel."""
+    pixels = {0}
+    for kernel_size, stride in layers[::-1]:
+        pixels = {position * stride + offset for position in pixels for offset in range(kernel_size)}
+    return max(pixels) - min(pixels) + 1
+
+
+RIGHT = {f.__name__: f for f in (remap_mask, cross_entropy, pooled_accuracy, iou_from_confusion, receptive_field)}
+
+
+def sampled(mask, height, width, mode, shift=0.0):
+    """Old rows and columns by a wrong formula."""
+    rounding = {"floor": torch.floor, "round": torch.round}[mode]
+    rows = rounding((torch.arange(height) + shift) * mask.shape[0] / height).long().clamp(max=mask.shape[0] - 1)
+    columns = rounding((torch.arange(width) + shift) * mask.shape[1] / width).long().clamp(max=mask.shape[1] - 1)
+    return mask[rows][:, columns]
+
+
+def bilinear(mask, height, width):
+    floats = F.interpolate(mask[None, None].float(), size=(height, width), mode="bilinear")[0, 0]
+    return floats.round().to(mask.dtype)
+
+
+def batch_accuracies(batches, void):
+    return [float((p == t)[t != void].float().mean()) for p, t in batches if (t != void).any()]
+
+
+def fold(layers, step_first=False, use_stride=True, add=-1, start=1):
+    side, step = start, 1
+    for kernel_size, stride in layers:
+        step *= stride if step_first and use_stride else 1
+        side += (kernel_size + add) * step
+        step *= stride if not step_first and use_stride else 1
+    return side
+
+
+def masked_log_softmax(logits, target, void, dim=1):
+    keep = target != void
+    picked = logits.log_softmax(dim).gather(1, target.where(keep, 0)[:, None])[:, 0]
+    return -picked, keep
+
+
+def naive_log(logits, target, void):
+    keep = target != void
+    return -logits.softmax(1).log().gather(1, target.where(keep, 0)[:, None])[:, 0][keep].mean()
+
+
+WRONG = {
+    "remap_mask": {
+        "interpolates the codes": bilinear,
+        "takes the corner of a pixel": lambda m, h, w: sampled(m, h, w, "floor"),
+        "rounds": lambda m, h, w: sampled(m, h, w, "round", 0.5),
+        "swaps height and width": lambda m, h, w: remap_mask(m, w, h),
+        "returns floats": lambda m, h, w: remap_mask(m, h, w).float(),
+        "flips": lambda m, h, w: remap_mask(m, h, w).flip(0),
+    },
+    "cross_entropy": {
+        "counts void": lambda x, t, v: masked_log_softmax(x, t, v)[0].mean(),
+        "divides by all pixels": lambda x, t, v: F.cross_entropy(x, t, ignore_index=v, reduction="sum") / t.numel(),
+        "sums": lambda x, t, v: F.cross_entropy(x, t, ignore_index=v, reduction="sum"),
+        "forgets the minus": lambda x, t, v: -cross_entropy(x, t, v),
+        "takes the softmax over the wrong axis": lambda x, t, v: masked_log_softmax(x, t, v, dim=3)[0][t != v].mean(),
+        "log of a softmax that underflows": naive_log,
+        "returns one loss a pixel": lambda x, t, v: F.cross_entropy(x, t, ignore_index=v, reduction="none"),
+    },
+    "pooled_accuracy": {
+        "mean of batch means": lambda b, v: sum(batch_accuracies(b, v)) / len(batch_accuracies(b, v)),
+        "counts void": lambda b, v: pooled_accuracy(b, -1),
+        "drops what was predicted void": lambda b, v: pooled_accuracy([(t, p) for p, t in b], v),
+        "divides by all pixels": lambda b, v: (
+            sum(int(((p == t) & (t != v)).sum()) for p, t in b) / sum(t.numel() for _, t in b)
+        ),
+        "in percent": lambda b, v: 100 * pooled_accuracy(b, v),
+        "the last batch alone": lambda b, v: pooled_accuracy(b[-1:], v),
+    },
+    "iou_from_confusion": {
+        "recall": lambda c: c.diagonal() / c.sum(1),
+        "precision": lambda c: c.diagonal() / c.sum(0),
+        "Dice": lambda c: 2 * c.diagonal() / (c.sum(0) + c.sum(1)),
+        "counts the intersection twice": lambda c: c.diagonal() / (c.sum(0) + c.sum(1)),
+        "nought for absent classes": lambda c: torch.tensor(iou_from_confusion(c)).nan_to_num(),
+        "the mean": lambda c: torch.tensor(iou_from_confusion(c)).nanmean(),
+    },
+    "receptive_field": {
+        "adds kernels": lambda layers: fold(layers, add=0, use_stride=False),
+        "forgets strides": lambda layers: fold(layers, use_stride=False),
+        "applies a stride to its own kernel": lambda layers: fold(layers, step_first=True),
+        "starts at nought": lambda layers: fold(layers, start=0),
+        "reads from the last layer": lambda layers: receptive_field(layers[::-1]),
+    },
+}
+
+
+def test_every_exercise_is_tested():
+    assert set(EXERCISES) == set(RIGHT) == set(WRONG)
+    assert all(len(wrong) >= 3 for wrong in WRONG.values())
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_answer_written_another_way_passes(name, capsys):
+    assert verdict(name, RIGHT[name]).passed
+    check(name, RIGHT[name])
+    assert capsys.readouterr().out.startswith(f"✔ {name}: ")
+
+
+@pytest.mark.parametrize(("name", "mistake"), [(name, mistake) for name in WRONG for mistake in WRONG[name]])
+def test_a_usual_mistake_is_rejected(name, mistake):
+    outcome = verdict(name, WRONG[name][mistake])
+    assert outcome.kind == "wrong", f"{mistake}: {outcome}"
+    assert "reference" in outcome.text
+
+
+def raises(*arguments):
+    raise NotImplementedError("write me")
+
+
+STUBS = {"pass": lambda *a: None, "dots": lambda *a: ..., "raises": raises, "None": None, "Ellipsis": ...}
+
+
+@pytest.mark.parametrize("stub", STUBS)
+@pytest.mark.parametrize("name", RIGHT)
+def test_an_untouched_stub_is_not_yet(name, stub):
+    outcome = verdict(name, STUBS[stub])
+    assert outcome.kind == "not yet" and not outcome.passed
+    assert outcome.text.startswith(f"… {name}: not yet. {name}(")
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_cases_are_the_same_in_every_run_and_the_smallest_comes_first(name):
+    first, second = (str(EXERCISES[name].inputs()) for _ in range(2))
+    assert first == second
+    assert len(EXERCISES[name].inputs()) >= 4
+
+
+def test_nearest_resizing_of_the_cases_is_what_torch_does():
+    for mask, height, width in EXERCISES["remap_mask"].inputs():
+        assert torch.equal(EXERCISES["remap_mask"].reference(mask, height, width), remap_mask(mask, height, width))
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_hints_come_one_by_one_and_end_with_the_solutions(name, capsys):
+    for _ in range(4):
+        hint(name)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[:3]] == [f"{name}, hint {n} of 3" for n in (1, 2, 3)]
+    assert "notebooks/solutions" in lines[3]
+
+
+def test_an_unknown_exercise_is_named():
+    for ask in (hint, lambda name: check(name, len)):
+        with pytest.raises(ValueError, match="no exercise 'remap'; there are cross_entropy, "):
+            ask("remap")
+
+
+def doubling_cases(generator):
+    for side in (3, 1, 20):
+        yield torch.arange(side * side).view(side, side), 2
+
+
+def doubled(table, factor):
+    return table * factor
+
+
+DOUBLED = Exercise("doubled", "doubled(table, factor) multiplies.", doubled, doubling_cases, ("Multiply.",))
+
+
+def test_the_smallest_failing_case_is_shown_beside_the_reference():
+    text = judge(DOUBLED, lambda table, factor: table * factor + (table > 7)).text
+    assert text == (
+        "✘ doubled: wrong in 2 of 3 cases. The smallest of them:\n"
+        "  table = [[0, 1, 2],\n"
+        "           [3, 4, 5],\n"
+        "           [6, 7, 8]]\n"
+        "  factor = 2\n"
+        "  1 of 9 values differ, first at [2, 2]: 17 instead of 16\n"
+        "  yours            reference\n"
+        "  [[ 0,  2,  4],   [[ 0,  2,  4],\n"
+        "   [ 6,  8, 10],    [ 6,  8, 10],\n"
+        "   [12, 14, 17]]    [12, 14, 16]]"
+    )
+
+
+def test_large_tensors_are_shown_by_their_shape():
+    text = judge(DOUBLED, lambda table, factor: table * factor + (table > LARGEST_SHOWN)).text
+    assert "table = torch.int64 of shape (20, 20)" in text
+    assert "335 of 400 values differ, first at [3, 5]: 131 instead of 130" in text
+
+
+def test_an_exception_is_one_sentence_with_the_shape_of_the_input():
+    text = judge(DOUBLED, lambda table, factor: table[99]).text
+    assert "your function raised IndexError: index 99 is out of bounds" in text
+    assert "for table = torch.int64 of shape (1, 1)\n" in text
+    assert "Traceback" not in text
+
+
+def test_an_answer_that_is_missing_in_some_cases_only_is_wrong():
+    text = judge(DOUBLED, lambda table, factor: table * factor if len(table) < 3 else None).text
+    assert "yours returns None" in text and "wrong in 2 of 3" in text
+
+
+def test_the_result_of_a_call_is_no_function():
+    assert judge(DOUBLED, 3).text == "✘ doubled: got 3, which is no function; hand over the function itself: " + (
+        "check('doubled', doubled)"
+    )
+
+
+def test_a_function_that_changes_its_arguments_harms_nobody():
+    def in_place(table, factor):
+        table *= factor
+        return table
+
+    assert judge(DOUBLED, in_place).kind == "exact"
+    assert judge(DOUBLED, in_place).kind == "exact"
+
+
+def test_arrays_lists_and_other_shapes():
+    assert judge(DOUBLED, lambda table, factor: np.asarray(table) * factor).passed
+    assert judge(DOUBLED, lambda table, factor: (table * factor).tolist()).passed
+    assert "yours has shape (1,), the reference (1, 1)" in judge(DOUBLED, lambda table, factor: table[0]).text
+    assert "yours is str, the reference torch.int64" in judge(DOUBLED, lambda table, factor: "8").text
+    assert "yours is torch.float32, the reference" in judge(DOUBLED, lambda table, factor: table * 2.0).text
+
+
+def halving(error):
+    cases = [(torch.tensor([1.0, float("nan"), float("inf"), 4000.0]),)]
+    exercise = Exercise("halved", "halved(x) halves.", lambda x: x / 2, lambda generator: cases, (), tolerance=1e-5)
+    return judge(exercise, lambda x: x / 2 + torch.tensor([0, 0, 0, error]))
+
+
+def test_rounding_is_close_and_given_as_a_power_of_ten():
+    assert halving(0.0).text == "✔ halved: exact in all 1 cases."
+    assert halving(0.005).text == "✔ halved: close in all 1 cases (max difference below 1e-05)."
+    assert halving(0.005).kind == "close"
+    assert halving(0.05).kind == "wrong"
+    assert halving(float("nan")).kind == "wrong"
