@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import platform
 import sys
 import time
@@ -14,7 +13,8 @@ import torchvision
 from torch import nn
 
 from course_utils.augment import Augment
-from course_utils.camvid import Batches, CachedSplit, load_split
+from course_utils.camvid import Batches, CachedSplit, frames_to_training, load_split, read_split
+from course_utils.devices import hardware, pick_device
 from course_utils.encoders import LITE0, WeightsUnavailableError, create_encoder
 from course_utils.layers import NORM_TYPES
 from course_utils.memory import keep_freed_memory
@@ -81,30 +81,6 @@ def find_data(given: Path | None) -> Path:
         "no data set is prepared; run python -m data_scripts.download_camvid or "
         "python -m data_scripts.make_street_scenes, or name a folder with --data."
     )
-
-
-def pick_device(name: str) -> torch.device:
-    """The device called `name`; ``"auto"`` takes CUDA, else Apple's MPS, else the CPU."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def hardware(device: torch.device) -> str:
-    """What the numbers were measured on, in words."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    cpu = next(
-        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
-        platform.processor() or platform.machine(),
-    )
-    return f"{cpu}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text().splitlines() if Path(path).is_file() else []
 
 
 def build(args: argparse.Namespace, n_classes: int) -> DynamicUnet:
@@ -196,7 +172,9 @@ def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
     }
     for name in names[1:]:
         prediction = predict(model, Batches(splits[name], 2 * args.batch_size))
+        gaps = frames_to_training(splits[name].stems, read_split(root, "train"))
         result[name] = {
+            "frames_to_training": gaps,
             **scores(prediction, splits[name]),
             "iou": iou_by_class(prediction, splits[name]),
             "baselines": baselines(splits["train"], splits[name]),

@@ -1,0 +1,64 @@
+"""Upload a photograph and see what a trained network makes of it."""
+
+from collections.abc import Callable, Sequence
+
+import ipywidgets
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from course_utils.classes import CLASS_NAMES
+from course_utils.figure_widget import FigureWidget, uploaded_picture
+from course_utils.plots import class_colours, overlay
+
+MAX_NAMES = 6
+
+
+class PhotographSegmenter(FigureWidget):
+    """Your own photograph beside its classes: a file to choose, an opacity to set.
+
+    Args:
+        segment: takes an ``(H, W, 3)`` uint8 photograph and returns it scaled, ``(h, w, 3)``, with its codes
+            ``(h, w)``; `course_utils.segmentation.segment_photograph` with a model and a size put in.
+        example: ``(H, W, 3)`` uint8 photograph to show until a file is chosen.
+        codes: class names.
+    """
+
+    def __init__(
+        self,
+        segment: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+        example: np.ndarray,
+        codes: Sequence[str] = CLASS_NAMES,
+    ) -> None:
+        self._segment, self._example, self._codes = segment, example, tuple(codes)
+        self._shown: tuple | None = None
+        controls = {
+            "photograph": ipywidgets.FileUpload(accept="image/*", multiple=False, description="Your photograph"),
+            "opacity": ipywidgets.IntSlider(70, 0, 100, 10, description="Opacity (%)"),
+        }
+        super().__init__(self._draw, controls, css_class="photograph-segmenter", width=900)
+
+    def _draw(self, photograph: tuple, opacity: int) -> tuple[Figure, str]:
+        note = ""
+        try:
+            picture = uploaded_picture(photograph)
+        except ValueError as error:
+            picture, note = None, f"{error}. The example is shown instead. "
+        if self._shown is None or self._shown[0] is not photograph:
+            self._shown = photograph, *self._segment(self._example if picture is None else picture)
+        _, small, codes = self._shown
+        shares = np.bincount(codes.ravel(), minlength=len(self._codes)) / codes.size
+        largest = [code for code in np.argsort(-shares)[:MAX_NAMES] if shares[code] > 0]
+        sentence = note + "Covers: " + ", ".join(f"{self._codes[code]} {shares[code]:.0%}" for code in largest) + "."
+        return self._picture_of(small, codes, opacity / 100, largest), sentence
+
+    def _picture_of(self, small: np.ndarray, codes: np.ndarray, alpha: float, largest: list[int]) -> Figure:
+        """A new figure each time: the next photograph may have another shape."""
+        figure = Figure(figsize=(9, 4.5 * small.shape[0] / small.shape[1] + 0.6), layout="constrained")
+        for ax, picture in zip(figure.subplots(1, 2), (small, overlay(small, codes, alpha, self._codes)), strict=True):
+            ax.imshow(picture)
+            ax.axis("off")
+        colours = class_colours(self._codes) / 255
+        patches = [Patch(facecolor=colours[code], edgecolor="0.3", label=self._codes[code]) for code in largest]
+        figure.legend(handles=patches, loc="outside lower center", ncols=MAX_NAMES, fontsize=10, frameon=False)
+        return figure

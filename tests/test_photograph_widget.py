@@ -1,0 +1,49 @@
+"""The photograph widget shows what it was given, takes another file, and survives one that is no picture."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from course_utils.photograph_widget import PhotographSegmenter
+
+
+def halves(photograph: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    codes = np.zeros(photograph.shape[:2], np.uint8)
+    codes[:, photograph.shape[1] // 2 :] = 3
+    return photograph, codes
+
+
+def upload(content: bytes, name: str = "mine.png") -> tuple[dict, ...]:
+    return ({"name": name, "content": memoryview(content), "size": len(content), "type": "image/png"},)
+
+
+def png(height: int, width: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((height, width, 3), 90, np.uint8)).save(buffer, "png")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def widget() -> PhotographSegmenter:
+    return PhotographSegmenter(halves, np.zeros((40, 60, 3), np.uint8))
+
+
+@pytest.mark.parametrize("opacity", range(0, 101, 10))
+def test_every_opacity_draws_and_names_the_classes(widget, opacity):
+    widget.set(opacity=opacity)
+    assert widget.sentence == "Covers: Sky 50%, Road 50%."
+
+
+def test_another_photograph_of_another_shape_is_segmented(widget):
+    before = widget.png
+    _, sentence = widget.draw(upload(png(50, 30)), 70)
+    assert sentence.startswith("Covers: ") and widget._shown[2].shape == (50, 30)
+    widget.set(opacity=0)
+    assert widget.png != before
+
+
+def test_a_file_that_is_no_picture_is_one_sentence_and_the_example_stays(widget):
+    _, sentence = widget.draw(upload(b"not a picture", "notes.txt"), 70)
+    assert "notes.txt is not a picture" in sentence and widget._shown[2].shape == (40, 60)
