@@ -12,7 +12,7 @@ from data_scripts._scene_brush import UP, Brush, box, ring
 POLE, SIGN, FENCE = (CLASS_NAMES.index(name) for name in ("Pole", "SignSymbol", "Fence"))
 X = np.array([1.0, 0.0, 0.0])
 Z = np.array([0.0, 0.0, 1.0])
-THINNEST = 1.6
+THINNEST = 1.4
 """Poles stay this many canvas pixels wide however far away they are."""
 
 
@@ -26,8 +26,8 @@ def paint_lamp_post(brush: Brush, base: np.ndarray, side: int, rng: np.random.Ge
     tall = rng.uniform(5.0, 8.5)
     top = base + UP * tall
     glow = brush.light.through_haze(np.array([1.0, 0.86, 0.55]) if brush.light.dusk else albedo * 1.3, depth)
-    brush.stroke(base, base + UP * 1.2, 0.11, colour, POLE, THINNEST)
-    brush.stroke(base, top, (0.075, 0.055), colour, POLE, THINNEST)
+    brush.stroke(base, base + UP * 1.2, 0.09, colour, POLE, THINNEST)
+    brush.stroke(base, top, (0.065, 0.045), colour, POLE, THINNEST)
     if rng.random() < 0.7:
         bow = rng.uniform(0.3, 0.7)
         elbow, end = top + UP * bow - X * side * 0.35, top + UP * (bow + 0.12) - X * side * 1.5

@@ -62,8 +62,8 @@ def leave_rims(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     border[:, 1:] |= (mask[:, 1:] != mask[:, :-1]) & broad[:, 1:] & broad[:, :-1]
     border[1:] |= (mask[1:] != mask[:-1]) & broad[1:] & broad[:-1]
     careless = cloud_noise(rng, height, width, 7, 2)
-    rim = border & (careless > 0.35)
-    wide = border & (careless > 0.9)
+    rim = border & (careless > 0.15)
+    wide = border & (careless > 0.7)
     wide[:, :-1] |= wide[:, 1:]
     wide[:-1] |= wide[1:]
     return np.where(rim | (wide & broad), VOID, mask).astype(np.uint8)

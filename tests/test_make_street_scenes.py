@@ -1,0 +1,213 @@
+"""The painted street scenes: repeatable, like CamVid in their shares, hard for colour and position alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from course_utils.classes import CLASS_NAMES, VOID
+from data_scripts import _scene_workers, make_street_scenes
+from data_scripts.make_street_scenes import main, paint_scene
+
+SMALL = {"n_train": 2, "n_val": 1, "n_test": 1, "height": 48, "width": 64, "seed": 5}
+FLAGS = ["--n-train", "2", "--n-val", "1", "--n-test", "1", "--height", "48", "--width", "64", "--seed", "5"]
+CAMVID_SHARES = dict(zip(CLASS_NAMES, (16.9, 23.3, 1.0, 31.7, 4.5, 9.7, 1.2, 1.1, 5.9, 0.6, 0.3, 4.0), strict=True))
+"""Per cent of the pixels of CamVid's 367 training masks (SegNet tutorial version)."""
+RARE = ("Pole", "SignSymbol", "Fence", "Pedestrian", "Bicyclist")
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    """60 train and 20 val scenes at 96x128: a quarter of the default's pixels, of the same streets."""
+    root = tmp_path_factory.mktemp("sample") / "scenes"
+    make_street_scenes.make_street_scenes(root, n_train=60, n_val=20, n_test=1, height=96, width=128)
+
+    def load(split: str) -> tuple[np.ndarray, np.ndarray]:
+        stems = (root / f"{split}.txt").read_text().split()
+        return tuple(
+            np.stack([np.asarray(Image.open(root / folder / f"{stem}.png")) for stem in stems])
+            for folder in ("images", "labels")
+        )
+
+    return load("train"), load("val")
+
+
+class TestScene:
+    def test_same_seed_gives_the_same_bytes_and_another_seed_another_street(self):
+        first, again, other = (paint_scene(seed, 48, 64) for seed in ((3, 1), (3, 1), (3, 2)))
+        assert first[0].tobytes() == again[0].tobytes() and first[1].tobytes() == again[1].tobytes()
+        assert (first[1] != other[1]).mean() > 0.2
+
+    @pytest.mark.parametrize(("height", "width"), [(48, 64), (61, 83), (180, 240), (360, 480)])
+    def test_shapes_and_codes_at_every_size(self, height, width):
+        image, mask = paint_scene(11, height, width)
+        assert image.shape == (height, width, 3) and image.dtype == np.uint8
+        assert mask.shape == (height, width) and mask.dtype == np.uint8
+        assert mask.max() <= VOID and len(np.unique(mask)) >= 5
+        assert image.std() > 15
+
+    def test_the_street_is_the_same_at_another_size(self):
+        small, large = paint_scene(4, 90, 120)[1], paint_scene(4, 360, 480)[1]
+        shrunk = large[2::4, 2::4]
+        counted = (small != VOID) & (shrunk != VOID)
+        assert counted.mean() > 0.8 and (small == shrunk)[counted].mean() > 0.93
+
+    def test_refuses_a_size_too_small(self):
+        with pytest.raises(ValueError, match="31x64 pixels is too small"):
+            paint_scene(0, 31, 64)
+
+
+class TestDifficulty:
+    def test_every_class_occurs_and_the_shares_are_like_camvids(self, sample):
+        (_, train), (_, val) = sample
+        masks = np.concatenate([train.ravel(), val.ravel()])
+        shares = 100 * np.bincount(masks, minlength=12) / masks.size
+        assert len(shares) == 12 and (shares > 0).all()
+        for name, share in zip(CLASS_NAMES, shares, strict=True):
+            band = 3 if name in RARE else 2
+            assert CAMVID_SHARES[name] / band < share < CAMVID_SHARES[name] * band, (name, share)
+
+    def test_colour_alone_does_not_tell_the_class(self, sample):
+        (images, masks), (new_images, new_masks) = sample
+        counts = np.zeros((VOID, 32, 32, 32))
+        known, new = masks != VOID, new_masks != VOID
+        np.add.at(counts, (masks[known], *(images[known] // 8).T), 1)
+        # Smoothing shares counts among neighbouring colours, so that rare colours are judged too.
+        for axis in (1, 2, 3):
+            padded = np.pad(counts, [(0, 0)] + [(1, 1) if a == axis else (0, 0) for a in (1, 2, 3)], mode="edge")
+            before, after = (np.take(padded, range(start, start + 32), axis=axis) for start in (0, 2))
+            counts = 0.6 * counts + 0.2 * before + 0.2 * after
+        best = (counts + 1e-9 * counts.sum(axis=(1, 2, 3), keepdims=True)).argmax(axis=0)
+        fitted = (best[tuple((images[known] // 8).T)] == masks[known]).mean()
+        accuracy = (best[tuple((new_images[new] // 8).T)] == new_masks[new]).mean()
+        assert fitted > accuracy > 0.40, "the classifier is meant to be a strong one"
+        assert accuracy < 0.65
+
+    def test_position_alone_does_not_tell_the_class(self, sample):
+        (_, masks), (_, new_masks) = sample
+        votes = np.stack([(masks == code).sum(axis=0) for code in range(VOID)])
+        best, counted = votes.argmax(axis=0), new_masks != VOID
+        accuracy = (best[None] == new_masks)[counted].mean()
+        always_road = (new_masks == CLASS_NAMES.index("Road"))[counted].mean()
+        assert always_road < 0.45 < accuracy < 0.78
+
+    def test_layouts_vary(self, sample):
+        (_, masks), _ = sample
+        road, sky = masks == CLASS_NAMES.index("Road"), masks == CLASS_NAMES.index("Sky")
+        assert road.mean(axis=(1, 2)).std() > 0.05 and sky.mean(axis=(1, 2)).std() > 0.05
+        left, right = masks[:, :, :64], masks[:, :, 64:][:, :, ::-1]
+        assert (left != right).mean() > 0.25
+
+
+class TestFolder:
+    def test_layout(self, tmp_path):
+        assert make_street_scenes.make_street_scenes(tmp_path / "scenes", **SMALL) is True
+        root = tmp_path / "scenes"
+        assert (root / "codes.txt").read_text().split() == list(CLASS_NAMES)
+        stems = [stem for split in ("train", "val", "test") for stem in (root / f"{split}.txt").read_text().split()]
+        assert len(set(stems)) == 4
+        for stem in stems:
+            image, mask = Image.open(root / "images" / f"{stem}.png"), Image.open(root / "labels" / f"{stem}.png")
+            assert (image.mode, image.size, mask.mode, mask.size) == ("RGB", (64, 48), "L", (64, 48))
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["scenes"]
+
+    def test_scenes_do_not_depend_on_how_many_there_are_or_who_paints_them(self, tmp_path, monkeypatch):
+        make_street_scenes.make_street_scenes(tmp_path / "few", **SMALL)
+        monkeypatch.setattr(_scene_workers, "WORTH_A_PROCESS", 1)
+        monkeypatch.setattr(_scene_workers, "available_cores", lambda: 2)
+        make_street_scenes.make_street_scenes(tmp_path / "more", **{**SMALL, "n_train": 3, "n_val": 2})
+        few, more = contents(tmp_path / "few"), contents(tmp_path / "more")
+        pictures = [name for name in few if name.endswith(".png")]
+        assert len(pictures) == 8 and all(few[name] == more[name] for name in pictures)
+
+    def test_scenes_of_different_splits_differ(self, sample):
+        (train, _), (val, _) = sample
+        assert not (train[:20] == val).all(axis=(1, 2, 3)).any()
+
+    def test_second_run_is_a_no_op_and_damage_is_noticed(self, tmp_path):
+        make_street_scenes.make_street_scenes(tmp_path / "scenes", **SMALL)
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+        assert make_street_scenes.make_street_scenes(tmp_path / "scenes", **SMALL) is False
+        assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+        (tmp_path / "scenes" / "labels" / "val_0000.png").unlink()
+        with pytest.raises(FileExistsError, match="or not all of them"):
+            make_street_scenes.make_street_scenes(tmp_path / "scenes", **SMALL)
+
+    def test_failure_leaves_nothing_and_keeps_what_was_there(self, tmp_path, monkeypatch):
+        make_street_scenes.make_street_scenes(tmp_path / "scenes", **SMALL)
+        before = contents(tmp_path)
+
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(make_street_scenes, "paint_all", interrupt)
+        for dest in ("scenes", "new"):
+            with pytest.raises(KeyboardInterrupt):
+                make_street_scenes.make_street_scenes(tmp_path / dest, **{**SMALL, "seed": 6}, force=True)
+        assert contents(tmp_path) == before
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["scenes"]
+
+    def test_a_failing_helper_process_is_reported(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(_scene_workers, "WORTH_A_PROCESS", 1)
+        monkeypatch.setattr(_scene_workers, "available_cores", lambda: 2)
+        (tmp_path / "labels").mkdir()
+        tasks = [{"stem": f"{i}", "seed": [i], "height": 1, "width": 1} for i in range(2)]
+        with pytest.raises(RuntimeError, match="1x1 pixels is too small"):
+            _scene_workers.paint_all(tmp_path, tasks, lambda n: None)
+
+    @pytest.mark.parametrize(
+        ("setting", "value"), [("n_train", 0), ("n_val", -1), ("height", 31), ("width", 64.0), ("seed", -1)]
+    )
+    def test_bad_settings_are_named(self, tmp_path, setting, value):
+        with pytest.raises(ValueError, match=f"{setting} is {value}: give an integer"):
+            make_street_scenes.make_street_scenes(tmp_path / "scenes", **{**SMALL, setting: value})
+        assert not list(tmp_path.iterdir())
+
+
+class TestCommandLine:
+    def test_makes_then_does_nothing_then_refuses_then_forces(self, tmp_path, capsys):
+        dest = tmp_path / "scenes"
+        main(["--dest", str(dest), *FLAGS])
+        assert capsys.readouterr().out.startswith("painted 4 scenes of 48x64 pixels in ")
+        main(["--dest", str(dest), *FLAGS])
+        assert capsys.readouterr().out.startswith("already there")
+        with pytest.raises(SystemExit, match=r"error: .* holds street scenes of other settings.*--force"):
+            main(["--dest", str(dest), *FLAGS, "--seed", "6"])
+        assert json.loads((dest / "settings.json").read_text())["seed"] == 5
+        main(["--dest", str(dest), *FLAGS, "--seed", "6", "--force"])
+        assert json.loads((dest / "settings.json").read_text())["seed"] == 6
+
+    def test_refuses_a_folder_of_something_else(self, tmp_path):
+        (tmp_path / "letters.txt").write_text("dear reader")
+        with pytest.raises(SystemExit, match="holds something else than street scenes"):
+            main(["--dest", str(tmp_path), *FLAGS])
+        assert contents(tmp_path) == {"letters.txt": b"dear reader"}
+
+    def test_force_never_replaces_the_folder_one_works_in(self, tmp_path, monkeypatch):
+        (tmp_path / "below").mkdir()
+        monkeypatch.chdir(tmp_path / "below")
+        with pytest.raises(SystemExit, match="holds the folder you work in"):
+            main(["--dest", str(tmp_path), *FLAGS, "--force"])
+
+    @pytest.mark.skipif(os.name == "nt", reason="signals differ on Windows")
+    @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+    def test_interrupted_leaves_nothing(self, tmp_path, kind):
+        command = [sys.executable, "-m", "data_scripts.make_street_scenes", "--dest", str(tmp_path / "scenes")]
+        process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob(".scenes-partial-*/new/labels/*.png")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(kind)
+        assert process.wait(timeout=30) != 0
+        assert not list(tmp_path.iterdir())
