@@ -51,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(values[0])
             return
         start = 0 if fault == "ignore range" else self._start()
-        body = self.server.body[start:]
+        body = self.server.body[start + (1 if fault == "shifted range" else 0) :]
         self._send_head(fault, start)
         if fault == "no length":
             self._send_chunk(body[: values[0]])
@@ -70,14 +70,13 @@ class _Handler(BaseHTTPRequestHandler):
         return int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and same_version else 0
 
     def _send_head(self, fault: str, start: int) -> None:
-        total = len(self.server.body)
+        total, shift = len(self.server.body), 1 if fault == "shifted range" else 0
         self.send_response(206 if start else 200)
         if fault == "no length":
             self.send_header("Transfer-Encoding", "chunked")
         else:
-            self.send_header("Content-Length", str(total - start))
+            self.send_header("Content-Length", str(total - start - shift))
         if start:
-            shift = 1 if fault == "shifted range" else 0
             self.send_header("Content-Range", f"bytes {start + shift}-{total - 1}/{total}")
         if "no etag" not in fault:
             self.send_header("ETag", self.server.etag)

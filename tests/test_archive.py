@@ -141,6 +141,19 @@ def test_flipped_bytes_are_named(tmp_path, kind):
         unpack(tmp_path / "archive", tmp_path / "target", name="archive")
 
 
+@pytest.mark.parametrize("damage", ["header", "cut between entries", "cut in a header"])
+def test_a_tar_whose_later_entries_are_lost_is_named(tmp_path, damage):
+    """tarfile itself takes each of these for the end of the archive."""
+    whole = bytearray(tar_bytes(write_segnet(tmp_path / "origin"), "w"))
+    with tarfile.open(fileobj=io.BytesIO(whole)) as archive:
+        header = archive.getmembers()[5].offset
+    whole[header] ^= 0xFF
+    length = {"header": len(whole), "cut between entries": header, "cut in a header": header + 100}[damage]
+    (tmp_path / "archive").write_bytes(whole[:length])
+    with pytest.raises(DataError, match="not a complete"):
+        unpack(tmp_path / "archive", tmp_path / "target", name="archive")
+
+
 @pytest.fixture(scope="module")
 def small_archives(tmp_path_factory):
     """Two small files, packed, and what is in them."""
