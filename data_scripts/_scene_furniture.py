@@ -12,7 +12,7 @@ from data_scripts._scene_brush import UP, Brush, box, ring
 POLE, SIGN, FENCE = (CLASS_NAMES.index(name) for name in ("Pole", "SignSymbol", "Fence"))
 X = np.array([1.0, 0.0, 0.0])
 Z = np.array([0.0, 0.0, 1.0])
-THINNEST = 1.4
+THINNEST = 2.0
 """Poles stay this many canvas pixels wide however far away they are."""
 
 

@@ -303,7 +303,7 @@ class Scene:
         rng, street, brush = self.rng, self.street, self.brush
         kerb = street.kerb(side) + 0.45 * side
         stop = min(street.end(), 95.0)
-        for z in np.arange(rng.uniform(3, 18), stop, rng.uniform(20, 36)):
+        for z in np.arange(rng.uniform(3, 18), min(stop, 65.0), rng.uniform(20, 36)):
             self.place_post(kerb, float(z), lambda r, b: paint_lamp_post(brush, b, side, r), 7.0)
         for z in rng.uniform(3.5, min(stop, 45), int(rng.integers(1, 4))):
             self.place_post(kerb, float(z), lambda r, b: paint_sign(brush, b, r), 2.5)
@@ -415,7 +415,7 @@ def paint_backdrop(brush: Brush, rng: np.random.Generator) -> None:
         for _ in range(int(rng.integers(4, 12))):
             bearing = rng.normal(0, 0.12)
             foot = np.array([100 * math.sin(bearing), rng.uniform(0.5, 2.5), 100 * math.cos(bearing)])
-            colour = light.shade(rng.uniform(0.1, 0.5, 3), None, 90)
+            colour = light.shade(rng.uniform(0.1, 0.4) * rng.normal(1, 0.1, 3), None, 90)
             brush.ball(foot, rng.uniform(1.0, 3.0), colour, VOID)
 
 
