@@ -57,9 +57,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
 def one_line(error: NbCellError) -> str:
     """What went wrong in a cell: the error's last line, or the first line that differs."""
     lines = [line.strip() for line in ANSI_COLOUR.sub("", error.inner_traceback or "").splitlines() if line.strip()]
-    if not lines:
-        return str(error)
-    return f"{error}: {lines[0]}" if "differ" in str(error) else lines[-1]
+    if "differ" in str(error):
+        return f"{error}: {next((line for line in lines if ' == ' in line), ' '.join(lines[:1]))}"
+    return lines[-1] if lines else str(error)
 
 
 class CellFailure:

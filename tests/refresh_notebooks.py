@@ -48,10 +48,12 @@ def execute(notebook: NotebookNode, folder: Path, *, timeout: float) -> int | No
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,
         store_widget_state=False,
+        shutdown_kernel="immediate",  # nothing is left to save, and a cell that hangs would hold a graceful one up
     )
     code_cells = [(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    kernel = client.setup_kernel(stderr=subprocess.DEVNULL, cleanup_kc=True)
     # Cell by cell rather than `client.execute()`: that one does not tell which cell it was that failed.
-    with mock.patch.dict(os.environ, KERNEL_ENVIRONMENT), client.setup_kernel(stderr=subprocess.DEVNULL):
+    with mock.patch.dict(os.environ, KERNEL_ENVIRONMENT), kernel:
         for number, (index, cell) in enumerate(code_cells, 1):
             try:
                 client.execute_cell(cell, index, execution_count=number)
