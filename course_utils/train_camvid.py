@@ -1,10 +1,10 @@
 """Train the hooked U-Net on a prepared data set, without Jupyter: ``python -m course_utils.train_camvid --help``."""
 
 import argparse
+import functools
 import json
 import platform
 import sys
-import time
 from datetime import date
 from pathlib import Path
 
@@ -13,20 +13,19 @@ import torchvision
 from torch import nn
 
 from course_utils.augment import Augment
-from course_utils.camvid import Batches, CachedSplit, frames_to_training, load_split, read_split
+from course_utils.camvid import SPLITS, Batches, CachedSplit, frames_to_training, load_split, read_codes, read_split
 from course_utils.devices import hardware, pick_device
-from course_utils.encoders import LITE0, WeightsUnavailableError, create_encoder
+from course_utils.encoders import LITE0, create_encoder
 from course_utils.layers import NORM_TYPES
 from course_utils.memory import keep_freed_memory
 from course_utils.segmentation import (
-    cross_entropy,
     iou_by_class,
     most_common_by_position,
     most_common_class,
     predict,
     scores,
 )
-from course_utils.training import NonFiniteLossError, fit, freeze, unfreeze
+from course_utils.stages import Stage, train_in_stages
 from course_utils.unet import DynamicUnet
 
 DATA_DIR = Path(__file__).resolve().parents[1] / "data"
@@ -49,10 +48,14 @@ def parser() -> argparse.ArgumentParser:
     net.add_argument("--norm", default="batch", choices=[str(name) for name in NORM_TYPES], help="norm of the decoder")
     net.add_argument("--last-cross", action="store_true", help="join the input picture to the last features")
     train = parse.add_argument_group("training")
-    train.add_argument("--frozen-epochs", type=int, default=0, help="epochs with the encoder frozen, first")
-    train.add_argument("--epochs", type=int, default=8, help="epochs with everything trained, after that")
+    train.add_argument("--frozen-epochs", type=int, default=2, help="first: encoder frozen, pictures of half size")
+    train.add_argument("--half-epochs", type=int, default=5, help="then: everything trained, half size")
+    train.add_argument("--epochs", type=int, default=6, help="last: everything trained, full size")
     train.add_argument("--batch-size", type=int, default=8)
-    train.add_argument("--lr", type=float, nargs=2, default=(5e-4, 5e-3), metavar=("ENC", "DEC"), help="highest rates")
+    train.add_argument(
+        "--lr", type=float, nargs=2, default=(5e-4, 5e-3), metavar=("ENC", "DEC"), help="half size: highest"
+    )
+    train.add_argument("--full-lr", type=float, nargs=2, default=(3e-4, 2e-3), metavar=("ENC", "DEC"), help="full size")
     train.add_argument("--weight-decay", type=float, default=1e-2)
     train.add_argument("--degrees", type=float, default=0.0, help="largest rotation")
     train.add_argument("--zoom", type=float, nargs=2, default=(1.0, 1.2), metavar=("MIN", "MAX"))
@@ -91,48 +94,15 @@ def build(args: argparse.Namespace, n_classes: int) -> DynamicUnet:
     return DynamicUnet(encoder, n_classes, tuple(args.size), norm_type=norm, last_cross=args.last_cross)
 
 
-def train(args: argparse.Namespace, model: DynamicUnet, splits: dict[str, CachedSplit]) -> list[dict]:
-    """Frozen epochs, then all; returns one row for each epoch, with the seconds spent in training and in scoring."""
-    augment = Augment(
-        degrees=args.degrees,
-        zoom=tuple(args.zoom),
-        brightness=args.light,
-        contrast=args.light,
-        void=splits["train"].void,
-    )
-    batches = Batches(splits["train"], args.batch_size, augment=augment, shuffle=True, drop_last=True, seed=args.seed)
-    scoring_seconds = []
-
-    def evaluate(model: nn.Module) -> dict[str, float]:
-        start = time.perf_counter()
-        found = scores(predict(model, Batches(splits["val"], 2 * args.batch_size)), splits["val"])
-        scoring_seconds.append(time.perf_counter() - start)
-        return {f"val_{name}": value for name, value in found.items()}
-
-    rows = []
-    for stage, epochs in (("encoder frozen", args.frozen_epochs), ("all", args.epochs)):
-        if not epochs:
-            continue
-        freeze(model.encoder) if stage == "encoder frozen" else unfreeze(model.encoder)
-        history = fit(
-            model,
-            batches,
-            epochs=epochs,
-            lr=tuple(args.lr),
-            weight_decay=args.weight_decay,
-            loss_fn=cross_entropy(splits["train"].void),
-            evaluate=evaluate,
-            amp=AMP[args.amp],
-            channels_last=True,
-            compile=args.compile,
-            checkpoint=args.checkpoint and args.checkpoint.with_suffix(f".{stage.split()[-1]}.pt"),
-            seed=args.seed,
-            label=stage,
-        )
-        rows += [{"stage": stage, **row} for row in history.epochs]
-    for row, seconds in zip(rows[-len(scoring_seconds) :], scoring_seconds, strict=False):
-        row["scoring_seconds"] = seconds
-    return rows
+def recipe(args: argparse.Namespace) -> list[Stage]:
+    """The stages that the command line asks for."""
+    size = tuple(args.size)
+    half = (size[0] // 2, size[1] // 2)
+    return [
+        Stage("encoder frozen, half size", half, args.frozen_epochs, tuple(args.lr), frozen=True),
+        Stage("half size", half, args.half_epochs, tuple(args.lr)),
+        Stage("full size", size, args.epochs, tuple(args.full_lr)),
+    ]
 
 
 def baselines(train: CachedSplit, split: CachedSplit) -> dict[str, float]:
@@ -143,14 +113,44 @@ def baselines(train: CachedSplit, split: CachedSplit) -> dict[str, float]:
     }
 
 
+def judge(model: nn.Module, train: CachedSplit, split: CachedSplit, batch_size: int) -> dict:
+    """Everything that is reported of one split."""
+    prediction = predict(model, Batches(split, batch_size))
+    return {
+        **scores(prediction, split),
+        "iou": iou_by_class(prediction, split),
+        "baselines": baselines(train, split),
+        "frames_to_training": frames_to_training(split.stems, train.stems),
+    }
+
+
 def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
     """Train and score one network; the dict holds everything that the figures depend on."""
     device = pick_device(args.device)
+    load = functools.cache(functools.partial(load_split, root, device=device))
     size = tuple(args.size)
-    names = ("train", "val", "test") if args.test else ("train", "val")
-    splits = {name: load_split(root, name, size, device) for name in names}
-    model = build(args, len(splits["train"].codes)).to(device)
-    rows = train(args, model, splits)
+    n_classes = len(read_codes(root))
+    model = build(args, n_classes).to(device)
+    augment = Augment(
+        degrees=args.degrees,
+        zoom=tuple(args.zoom),
+        brightness=args.light,
+        contrast=args.light,
+        void=load("train", size).void,
+    )
+    rows = train_in_stages(
+        model,
+        recipe(args),
+        load,
+        augment,
+        batch_size=args.batch_size,
+        seed=args.seed,
+        checkpoint=args.checkpoint,
+        weight_decay=args.weight_decay,
+        amp=AMP[args.amp],
+        compile=args.compile,
+    )
+    names = ("val", "test") if args.test else ("val",)
     result = {
         "command": _command(args),
         "date": date.today().isoformat(),
@@ -161,24 +161,17 @@ def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
             "torch": torch.__version__,
             "torchvision": torchvision.__version__,
         },
-        "data": {"name": root.name, **{name: len(split) for name, split in splits.items()}},
+        "data": {"name": root.name, **{name: len(read_split(root, name)) for name in SPLITS}},
         "encoder": args.encoder,
         "pretrained": not args.random,
         "size": list(size),
         "seed": args.seed,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "training_seconds": sum(row["seconds"] - row.get("scoring_seconds", 0) for row in rows),
+        "training_seconds": sum(row["seconds"] - row["scoring_seconds"] for row in rows),
         "epochs": rows,
     }
-    for name in names[1:]:
-        prediction = predict(model, Batches(splits[name], 2 * args.batch_size))
-        gaps = frames_to_training(splits[name].stems, read_split(root, "train"))
-        result[name] = {
-            "frames_to_training": gaps,
-            **scores(prediction, splits[name]),
-            "iou": iou_by_class(prediction, splits[name]),
-            "baselines": baselines(splits["train"], splits[name]),
-        }
+    for name in names:
+        result[name] = judge(model, load("train", size), load(name, size), 2 * args.batch_size)
     return model, result
 
 
@@ -217,10 +210,15 @@ def _check(args: argparse.Namespace) -> None:
     for path in (args.out, args.save_weights, args.checkpoint):
         if path is not None and not path.absolute().parent.is_dir():
             raise FileNotFoundError(f"{path.parent} is no folder; make it first, or name another file.")
-    if args.frozen_epochs < 0 or args.epochs < 0 or args.frozen_epochs + args.epochs == 0:
-        raise ValueError(f"--frozen-epochs {args.frozen_epochs} --epochs {args.epochs} leaves nothing to train.")
-    if min(args.size) < 32:
-        raise ValueError(f"--size {args.size[0]} {args.size[1]} is too small; both need at least 32 pixels.")
+    epochs = (args.frozen_epochs, args.half_epochs, args.epochs)
+    if min(epochs) < 0 or sum(epochs) == 0:
+        raise ValueError("--frozen-epochs {} --half-epochs {} --epochs {} is no amount of training.".format(*epochs))
+    smallest = 64 if args.frozen_epochs or args.half_epochs else 32
+    if min(args.size) < smallest:
+        raise ValueError(
+            f"--size {args.size[0]} {args.size[1]} is too small: both sides need {smallest} pixels"
+            + (", since half of it must still be 32." if smallest == 64 else ".")
+        )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -232,7 +230,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.keep_memory:
             keep_freed_memory()
         model, result = measure(args, root)
-    except (OSError, ValueError, RuntimeError, WeightsUnavailableError, NonFiniteLossError) as error:
+    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
         print(f"train_camvid: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:

@@ -1,0 +1,97 @@
+"""Train in stages: small pictures before large ones, and new layers before pretrained ones."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from course_utils.augment import Augment
+from course_utils.camvid import Batches, CachedSplit
+from course_utils.segmentation import cross_entropy, predict, scores
+from course_utils.training import fit, freeze, unfreeze
+from course_utils.unet import DynamicUnet
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One call of `fit`: at which picture size, for how many epochs, how fast, and whether the encoder is frozen.
+
+    Attributes:
+        size: ``(H, W)`` of the pictures.
+        epochs: none leaves the stage out.
+        lr: highest learning rate of encoder and decoder.
+        frozen: keep the encoder's kernels (its batch norms go on learning).
+    """
+
+    name: str
+    size: tuple[int, int]
+    epochs: int
+    lr: tuple[float, float]
+    frozen: bool = False
+
+
+def train_in_stages(
+    model: DynamicUnet,
+    stages: Sequence[Stage],
+    load: Callable[[str, tuple[int, int]], CachedSplit],
+    augment: Augment,
+    *,
+    batch_size: int = 8,
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    weight_decay: float = 1e-2,
+    amp: torch.dtype | None = None,
+    compile: bool = False,
+) -> list[dict]:
+    """Train `model` through all `stages`, scoring val after each epoch.
+
+    Args:
+        load: ``load(split, size)`` gives a cached split on the model's device.
+        checkpoint: each stage saves to, and resumes from, a file of its own beside this name.
+
+    Returns:
+        One row for each epoch: the stage's name, what `fit` recorded, ``val_accuracy``, ``val_mean_iou``, and the
+        seconds that scoring took of the row's ``seconds``.
+    """
+    rows = []
+    for number, stage in enumerate(stages):
+        if not stage.epochs:
+            continue
+        train, val = load("train", stage.size), load("val", stage.size)
+        (freeze if stage.frozen else unfreeze)(model.encoder)
+        scoring = _Scoring(val, 2 * batch_size)
+        history = fit(
+            model,
+            Batches(train, batch_size, augment=augment, shuffle=True, drop_last=True, seed=seed + 1000 * number),
+            epochs=stage.epochs,
+            lr=stage.lr,
+            loss_fn=cross_entropy(train.void),
+            evaluate=scoring,
+            weight_decay=weight_decay,
+            channels_last=True,
+            amp=amp,
+            compile=compile,
+            checkpoint=checkpoint and checkpoint.with_name(f"{checkpoint.stem}.stage{number}{checkpoint.suffix}"),
+            seed=seed + number,
+            label=stage.name,
+        )
+        rows += [{"stage": stage.name, **row} for row in history.epochs]
+    unfreeze(model.encoder)
+    return rows
+
+
+class _Scoring:
+    """Scores of val, and the time that they took, so that training can be timed by itself."""
+
+    def __init__(self, val: CachedSplit, batch_size: int) -> None:
+        self.val, self.batches = val, Batches(val, batch_size)
+
+    def __call__(self, model: DynamicUnet) -> dict[str, float]:
+        start = time.perf_counter()
+        found = scores(predict(model, self.batches), self.val)
+        return {
+            **{f"val_{name}": value for name, value in found.items()},
+            "scoring_seconds": time.perf_counter() - start,
+        }

@@ -1,0 +1,93 @@
+"""Training from the command line: what it writes, that it repeats, and that it refuses in one sentence."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from course_utils import train_camvid
+from course_utils.classes import CLASS_NAMES
+
+SMALL = ["--size", "64", "64", "--batch-size", "2", "--frozen-epochs", "1", "--half-epochs", "1", "--epochs", "1"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Left half sky, right half road, in random colours: four pictures to train on, two for val, two for test."""
+    root = tmp_path_factory.mktemp("data") / "scenes"
+    rng = np.random.default_rng(0)
+    for folder in ("images", "labels"):
+        (root / folder).mkdir(parents=True)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:, 32:] = 3
+    stems = [f"p{i}" for i in range(8)]
+    for stem in stems:
+        picture = rng.integers(0, 60, (64, 64, 3)) + np.where(mask[..., None] == 3, 20, 150)
+        Image.fromarray(picture.astype(np.uint8)).save(root / "images" / f"{stem}.png")
+        Image.fromarray(mask).save(root / "labels" / f"{stem}.png")
+    (root / "codes.txt").write_text("\n".join(CLASS_NAMES))
+    for split, names in (("train", stems[:4]), ("val", stems[4:6]), ("test", stems[6:])):
+        (root / f"{split}.txt").write_text("\n".join(names))
+    return root
+
+
+def run(root, *options: str) -> int:
+    return train_camvid.main(["--data", str(root), "--device", "cpu", *SMALL, *options])
+
+
+def test_the_results_file_says_what_the_figures_depend_on(root, tmp_path, capsys):
+    out, weights = tmp_path / "result.json", tmp_path / "weights.pt"
+    assert run(root, "--test", "--out", str(out), "--save-weights", str(weights), "--seed", "3") == 0
+    result = json.loads(out.read_text())
+    assert result["data"] == {"name": "scenes", "train": 4, "val": 2, "test": 2}
+    assert [row["stage"] for row in result["epochs"]] == ["encoder frozen, half size", "half size", "full size"]
+    assert (result["seed"], result["size"], result["pretrained"]) == (3, [64, 64], True)
+    assert "--seed 3" in result["command"] and str(tmp_path) not in out.read_text() and str(root) not in out.read_text()
+    # Half of every picture is road and half is sky, so position alone decides everything.
+    assert result["test"]["baselines"]["most common class at this position"] == 1.0
+    assert 0.45 <= result["val"]["baselines"]["most common class"] <= 0.55
+    assert 0 <= result["val"]["accuracy"] <= 1
+    said = capsys.readouterr().out
+    assert "val: pixel accuracy" in said and "test: pixel accuracy" in said and "baselines" in said
+    assert set(torch.load(weights, weights_only=True))
+
+
+def test_test_is_not_read_unless_asked_for(root, tmp_path, monkeypatch):
+    read = []
+    original = train_camvid.load_split
+    monkeypatch.setattr(train_camvid, "load_split", lambda *a, **k: read.append(a[1]) or original(*a, **k))
+    out = tmp_path / "result.json"
+    assert run(root, "--out", str(out)) == 0
+    assert "test" not in read and {"train", "val"} <= set(read)
+    assert "test" not in json.loads(out.read_text())
+
+
+def test_a_run_repeats_and_a_finished_checkpoint_gives_the_same_figures(root, tmp_path):
+    outs = [tmp_path / f"{i}.json" for i in range(3)]
+    checkpoint = ["--checkpoint", str(tmp_path / "run.pt")]
+    assert run(root, "--out", str(outs[0])) == 0
+    assert run(root, "--out", str(outs[1]), *checkpoint) == 0
+    assert run(root, "--out", str(outs[2]), *checkpoint) == 0
+    results = [json.loads(out.read_text()) for out in outs]
+    assert results[0]["val"] == results[1]["val"] == results[2]["val"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--data", "nowhere"], "is missing, so nowhere is no prepared data set"),
+        (["--encoder", "resnet35"], "resnet35"),
+        (["--size", "40", "64"], "--size 40 64 is too small"),
+        (["--frozen-epochs", "0", "--half-epochs", "0", "--epochs", "0"], "no amount of training"),
+        (["--out", "no/such/folder/x.json"], "is no folder"),
+        (["--batch-size", "9"], "batch_size=9"),
+        (["--lr", "-1", "1e-3"], "lr"),
+        (["--device", "tpu9"], "tpu9"),
+    ],
+)
+def test_refusals_are_one_sentence(root, options, message, capsys):
+    assert train_camvid.main(["--data", str(root), *SMALL, *options]) == 1
+    said = capsys.readouterr().err
+    assert message in said and said.strip().count("\n") == 0
