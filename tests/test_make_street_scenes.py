@@ -205,9 +205,10 @@ class TestCommandLine:
     def test_interrupted_leaves_nothing(self, tmp_path, kind):
         command = [sys.executable, "-m", "data_scripts.make_street_scenes", "--dest", str(tmp_path / "scenes")]
         process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.glob(".scenes-partial-*/new/labels/*.png")) and time.monotonic() < deadline:
+        deadline = time.monotonic() + 120
+        while not (begun := list(tmp_path.glob(".scenes-partial-*/new/labels/*.png"))) and time.monotonic() < deadline:
             time.sleep(0.05)
+        assert begun and process.poll() is None, "the interruption is meant to come in the middle"
         process.send_signal(kind)
-        assert process.wait(timeout=30) != 0
+        assert process.wait(timeout=120) != 0
         assert not list(tmp_path.iterdir())
