@@ -48,10 +48,10 @@ def parser() -> argparse.ArgumentParser:
     net.add_argument("--norm", default="batch", choices=[str(name) for name in NORM_TYPES], help="norm of the decoder")
     net.add_argument("--last-cross", action="store_true", help="join the input picture to the last features")
     train = parse.add_argument_group("training")
-    train.add_argument("--frozen-epochs", type=int, default=2, help="first: encoder frozen, pictures of half size")
+    train.add_argument("--frozen-epochs", type=int, default=1, help="first: encoder frozen, pictures of half size")
     train.add_argument("--half-epochs", type=int, default=5, help="then: everything trained, half size")
-    train.add_argument("--epochs", type=int, default=6, help="last: everything trained, full size")
-    train.add_argument("--batch-size", type=int, default=8)
+    train.add_argument("--epochs", type=int, default=5, help="last: everything trained, full size")
+    train.add_argument("--batch-size", type=int, default=4)
     train.add_argument(
         "--lr", type=float, nargs=2, default=(5e-4, 5e-3), metavar=("ENC", "DEC"), help="half size: highest"
     )

@@ -3,124 +3,10 @@
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
 from course_utils.exercises import EXERCISES, check, hint, verdict
 from course_utils.exercises.core import LARGEST_SHOWN, Exercise, judge
-
-
-def remap_mask(mask, height, width):
-    return F.interpolate(mask[None, None].float(), size=(height, width), mode="nearest-exact")[0, 0].to(mask.dtype)
-
-
-def cross_entropy(logits, target, void):
-    return F.cross_entropy(logits, target, ignore_index=void)
-
-
-def pooled_accuracy(batches, void):
-    prediction, target = (torch.cat([pair[i].flatten() for pair in batches]) for i in (0, 1))
-    return (prediction == target)[target != void].double().mean()
-
-
-def iou_from_confusion(confusion):
-    classes = range(len(confusion))
-    table = confusion.tolist()
-    union = [sum(table[c]) + sum(row[c] for row in table) - table[c][c] for c in classes]
-    return [table[c][c] / union[c] if union[c] else float("nan") for c in classes]
-
-
-def receptive_field(layers):
-    """Side of the patch of input pixels that get a gradient from one output pixel."""
-    pixels = {0}
-    for kernel_size, stride in layers[::-1]:
-        pixels = {position * stride + offset for position in pixels for offset in range(kernel_size)}
-    return max(pixels) - min(pixels) + 1
-
-
-RIGHT = {f.__name__: f for f in (remap_mask, cross_entropy, pooled_accuracy, iou_from_confusion, receptive_field)}
-
-
-def sampled(mask, height, width, mode, shift=0.0):
-    """Old rows and columns by a wrong formula."""
-    rounding = {"floor": torch.floor, "round": torch.round}[mode]
-    rows = rounding((torch.arange(height) + shift) * mask.shape[0] / height).long().clamp(max=mask.shape[0] - 1)
-    columns = rounding((torch.arange(width) + shift) * mask.shape[1] / width).long().clamp(max=mask.shape[1] - 1)
-    return mask[rows][:, columns]
-
-
-def bilinear(mask, height, width):
-    floats = F.interpolate(mask[None, None].float(), size=(height, width), mode="bilinear")[0, 0]
-    return floats.round().to(mask.dtype)
-
-
-def batch_accuracies(batches, void):
-    return [float((p == t)[t != void].float().mean()) for p, t in batches if (t != void).any()]
-
-
-def fold(layers, step_first=False, use_stride=True, add=-1, start=1):
-    side, step = start, 1
-    for kernel_size, stride in layers:
-        step *= stride if step_first and use_stride else 1
-        side += (kernel_size + add) * step
-        step *= stride if not step_first and use_stride else 1
-    return side
-
-
-def masked_log_softmax(logits, target, void, dim=1):
-    keep = target != void
-    picked = logits.log_softmax(dim).gather(1, target.where(keep, 0)[:, None])[:, 0]
-    return -picked, keep
-
-
-def naive_log(logits, target, void):
-    keep = target != void
-    return -logits.softmax(1).log().gather(1, target.where(keep, 0)[:, None])[:, 0][keep].mean()
-
-
-WRONG = {
-    "remap_mask": {
-        "interpolates the codes": bilinear,
-        "takes the corner of a pixel": lambda m, h, w: sampled(m, h, w, "floor"),
-        "rounds": lambda m, h, w: sampled(m, h, w, "round", 0.5),
-        "swaps height and width": lambda m, h, w: remap_mask(m, w, h),
-        "returns floats": lambda m, h, w: remap_mask(m, h, w).float(),
-        "flips": lambda m, h, w: remap_mask(m, h, w).flip(0),
-    },
-    "cross_entropy": {
-        "counts void": lambda x, t, v: masked_log_softmax(x, t, v)[0].mean(),
-        "divides by all pixels": lambda x, t, v: F.cross_entropy(x, t, ignore_index=v, reduction="sum") / t.numel(),
-        "sums": lambda x, t, v: F.cross_entropy(x, t, ignore_index=v, reduction="sum"),
-        "forgets the minus": lambda x, t, v: -cross_entropy(x, t, v),
-        "takes the softmax over the wrong axis": lambda x, t, v: masked_log_softmax(x, t, v, dim=3)[0][t != v].mean(),
-        "log of a softmax that underflows": naive_log,
-        "returns one loss a pixel": lambda x, t, v: F.cross_entropy(x, t, ignore_index=v, reduction="none"),
-    },
-    "pooled_accuracy": {
-        "mean of batch means": lambda b, v: sum(batch_accuracies(b, v)) / len(batch_accuracies(b, v)),
-        "counts void": lambda b, v: pooled_accuracy(b, -1),
-        "drops what was predicted void": lambda b, v: pooled_accuracy([(t, p) for p, t in b], v),
-        "divides by all pixels": lambda b, v: (
-            sum(int(((p == t) & (t != v)).sum()) for p, t in b) / sum(t.numel() for _, t in b)
-        ),
-        "in percent": lambda b, v: 100 * pooled_accuracy(b, v),
-        "the last batch alone": lambda b, v: pooled_accuracy(b[-1:], v),
-    },
-    "iou_from_confusion": {
-        "recall": lambda c: c.diagonal() / c.sum(1),
-        "precision": lambda c: c.diagonal() / c.sum(0),
-        "Dice": lambda c: 2 * c.diagonal() / (c.sum(0) + c.sum(1)),
-        "counts the intersection twice": lambda c: c.diagonal() / (c.sum(0) + c.sum(1)),
-        "nought for absent classes": lambda c: torch.tensor(iou_from_confusion(c)).nan_to_num(),
-        "the mean": lambda c: torch.tensor(iou_from_confusion(c)).nanmean(),
-    },
-    "receptive_field": {
-        "adds kernels": lambda layers: fold(layers, add=0, use_stride=False),
-        "forgets strides": lambda layers: fold(layers, use_stride=False),
-        "applies a stride to its own kernel": lambda layers: fold(layers, step_first=True),
-        "starts at nought": lambda layers: fold(layers, start=0),
-        "reads from the last layer": lambda layers: receptive_field(layers[::-1]),
-    },
-}
+from tests.exercise_answers import RIGHT, WRONG, segmentation
 
 
 def test_every_exercise_is_tested():
@@ -166,7 +52,9 @@ def test_cases_are_the_same_in_every_run_and_the_smallest_comes_first(name):
 
 def test_nearest_resizing_of_the_cases_is_what_torch_does():
     for mask, height, width in EXERCISES["remap_mask"].inputs():
-        assert torch.equal(EXERCISES["remap_mask"].reference(mask, height, width), remap_mask(mask, height, width))
+        assert torch.equal(
+            EXERCISES["remap_mask"].reference(mask, height, width), segmentation.remap_mask(mask, height, width)
+        )
 
 
 @pytest.mark.parametrize("name", RIGHT)

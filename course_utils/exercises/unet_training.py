@@ -1,0 +1,144 @@
+"""The exercises of notebook 06: where skips start, how fast each part learns, and where errors sit."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from course_utils.exercises.core import Exercise
+
+Shape = tuple[int, int, int, int]
+
+
+def _last_on_each_grid(shapes: list[Shape]) -> list[int]:
+    return [i for i in range(len(shapes) - 1) if shapes[i][2:] != shapes[i + 1][2:]]
+
+
+def _grid_cases(generator: torch.Generator) -> Iterator[tuple]:
+    yield ([(1, 8, 4, 4), (1, 8, 2, 2)],)
+    yield ([(1, 8, 4, 4), (1, 16, 4, 4), (1, 16, 2, 2)],)
+    yield ([(1, 8, 6, 4), (1, 8, 3, 4), (1, 8, 3, 2)],)  # height and width may shrink apart
+    yield ([(1, 8, 4, 4), (1, 16, 4, 4)],)
+    resnet = [(64, 2), (64, 2), (64, 2), (64, 4), (64, 4), (128, 8), (256, 16), (512, 32)]
+    yield ([(1, channels, 360 // step, 480 // step) for channels, step in resnet],)
+
+
+LAST_ON_EACH_GRID = Exercise(
+    name="last_on_each_grid",
+    specification=(
+        "last_on_each_grid(shapes) takes the (N, C, H, W) that each layer of an encoder returns, in order, and gives "
+        "the list of the layers that a U-Net carries across: those whose next layer has another grid."
+    ),
+    reference=_last_on_each_grid,
+    cases=_grid_cases,
+    hints=(
+        "Compare each layer with the one after it. The last layer has none after it, and goes into the middle.",
+        "The grid is (H, W): shape[2:]. Channels may change on one grid, and that carries nothing.",
+        "[i for i in range(len(shapes) - 1) if shapes[i][2:] != shapes[i + 1][2:]]",
+    ),
+)
+
+
+def _group_rates(highest: float, n_groups: int, factor: float) -> list[float]:
+    rates = [highest]
+    while len(rates) < n_groups:
+        rates.insert(0, rates[0] / factor)
+    return rates
+
+
+def _rate_cases(generator: torch.Generator) -> Iterator[tuple]:
+    yield from [(1e-3, 1, 10.0), (5e-3, 2, 10.0), (1e-2, 3, 3.0), (2e-3, 5, 2.6)]
+
+
+GROUP_RATES = Exercise(
+    name="group_rates",
+    specification=(
+        "group_rates(highest, n_groups, factor) gives a learning rate for each group of parameters, from the first "
+        "layers to the last: the last group gets `highest`, each earlier one `factor` times less than the one after it."
+    ),
+    reference=_group_rates,
+    cases=_rate_cases,
+    hints=(
+        "Two groups, factor 10: [highest / 10, highest]. What does a third group get?",
+        "Group i from the left is n_groups - 1 - i steps away from the last one.",
+        "[highest / factor ** (n_groups - 1 - i) for i in range(n_groups)]",
+    ),
+    tolerance=1e-9,
+)
+
+
+def _one_cycle(step: int, n_steps: int, highest: float, pct_start: float) -> float:
+    peak = pct_start * n_steps - 1
+    first, last = highest / 25, highest / 25 / 1e4
+    if step <= peak:
+        start, end, share = first, highest, step / peak
+    else:
+        start, end, share = highest, last, (step - peak) / (n_steps - 1 - peak)
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _cycle_cases(generator: torch.Generator) -> Iterator[tuple]:
+    for n_steps, pct_start in ((10, 0.3), (20, 0.25), (50, 0.5)):
+        for share in (0.0, 0.1, 0.3, 0.6, 0.9):
+            yield int(share * n_steps), n_steps, 1.0, pct_start
+        yield n_steps - 1, n_steps, 1.0, pct_start
+
+
+ONE_CYCLE = Exercise(
+    name="one_cycle",
+    specification=(
+        "one_cycle(step, n_steps, highest, pct_start) gives the learning rate of a step (from 0): along half a cosine "
+        "from highest / 25 up to `highest` at step pct_start * n_steps - 1, then along half a cosine down to "
+        "highest / 250,000 at the last step, n_steps - 1."
+    ),
+    reference=_one_cycle,
+    cases=_cycle_cases,
+    hints=(
+        "Write half a cosine first: a function of start, end and share that gives start at share 0 and end at share 1.",
+        "end + (start - end) * (1 + cos(pi * share)) / 2; on the way up share = step / (pct_start * n_steps - 1).",
+        "With peak = pct_start * n_steps - 1, on the way down share = (step - peak) / (n_steps - 1 - peak).",
+    ),
+    tolerance=1e-9,
+)
+
+
+def _touches_another_class(mask: Tensor) -> Tensor:
+    touches = torch.zeros(mask.shape, dtype=torch.bool)
+    height, width = mask.shape
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            here = (slice(max(0, -down), height - max(0, down)), slice(max(0, -right), width - max(0, right)))
+            there = (slice(max(0, down), height - max(0, -down)), slice(max(0, right), width - max(0, -right)))
+            touches[here] |= mask[here] != mask[there]
+    return touches
+
+
+def _mask_cases(generator: torch.Generator) -> Iterator[tuple]:
+    corner = torch.zeros(3, 3, dtype=torch.uint8)
+    corner[0, 0] = 5
+    yield (corner,)
+    for height, width in ((2, 2), (3, 5), (6, 4)):
+        yield (torch.randint(2, (height, width), generator=generator, dtype=torch.uint8),)
+    halves = torch.zeros(8, 8, dtype=torch.uint8)
+    halves[:, 5:] = 3
+    yield (halves,)
+
+
+TOUCHES_ANOTHER_CLASS = Exercise(
+    name="touches_another_class",
+    specification=(
+        "touches_another_class(mask) takes an (H, W) mask and gives an (H, W) bool tensor: True where one of the up to "
+        "eight neighbours inside the picture has another class."
+    ),
+    reference=_touches_another_class,
+    cases=_mask_cases,
+    hints=(
+        "Compare the mask with itself, moved by one pixel; do that for all eight directions.",
+        "What comes in from outside must not count: pad by repeating the border, F.pad(..., mode='replicate').",
+        "F.unfold(F.pad(mask[None, None].float(), (1, 1, 1, 1), mode='replicate'), 3) holds all nine views of it.",
+    ),
+)
+
+
+UNET_TRAINING_EXERCISES = (LAST_ON_EACH_GRID, GROUP_RATES, ONE_CYCLE, TOUCHES_ANOTHER_CLASS)

@@ -1,0 +1,99 @@
+"""Right answers to the exercises of notebook 06, written another way, and the mistakes that learners make."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+
+def last_on_each_grid(shapes):
+    found = []
+    for i, (_, _, height, width) in enumerate(shapes):
+        if any(shapes[j][2:] != (height, width) for j in (i + 1,) if j < len(shapes)):
+            found.append(i)
+    return found
+
+
+def group_rates(highest, n_groups, factor):
+    return [highest / factor ** (n_groups - 1 - i) for i in range(n_groups)]
+
+
+def one_cycle(step, n_steps, highest, pct_start):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, highest, total_steps=n_steps, pct_start=pct_start, cycle_momentum=False
+    )
+    for _ in range(step):
+        optimizer.step()
+        cycle.step()
+    return optimizer.param_groups[0]["lr"]
+
+
+def touches_another_class(mask):
+    """With unfold: a pixel and its eight neighbours, the picture continued by its own border."""
+    padded = F.pad(mask[None, None].float(), (1, 1, 1, 1), mode="replicate")
+    around = F.unfold(padded, 3).view(9, *mask.shape)
+    return (around != mask).any(0)
+
+
+RIGHT = {f.__name__: f for f in (last_on_each_grid, group_rates, one_cycle, touches_another_class)}
+
+
+def shifted(mask, steps):
+    """True where a neighbour at one of the offsets inside the picture has another class."""
+    height, width = mask.shape
+    rows = [
+        [
+            any(0 <= i + a < height and 0 <= j + b < width and mask[i + a, j + b] != mask[i, j] for a, b in steps)
+            for j in range(width)
+        ]
+        for i in range(height)
+    ]
+    return torch.tensor(rows)
+
+
+def cosine(start, end, share):
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def cycle(step, n_steps, highest, pct_start, shape=cosine, start=25.0, last=1e4, off=1):
+    peak = pct_start * n_steps - off
+    if step <= peak:
+        return shape(highest / start, highest, step / peak if peak else 1.0)
+    return shape(highest, highest / start / last, (step - peak) / (n_steps - 1 - peak))
+
+
+WRONG = {
+    "last_on_each_grid": {
+        "first on each grid": lambda s: [0, *(i + 1 for i in last_on_each_grid(s))],
+        "the layer after": lambda s: [i + 1 for i in last_on_each_grid(s)],
+        "counts a change of channels": lambda s: [i for i in range(len(s) - 1) if s[i] != s[i + 1]],
+        "looks at the width alone": lambda s: [i for i in range(len(s) - 1) if s[i][3] != s[i + 1][3]],
+        "adds the last layer": lambda s: [*last_on_each_grid(s), len(s) - 1],
+        "from the decoder's side": lambda s: last_on_each_grid(s)[::-1],
+    },
+    "group_rates": {
+        "highest first": lambda h, n, f: group_rates(h, n, f)[::-1],
+        "even steps": lambda h, n, f: torch.linspace(h / f ** (n - 1), h, n, dtype=torch.float64),
+        "one step too many": lambda h, n, f: [h / f ** (n - i) for i in range(n)],
+        "multiplies": lambda h, n, f: [h * f**i for i in range(n)],
+    },
+    "one_cycle": {
+        "straight lines": lambda *a: cycle(*a, shape=lambda s, e, t: s + (e - s) * t),
+        "starts from nought": lambda *a: cycle(*a, start=1e12),
+        "ends where it began": lambda *a: cycle(*a, last=1.0),
+        "peaks a step late": lambda *a: cycle(*a, off=0),
+        "falls only": lambda k, n, h, p: cosine(h, h / 25e4, k / (n - 1)),
+    },
+    "touches_another_class": {
+        "four neighbours": lambda m: shifted(m, [(0, 1), (1, 0), (0, -1), (-1, 0)]),
+        "looks right and down only": lambda m: shifted(m, [(0, 1), (1, 0), (1, 1)]),
+        "wraps round the picture": lambda m: torch.stack(
+            [m.roll((a, b), (0, 1)) != m for a in (-1, 0, 1) for b in (-1, 0, 1)]
+        ).any(0),
+        "the border of the picture counts": lambda m: (
+            F.unfold(F.pad(m[None, None].float(), (1, 1, 1, 1), value=-1), 3).view(9, *m.shape) != m
+        ).any(0),
+        "the other way round": lambda m: ~touches_another_class(m),
+    },
+}
