@@ -18,6 +18,7 @@ from course_utils.devices import hardware, pick_device
 from course_utils.encoders import LITE0, create_encoder
 from course_utils.layers import NORM_TYPES
 from course_utils.memory import keep_freed_memory
+from course_utils.plots import show_segmentation
 from course_utils.segmentation import (
     iou_by_class,
     most_common_by_position,
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--checkpoint", type=Path, help="file to save the run to, and to resume it from")
     run.add_argument("--test", action="store_true", help="read the test split, once, at the end")
     run.add_argument("--out", type=Path, help="write the results to this JSON file")
+    run.add_argument("--picture", type=Path, help="draw the val picture with the most classes into this PNG file")
     run.add_argument("--save-weights", type=Path, help="write the trained weights to this file")
     return parse
 
@@ -175,12 +177,23 @@ def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
     return model, result
 
 
+def draw(model: nn.Module, split: CachedSplit, path: Path) -> None:
+    """Truth, prediction and errors of the picture of `split` that shows the most classes."""
+    chosen = max(range(len(split)), key=lambda i: len(split.masks[i].unique()))
+    prediction = predict(model, Batches(split, 16))[chosen].cpu()
+    figure = show_segmentation(split.images[chosen], split.masks[chosen], prediction, codes=split.codes)
+    figure.savefig(path, dpi=100)
+
+
 def _command(args: argparse.Namespace) -> str:
     """The command again, without the options that say where things lie on one machine."""
     default = parser().parse_args([])
+    places = ("data", "out", "checkpoint", "picture", "save_weights", "device")
     words = ["python -m course_utils.train_camvid"]
     for name, value in vars(args).items():
-        if name in ("data", "out", "checkpoint", "save_weights", "device") or value == getattr(default, name):
+        if name in ("data", "out", "checkpoint", "picture", "save_weights", "device") or value == getattr(
+            default, name
+        ):
             continue
         flag = "--" + name.replace("_", "-")
         values = [] if value is True else value if isinstance(value, (list, tuple)) else [value]
@@ -207,7 +220,7 @@ def summary(result: dict) -> str:
 
 
 def _check(args: argparse.Namespace) -> None:
-    for path in (args.out, args.save_weights, args.checkpoint):
+    for path in (args.out, args.picture, args.save_weights, args.checkpoint):
         if path is not None and not path.absolute().parent.is_dir():
             raise FileNotFoundError(f"{path.parent} is no folder; make it first, or name another file.")
     epochs = (args.frozen_epochs, args.half_epochs, args.epochs)
@@ -239,6 +252,8 @@ def main(argv: list[str] | None = None) -> int:
     print(summary(result))
     if args.out:
         args.out.write_text(json.dumps(result, indent=1) + "\n")
+    if args.picture:
+        draw(model, load_split(root, "val", tuple(args.size)), args.picture)
     if args.save_weights:
         torch.save(model.state_dict(), args.save_weights)
     return 0

@@ -38,8 +38,9 @@ def run(root, *options: str) -> int:
 
 
 def test_the_results_file_says_what_the_figures_depend_on(root, tmp_path, capsys):
-    out, weights = tmp_path / "result.json", tmp_path / "weights.pt"
-    assert run(root, "--test", "--out", str(out), "--save-weights", str(weights), "--seed", "3") == 0
+    out, weights, picture = (tmp_path / name for name in ("result.json", "weights.pt", "picture.png"))
+    files = ("--out", str(out), "--save-weights", str(weights), "--picture", str(picture))
+    assert run(root, "--test", "--seed", "3", *files) == 0
     result = json.loads(out.read_text())
     assert result["data"] == {"name": "scenes", "train": 4, "val": 2, "test": 2}
     assert [row["stage"] for row in result["epochs"]] == ["encoder frozen, half size", "half size", "full size"]
@@ -51,7 +52,9 @@ def test_the_results_file_says_what_the_figures_depend_on(root, tmp_path, capsys
     assert 0 <= result["val"]["accuracy"] <= 1
     said = capsys.readouterr().out
     assert "val: pixel accuracy" in said and "test: pixel accuracy" in said and "baselines" in said
-    assert set(torch.load(weights, weights_only=True))
+    assert "head.0.weight" in torch.load(weights, weights_only=True)
+    with Image.open(picture) as drawn:
+        assert min(drawn.size) > 300
 
 
 def test_test_is_not_read_unless_asked_for(root, tmp_path, monkeypatch):
