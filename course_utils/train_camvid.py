@@ -191,9 +191,7 @@ def _command(args: argparse.Namespace) -> str:
     places = ("data", "out", "checkpoint", "picture", "save_weights", "device")
     words = ["python -m course_utils.train_camvid"]
     for name, value in vars(args).items():
-        if name in ("data", "out", "checkpoint", "picture", "save_weights", "device") or value == getattr(
-            default, name
-        ):
+        if name in places or value == getattr(default, name):
             continue
         flag = "--" + name.replace("_", "-")
         values = [] if value is True else value if isinstance(value, (list, tuple)) else [value]
