@@ -323,8 +323,8 @@ def test_two_runs_at_once_fetch_once(tmp_path, archive):
         assert second.stdout.readline().startswith("Another run is preparing ")
         assert not dest.exists()
         server.release.set()
-        assert first.communicate(timeout=60)[0].startswith("Prepared ")
-        assert "already prepared" in second.communicate(timeout=60)[0]
+        assert first.communicate(timeout=120)[0].startswith("Prepared ")
+        assert "already prepared" in second.communicate(timeout=120)[0]
         assert len(server.asked) == 1
     assert first.returncode == second.returncode == 0
     assert_prepared(dest)
@@ -337,11 +337,11 @@ def test_an_interrupt_during_the_download_keeps_the_part_and_goes_on(dest, archi
         source = segnet_source(server.url)
         process = start(source, ["--dest", dest, "--force"])
         part = dest.parent / f".{dest.name}.part" / "segnet-archive.part"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not (part.is_file() and part.stat().st_size > 100_000) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=120)
         assert process.returncode == 130 and err.startswith("interrupted: ") and err.count("\n") == 1
         assert snapshot(dest) == before
         assert run("--dest", dest, "--force", segnet=source) == 0
@@ -363,7 +363,7 @@ def test_an_interrupt_at_any_moment_leaves_nothing_half_made(dest, tmp_path, arc
     )
     arguments = ["--from", tmp_path / "archive.zip", "--dest", dest, "--force"]
     process = start(segnet_source(), arguments, interrupting)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130 and err.startswith("interrupted: ") and err.count("\n") == 1
     assert snapshot(dest) == before
     assert beside(dest) == set()
@@ -384,7 +384,7 @@ def test_a_run_killed_between_the_two_renames_is_put_right_by_the_next(tmp_path,
         "os.replace = killed\n"
     )
     process = start(segnet_source(), ["--from", tmp_path / "archive.zip", "--dest", dest, "--force"], killing)
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL and not dest.exists()
     assert run("--from", tmp_path / "archive.zip", "--dest", dest) == 0
     assert "already prepared" in capsys.readouterr().out
@@ -405,7 +405,7 @@ def test_a_full_disk(dest, tmp_path, archive, step):
     origin = {"download": [], "unpack": ["--from", tmp_path / "large.zip"], "copy": ["--from", camvid]}[step]
     with serving(archive) as server:
         process = start(segnet_source(server.url), [*origin, "--dest", dest, "--force"], limit)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=120)
         assert process.returncode == 1
         assert err.startswith("error: the disk is full or a quota is reached") and err.count("\n") == 1
         assert snapshot(dest) == before
