@@ -34,9 +34,7 @@ def trainable_groups(model: nn.Module, lr: float | Iterable[float]) -> Parameter
         raise ValueError(f"lr={lr} is not positive; a learning rate such as 1e-3 is.")
     known = {id(parameter) for group in groups for parameter in group}
     if not all(id(parameter) in known for parameter in trainable):
-        raise ValueError(
-            f"{type(model).__name__}.parameter_groups() leaves out trainable parameters; freeze or add them."
-        )
+        raise ValueError(f"parameter_groups() of {type(model).__name__} leaves out trainable parameters; freeze these.")
     return [([p for p in group if p.requires_grad], float(rate)) for group, rate in zip(groups, rates, strict=True)]
 
 
