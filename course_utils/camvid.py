@@ -12,9 +12,9 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as VF
-from tqdm.auto import tqdm
 
 from course_utils.classes import VOID_NAME
+from course_utils.progress import progress_bar
 
 SPLITS = ("train", "val", "test")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -189,7 +189,7 @@ def load_split(
     dataset = CamVid(root, split)
     images = torch.empty(len(dataset), 3, *size, dtype=torch.uint8)
     masks = torch.empty(len(dataset), *size, dtype=torch.uint8)
-    for i in tqdm(range(len(dataset)), desc=f"reading {split}", leave=False, disable=not progress or None):
+    for i in progress_bar(range(len(dataset)), desc=f"reading {split}", show=progress):
         images[i], masks[i] = resize_pair(*dataset[i], size)
     return CachedSplit(images.to(device), masks.to(device), dataset.stems, dataset.codes, dataset.void)
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from course_utils.checkpoint import check_same_run, load_checkpoint, prepare_checkpoint, seed_everything
 from course_utils.history import History
 from course_utils.interrupt import DeferredInterrupt
 from course_utils.optimisation import ParameterGroups, adamw, one_cycle, trainable_groups
+from course_utils.progress import progress_bar
 from course_utils.training_run import TrainingRun
 
 
@@ -214,7 +215,5 @@ def _find_checkpoint(
 
 
 def _progress_bar(run: TrainingRun, progress: bool, label: str) -> tqdm:
-    # An explicit disable=False would overrule the variable TQDM_DISABLE.
-    options = {} if progress else {"disable": True}
     total = run.settings["epochs"] * run.settings["batches per epoch"]
-    return tqdm(total=total, initial=run.step, desc=label, unit="step", leave=False, **options)
+    return progress_bar(total=total, initial=run.step, desc=label, unit="step", show=progress)

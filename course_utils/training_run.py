@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from course_utils.checkpoint import rng_state, save_checkpoint, set_rng_state
 from course_utils.history import History

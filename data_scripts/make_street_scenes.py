@@ -16,9 +16,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tqdm.auto import tqdm
 
 from course_utils.classes import CLASS_NAMES
+from course_utils.progress import progress_bar
 from data_scripts._scene_plan import paint_scene
 from data_scripts._scene_workers import paint_all
 
@@ -138,7 +138,7 @@ def write_scenes(root: Path, settings: dict[str, int]) -> None:
         for index, stem in enumerate(stems):
             seed = [settings["seed"], number, index]
             tasks.append({"stem": stem, "seed": seed, "height": settings["height"], "width": settings["width"]})
-    with tqdm(total=len(tasks), desc="painting streets", unit="scene", leave=False) as bar:
+    with progress_bar(total=len(tasks), desc="painting streets", unit="scene") as bar:
         paint_all(root, tasks, bar.update)
     (root / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
