@@ -16,7 +16,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-
 from course_utils.classes import CLASS_NAMES
 from course_utils.progress import progress_bar
 from data_scripts._scene_plan import paint_scene

@@ -1,4 +1,4 @@
-"""Bars are shown where they are wanted, in notebooks too, and hidden by the variable that tqdm's documentation names."""
+"""Bars are shown where they are wanted, in notebooks too, and hidden by the variable that tqdm documents."""
 
 import pytest
 
