@@ -7,12 +7,14 @@ from collections import Counter
 
 from course_utils.exercises.core import Exercise, Verdict, judge
 from course_utils.exercises.segmentation import SEGMENTATION_EXERCISES
+from course_utils.exercises.transposed_convolution import TRANSPOSED_CONVOLUTION_EXERCISES
 from course_utils.exercises.unet_training import UNET_TRAINING_EXERCISES
 
 __all__ = ["EXERCISES", "check", "hint", "verdict"]
 
 EXERCISES: dict[str, Exercise] = {
-    exercise.name: exercise for exercise in (*SEGMENTATION_EXERCISES, *UNET_TRAINING_EXERCISES)
+    exercise.name: exercise
+    for exercise in (*SEGMENTATION_EXERCISES, *TRANSPOSED_CONVOLUTION_EXERCISES, *UNET_TRAINING_EXERCISES)
 }
 
 _hints_given: Counter[str] = Counter()

@@ -1,0 +1,132 @@
+"""The drawing functions of convolution arithmetic: every setting of the explorer draws, and shows the right numbers."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from course_utils.arithmetic_plots import (
+    ArithmeticFigure,
+    arithmetic_figure,
+    count_colours,
+    log_spectrum,
+    show_counts,
+    show_grids,
+    show_spectra,
+)
+from course_utils.arithmetic_walk import WALKS, Geometry
+from course_utils.arithmetic_widget import RANGES
+from course_utils.conv_arithmetic import overlap_counts
+
+GRID = list(itertools.product(*(range(low, high + 1) for _, low, high in RANGES.values())))
+
+
+def pixels(figure):
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())
+
+
+def texts(figure):
+    titles = [text for ax in figure.axes for text in (ax.title, ax.xaxis.label, ax.yaxis.label)]
+    return [text.get_text() for text in (*figure.texts, *titles)]
+
+
+def test_the_whole_grid_of_settings_draws_or_explains_itself():
+    drawing = ArithmeticFigure()
+    drawn = refused = 0
+    for number, setting in enumerate(GRID):
+        try:
+            geometry = Geometry(*setting)
+        except ValueError as problem:
+            figure = drawing.refuse(str(problem))
+            refused += 1
+            assert any("There is no such layer" in text for text in texts(figure))
+            assert not any(ax.get_visible() for ax in figure.axes)
+            continue
+        for walk in WALKS:
+            figure = drawing.update(geometry, walk, 7 * number % geometry.steps(walk))
+            drawn += 1
+            assert all(ax.get_visible() for ax in figure.axes)
+            assert not any("no such layer" in text for text in texts(figure))
+    assert drawn > 1000 and refused > 400
+
+
+def test_texts_stay_within_the_picture():
+    drawing = ArithmeticFigure()
+    renderer = FigureCanvasAgg(drawing.figure).get_renderer()
+    width, height = drawing.figure.canvas.get_width_height()
+    for setting in [(4, 4, 1, 0, 0, 1), (4, 4, 1, 2, 0, 1), (4, 4, 3, 4, 2, 2), (2, 3, 2, 1, 1, 1), (4, 3, 2, 4, 1, 2)]:
+        geometry = Geometry(*setting)
+        for walk in WALKS:
+            for step in range(geometry.steps(walk)):
+                drawing.update(geometry, walk, step)
+                for text in drawing.figure.texts:
+                    box = text.get_window_extent(renderer)
+                    assert box.x1 <= width and box.y0 >= 0 and box.y1 <= height, text.get_text()
+                left, right = (drawing.figure.texts[i].get_window_extent(renderer) for i in (0, 1))
+                assert left.x1 < right.x0, left
+
+
+def test_a_kept_figure_shows_what_a_new_one_shows():
+    kept = ArithmeticFigure()
+    kept.update(Geometry(4, 4, 3, 2, 2, 2), WALKS[1], 7)
+    kept.refuse("for a reason")
+    for geometry, walk, step in [(Geometry(), WALKS[0], 12), (Geometry(3, 3, 2, 1, 1), WALKS[1], 8)]:
+        new = arithmetic_figure(geometry, walk, step)
+        np.testing.assert_array_equal(pixels(kept.update(geometry, walk, step)), pixels(new))
+
+
+def test_each_step_and_walk_looks_different():
+    drawing = ArithmeticFigure()
+    seen = {pixels(drawing.update(Geometry(), WALKS[0], step)).tobytes() for step in range(25)}
+    seen |= {pixels(drawing.update(Geometry(), WALKS[1], step)).tobytes() for step in range(4)}
+    assert len(seen) == 29
+
+
+def test_without_a_step_the_walk_is_over():
+    np.testing.assert_array_equal(
+        pixels(arithmetic_figure(Geometry(), WALKS[1])), pixels(arithmetic_figure(Geometry(), WALKS[1], 3))
+    )
+
+
+def test_counts_get_darker_and_nought_is_white():
+    colours = count_colours(np.array([0, 1, 2, 3, 4, 8, 16, 100]))
+    assert (colours[0] == 1).all()
+    brightness = colours.sum(axis=1)
+    assert (np.diff(brightness[:6]) < 0).all()
+    assert colours.shape == (8, 3)
+
+
+@pytest.mark.parametrize("show", [show_grids, show_counts])
+def test_grids_of_any_shape_stand_side_by_side(show):
+    grids = {"one": torch.eye(2), "overlap": overlap_counts(3, 3, 3, stride=2), "a row": torch.arange(9)[None]}
+    figure = show(grids)
+    assert {"one", "overlap", "a row"} <= set(texts(figure))
+    assert len(figure.axes) == 3
+    boxes = [ax.get_position() for ax in figure.axes]
+    assert all(0 <= box.x0 < box.x1 <= 1 and box.y1 <= 1 for box in boxes)
+    assert (pixels(figure)[..., :3] < 100).any()
+
+
+def test_different_numbers_give_different_pictures():
+    one, two = (pixels(show_grids({"grid": torch.tensor([[1, value]])})) for value in (2, 3))
+    assert (one != two).any()
+
+
+def test_a_period_of_two_is_at_the_edge_of_the_spectrum():
+    rows = torch.tensor([1.0, 2.0]).repeat(8)[:, None].expand(16, 16)
+    spectrum = log_spectrum(rows)
+    assert spectrum[8, 8] == 0, "the mean is in the middle"
+    assert spectrum[0, 8] == pytest.approx(np.log10(1 / 3), abs=1e-6)
+    spectrum[0, 8] = spectrum[8, 8] = -8
+    assert spectrum.max() < -6
+
+
+def test_spectra_stand_below_their_pictures():
+    figure = show_spectra({"flat": torch.ones(8, 8), "noise": torch.rand(8, 8)})
+    assert len(figure.axes) == 4
+    assert {"flat", "noise", "cycles per pixel"} <= set(texts(figure))
+    pixels(figure)
