@@ -22,6 +22,7 @@ KERNEL_ENVIRONMENT = {
 SANITIZE_FILE = Path(__file__).with_name("nbval_sanitize.cfg")
 
 BROKEN_BY = pytest.StashKey[int]()
+COMPARED = re.compile(r"""['"].* == ['"]""")
 ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -58,7 +59,7 @@ def one_line(error: NbCellError) -> str:
     """What went wrong in a cell: the error's last line, or the first line that differs."""
     lines = [line.strip() for line in ANSI_COLOUR.sub("", error.inner_traceback or "").splitlines() if line.strip()]
     if "differ" in str(error):
-        return f"{error}: {next((line for line in lines if ' == ' in line), ' '.join(lines[:1]))}"
+        return f"{error}: {next((line for line in lines if COMPARED.match(line)), lines[0])}"
     return lines[-1] if lines else str(error)
 
 

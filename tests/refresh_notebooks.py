@@ -25,7 +25,7 @@ from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
 from tests.nbval_hooks import ANSI_COLOUR, KERNEL_ENVIRONMENT
 from tests.notebook_outputs import differences, tidy
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+NOTEBOOKS = Path(os.path.relpath(Path(__file__).resolve().parent.parent / "notebooks"))
 
 
 class NotebookError(Exception):
@@ -126,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
     paths = options.notebooks or [*sorted(NOTEBOOKS.glob("*.ipynb")), *sorted(NOTEBOOKS.glob("solutions/*.ipynb"))]
     missing = [str(path) for path in paths if not path.is_file()]
     if missing or not paths:
-        parser.error(f"no such notebook: {', '.join(missing)}" if missing else f"no notebooks in {NOTEBOOKS.name}/")
+        parser.error(f"no such notebook: {', '.join(missing)}" if missing else f"no notebooks in {NOTEBOOKS}")
     results = [process(path, check=options.check, timeout=options.timeout) for path in paths]
     return 0 if all(results) else 1
 

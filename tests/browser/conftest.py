@@ -49,10 +49,11 @@ def server(chromium, tmp_path_factory) -> Iterator[Server]:
 @pytest.fixture
 def open_notebook(chromium, server, request) -> Iterator[Callable]:
     """`open_notebook("NAME.ipynb")` gives a `NotebookPage` with its kernel ready and nothing run yet."""
-    from tests.browser.notebook_page import NotebookPage
+    from tests.browser.notebook_page import READY_TIMEOUT, NotebookPage
 
     ARTIFACTS.mkdir(exist_ok=True)
     context = chromium.new_context(viewport={"width": 1280, "height": 1000})
+    context.set_default_timeout(READY_TIMEOUT)
 
     def open_(name: str) -> NotebookPage:
         return NotebookPage(context.new_page(), server.address(name), ARTIFACTS)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.nbval_hooks import KERNEL_ENVIRONMENT
 
-START_TIMEOUT = 60.0
+START_TIMEOUT = 120.0
 FOLDER_VARIABLES = {
     "JUPYTER_CONFIG_DIR": "config",
     "JUPYTER_DATA_DIR": "data",
@@ -50,7 +50,7 @@ def jupyter_lab(notebooks: Path, temporary: Path) -> Iterator[Server]:
     """Serve a copy of the folder `notebooks` from below `temporary` until the block ends.
 
     Raises:
-        RuntimeError: if the server does not answer within a minute; the message ends with its log.
+        RuntimeError: if the server does not answer within two minutes; the message ends with its log.
     """
     folder = temporary / "notebooks"
     # A copy, for opening a notebook writes checkpoints and a kernelspec into it.

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
-READY_TIMEOUT = 60_000
+READY_TIMEOUT = 120_000
+RUN_TIMEOUT = 600_000
+expect.set_options(timeout=30_000)  # a machine that also trains something can be slow to redraw
 PANEL = "window.jupyterapp.shell.currentWidget"
 KERNEL_IS_READY = f"""async () => {{
     await window.jupyterapp.restored;
@@ -19,7 +21,10 @@ KERNEL_IS_READY = f"""async () => {{
     await kernel.info;
     return true;
 }}"""
-RUN_ALL = "async () => await window.jupyterapp.commands.execute('notebook:run-all-cells')"
+RUN_ALL = """async (timeout) => await Promise.race([
+    window.jupyterapp.commands.execute('notebook:run-all-cells'),
+    new Promise((_, reject) => setTimeout(() => reject(new Error(`still running after ${timeout} ms`)), timeout)),
+])"""
 CELL_ERRORS = f"""() => {{
     const errors = [];
     const cells = {PANEL}.content.model.cells;
@@ -62,7 +67,7 @@ class NotebookPage:
 
     def run_all(self) -> None:
         """Run every cell; returns when the last one has ended."""
-        self.page.evaluate(RUN_ALL)
+        self.page.evaluate(RUN_ALL, RUN_TIMEOUT)
 
     def assert_clean(self) -> None:
         """Fail if a cell has raised or the browser's console has reported an error."""
