@@ -578,7 +578,8 @@ class TestHistory:
 
 class TestProgress:
     def test_one_bar_on_standard_error_and_nothing_else(self, capsys, monkeypatch):
-        monkeypatch.setattr(training, "tqdm", partial(training.tqdm, mininterval=0))
+        monkeypatch.delenv("TQDM_DISABLE", raising=False)
+        monkeypatch.setattr(training, "progress_bar", partial(training.progress_bar, mininterval=0, miniters=1))
         train(progress=True, label="decoder", batches=pictures())
         printed = capsys.readouterr()
         assert printed.out == ""
