@@ -11,6 +11,7 @@ import io
 from collections.abc import Mapping, Sequence
 
 import matplotlib.patheffects as patheffects
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -31,6 +32,39 @@ WRONG_RED = (215, 0, 60)
 _SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 _MARKERS = "osD^vP"
 _MIN_LABELLED_DISTANCE = 6
+
+
+class NotebookFigure(Figure):
+    """A figure that a notebook shows as it is, before pyplot is ever used (until then IPython knows no figures)."""
+
+    def png(self) -> str:
+        """The figure as a PNG, base64."""
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png")
+        return base64.b64encode(buffer.getvalue()).decode()
+
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
+        return {"image/png": self.png(), "text/plain": repr(self)}
+
+
+class DescribedFigure:
+    """A figure with a text alternative for readers who cannot see it: displayed as an HTML image where HTML is shown.
+
+    Args:
+        alt: what the figure shows and what is to be read off it, in a sentence or two.
+    """
+
+    def __init__(self, figure: Figure, alt: str) -> None:
+        self.figure, self.alt = figure, alt
+        plt.close(figure)  # else a pyplot figure would be shown a second time, below the cell
+
+    def __repr__(self) -> str:
+        return self.alt
+
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
+        png = NotebookFigure.png(self.figure)
+        picture = f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{png}" />'
+        return {"text/html": picture, "image/png": png, "text/plain": self.alt}
 
 
 def class_colours(codes: Sequence[str] = CLASS_NAMES) -> np.ndarray:
@@ -111,7 +145,7 @@ def show_segmentation(
     rows = len(panels) // 2
     width = 10.0
     height = rows * (width / columns * labels.shape[0] / labels.shape[1] + 0.25) + 0.9
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = NotebookFigure(figsize=(width, height), layout="constrained")
     for ax, (name, picture, regions) in zip(figure.subplots(rows, columns).flat, panels, strict=True):
         _show(ax, picture, name)
         if regions is not None:
@@ -140,7 +174,7 @@ def show_scenes(
     columns = min(n, 3)
     rows = 2 * -(-n // columns)
     panel = 10.0 / columns
-    figure = Figure(figsize=(10.0, rows * panel * height / width + 0.13 * rows + 0.7), layout="constrained")
+    figure = NotebookFigure(figsize=(10.0, rows * panel * height / width + 0.13 * rows + 0.7), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
@@ -157,7 +191,7 @@ def class_legend(codes: Sequence[str] = CLASS_NAMES) -> Figure:
     """Colour, index and name of every class."""
     columns = 4
     rows = -(-len(codes) // columns)
-    figure = Figure(figsize=(8, 0.34 * rows))
+    figure = NotebookFigure(figsize=(8, 0.34 * rows))
     ax = figure.add_axes((0, 0, 1, 1))
     ax.axis("off")
     for code, (name, colour) in enumerate(zip(codes, class_colours(codes) / 255, strict=True)):
@@ -189,7 +223,7 @@ def confusion_figure(confusion: Tensor, codes: Sequence[str] = CLASS_NAMES, titl
     rows = np.flatnonzero(counts.sum(1))
     columns = np.flatnonzero(counts.sum(0) + counts.sum(1))
     shares = counts[np.ix_(rows, columns)] / counts[rows].sum(1, keepdims=True)
-    figure = Figure(figsize=(0.62 * len(columns) + 2.2, 0.42 * len(rows) + 2.0), layout="constrained")
+    figure = NotebookFigure(figsize=(0.62 * len(columns) + 2.2, 0.42 * len(rows) + 2.0), layout="constrained")
     ax = figure.add_subplot()
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for y, row in enumerate(shares):
@@ -236,7 +270,7 @@ def training_curves(histories: Mapping[str, History], metric: str, title: str, b
         metric: key of the epoch rows, a share from 0 to 1.
         baseline: drawn as a dashed line.
     """
-    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    figure = NotebookFigure(figsize=(10, 3.8), layout="constrained")
     figure.suptitle(title, fontsize=TITLE_SIZE)
     loss_ax, metric_ax = figure.subplots(1, 2)
     for i, (name, history) in enumerate(histories.items()):
@@ -264,29 +298,8 @@ def _smoothed(values: Sequence[float], width: int = 10) -> np.ndarray:
     return (sums[ends] - sums[starts]) / (ends - starts)
 
 
-class DescribedFigure:
-    """A figure with a text alternative for readers who cannot see it: displayed as an HTML image where HTML is shown.
-
-    Args:
-        alt: what the figure shows and what is to be read off it, in a sentence or two.
-    """
-
-    def __init__(self, figure: Figure, alt: str) -> None:
-        self.figure, self.alt = figure, alt
-
-    def __repr__(self) -> str:
-        return self.alt
-
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png")
-        png = base64.b64encode(buffer.getvalue()).decode()
-        picture = f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{png}" />'
-        return {"text/html": picture, "image/png": png, "text/plain": self.alt}
-
-
 def _figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = NotebookFigure(figsize=(width, height), layout="constrained")
     ax = figure.add_subplot()
     ax.set_title(title, fontsize=TITLE_SIZE)
     ax.tick_params(labelsize=TEXT_SIZE)

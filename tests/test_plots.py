@@ -168,6 +168,12 @@ def test_error_by_distance_labels_its_bins():
     assert renders(figure)
 
 
+def test_a_figure_shows_itself_without_pyplot():
+    bundle = plots.class_legend()._repr_mimebundle_()
+    assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+    assert bundle["text/plain"].startswith("<")
+
+
 def test_a_described_figure_shows_the_same_picture_with_and_without_html():
     described = plots.DescribedFigure(plots.class_legend(), 'Twelve "classes" & their colours.')
     bundle = described._repr_mimebundle_()
