@@ -1,0 +1,99 @@
+"""What the repository promises: one test command everywhere, exact pins, clean style, links that lead somewhere."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TEST_COMMAND = (
+    "python3 -m venv .venv && .venv/bin/python -m pip install -r requirements.txt && .venv/bin/python -m pytest"
+)
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """Files of the checkout that git knows or would add; all files where there is no git."""
+    found = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if found.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in found.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def test_readme_ci_and_workflow_run_the_same_command():
+    assert f"```bash\n{TEST_COMMAND}\n```" in README
+    assert (ROOT / ".ci" / "run").read_text().rstrip().endswith(TEST_COMMAND)
+    assert "bash .ci/run" in (ROOT / ".github" / "workflows" / "tests.yml").read_text()
+
+
+def test_every_requirement_is_pinned_and_says_who_needs_it():
+    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
+    assert lines[-1].startswith("-e .")
+    for line in lines[:-1]:
+        assert re.fullmatch(r"[\w-]+==[\w.]+ +# .+", line), line
+
+
+def test_the_top_level_holds_what_it_should():
+    names = {path.relative_to(ROOT).parts[0] for path in tracked()}
+    visible = {name for name in names if not name.startswith(".")}
+    assert visible == {
+        "README.md",
+        "requirements.txt",
+        "pyproject.toml",
+        "notebooks",
+        "course_utils",
+        "data_scripts",
+        "tests",
+    }
+
+
+@pytest.mark.parametrize("arguments", [("check",), ("format", "--check")], ids=" ".join)
+def test_style(arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *arguments, "course_utils", "data_scripts", "tests"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_links_in_the_readme_lead_somewhere():
+    targets = [target for target in re.findall(r"\]\(([^)]+)\)", README) if "://" not in target]
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_results_in_the_readme_are_those_that_were_recorded():
+    recorded = sorted((ROOT / "notebooks" / "results").glob("camvid_*.json"))
+    assert recorded
+    for path in recorded:
+        run = json.loads(path.read_text())
+        cells = [f"{run[split]['accuracy']:.1%}, {run[split]['mean_iou']:.1%}" for split in ("val", "test")]
+        row = " | ".join([str(run["seed"]), *cells, f"{run['training_seconds']:.0f} s"]).replace("%", " %")
+        assert f"| {'ImageNet' if run['pretrained'] else 'random'} | {row} |" in README, path.name
+
+
+def test_readme_code_runs():
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    done = subprocess.run([sys.executable, "-c", code + "\nassert scores.shape == (2, 12, 175, 233)"], cwd=ROOT)
+    assert done.returncode == 0
+
+
+def test_imports_point_one_way():
+    """Data scripts stay light; the library needs neither them nor, outside of its widgets, anything of Jupyter."""
+    with_widgets = {"widgets.py", "figure_widget.py", "photograph_widget.py", "arithmetic_widget.py"}
+    for path in (ROOT / "course_utils").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"^\s*(from|import) data_scripts", text, re.MULTILINE), path.name
+        if path.name not in with_widgets:
+            assert not re.search(r"^(from|import) ipywidgets", text, re.MULTILINE), path.name
+            assert not re.search(r"^from course_utils\.(\w*widgets?) import", text, re.MULTILINE), path.name
