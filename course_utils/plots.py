@@ -347,9 +347,11 @@ def _write_class_names(ax: Axes, labels: np.ndarray, codes: Sequence[str]) -> No
         inside = np.where(labels == code, depth, 0)
         y, x = np.unravel_index(inside.argmax(), inside.shape)
         if inside[y, x] >= max(_MIN_LABELLED_DISTANCE, far / 40):
-            text = ax.text(
-                x, y, codes[code], ha="center", va="center", fontsize=SMALL_SIZE, color="white", clip_on=True
-            )
+            # A name centred near the picture's edge would be cut off there.
+            share = (x + 0.5) / labels.shape[1]
+            anchor = "left" if share < 0.12 else "right" if share > 0.88 else "center"
+            x = {"left": 0, "center": x, "right": labels.shape[1] - 1}[anchor]
+            text = ax.text(x, y, codes[code], ha=anchor, va="center", fontsize=SMALL_SIZE, color="white", clip_on=True)
             text.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground="black")])
 
 

@@ -181,3 +181,17 @@ def test_a_described_figure_shows_the_same_picture_with_and_without_html():
     assert 'alt="Twelve &quot;classes&quot; &amp; their colours."' in bundle["text/html"]
     assert bundle["image/png"] in bundle["text/html"]
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("column", [0, 40, 80])
+def test_names_of_regions_at_the_edge_are_not_cut_off(column):
+    mask = np.full((60, 100), 3, np.uint8)
+    mask[15:45, column : column + 20] = 6
+    figure = plots.show_segmentation(np.zeros((60, 100, 3), np.uint8), mask)
+    figure.canvas.draw()
+    ax = figure.axes[1]
+    inside = ax.get_window_extent()
+    names = {text.get_text(): text.get_window_extent() for text in ax.texts}
+    assert "SignSymbol" in names
+    for box in names.values():
+        assert inside.x0 - 2 <= box.x0 and box.x1 <= inside.x1 + 2
