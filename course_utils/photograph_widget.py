@@ -11,7 +11,7 @@ from course_utils.classes import CLASS_NAMES
 from course_utils.figure_widget import FigureWidget, uploaded_picture
 from course_utils.plots import class_colours, overlay
 
-MAX_NAMES = 6
+COLUMNS = 6
 
 
 class PhotographSegmenter(FigureWidget):
@@ -48,17 +48,19 @@ class PhotographSegmenter(FigureWidget):
             self._shown = photograph, *self._segment(self._example if picture is None else picture)
         _, small, codes = self._shown
         shares = np.bincount(codes.ravel(), minlength=len(self._codes)) / codes.size
-        largest = [code for code in np.argsort(-shares)[:MAX_NAMES] if shares[code] > 0]
-        sentence = note + "Covers: " + ", ".join(f"{self._codes[code]} {shares[code]:.0%}" for code in largest) + "."
+        largest = [code for code in np.argsort(-shares) if shares[code] > 0]
+        sentence = note + "Covers: " + ", ".join(f"{self._codes[code]} {shares[code]:.1%}" for code in largest) + "."
         return self._picture_of(small, codes, opacity / 100, largest), sentence
 
     def _picture_of(self, small: np.ndarray, codes: np.ndarray, alpha: float, largest: list[int]) -> Figure:
         """A new figure each time: the next photograph may have another shape."""
-        figure = Figure(figsize=(9, 4.5 * small.shape[0] / small.shape[1] + 0.6), layout="constrained")
-        for ax, picture in zip(figure.subplots(1, 2), (small, overlay(small, codes, alpha, self._codes)), strict=True):
+        figure = Figure(figsize=(9, 4.5 * small.shape[0] / small.shape[1] + 1.1), layout="constrained")
+        panels = {"photograph": small, "prediction": overlay(small, codes, alpha, self._codes)}
+        for ax, (title, picture) in zip(figure.subplots(1, 2), panels.items(), strict=True):
             ax.imshow(picture)
+            ax.set_title(title, fontsize=11)
             ax.axis("off")
         colours = class_colours(self._codes) / 255
         patches = [Patch(facecolor=colours[code], edgecolor="0.3", label=self._codes[code]) for code in largest]
-        figure.legend(handles=patches, loc="outside lower center", ncols=MAX_NAMES, fontsize=10, frameon=False)
+        figure.legend(handles=patches, loc="outside lower center", ncols=COLUMNS, fontsize=10, frameon=False)
         return figure

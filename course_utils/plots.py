@@ -280,7 +280,7 @@ def training_curves(histories: Mapping[str, History], metric: str, title: str, b
         metric_ax.plot(range(1, len(scores) + 1), scores, marker=_MARKERS[i % 6], **style)
     if baseline is not None:
         metric_ax.axhline(baseline, color="0.4", linestyle="--", label=f"baseline {baseline:.1%}")
-    loss_ax.set(xlabel="step", ylabel="training loss (nats per pixel)", ylim=(0, None))
+    loss_ax.set(xlabel="step", ylabel="training loss (nats per pixel, mean of 10 steps)", ylim=(0, None))
     metric_ax.set(xlabel="epoch", ylabel=metric.replace("_", " "))
     metric_ax.xaxis.get_major_locator().set_params(integer=True)
     metric_ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

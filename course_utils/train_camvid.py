@@ -37,11 +37,16 @@ def parser() -> argparse.ArgumentParser:
     """The command line; every default is the recipe of notebook 06."""
     parse = argparse.ArgumentParser(
         prog="python -m course_utils.train_camvid",
-        description="Train the hooked U-Net on CamVid (or street scenes), choose on val, and write what was measured.",
+        description="Train the hooked U-Net on CamVid or street scenes, score it on val, write what was measured.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     data = parse.add_argument_group("data")
-    data.add_argument("--data", type=Path, help="prepared data set (default: data/camvid, else data/street_scenes)")
+    data.add_argument(
+        "--data",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help="prepared data set (default: data/camvid, else data/street_scenes)",
+    )
     data.add_argument("--size", type=int, nargs=2, default=(176, 240), metavar=("H", "W"), help="pixels")
     net = parse.add_argument_group("network")
     net.add_argument("--encoder", default=LITE0, help="efficientnet_lite0, or a torchvision classifier as resnet34")
@@ -52,16 +57,16 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--frozen-epochs", type=int, default=1, help="first: encoder frozen, pictures of half size")
     train.add_argument("--half-epochs", type=int, default=5, help="then: everything trained, half size")
     train.add_argument("--epochs", type=int, default=5, help="last: everything trained, full size")
-    train.add_argument("--batch-size", type=int, default=4)
+    train.add_argument("--batch-size", type=int, default=4, help="pictures in a step; less needs less memory")
     train.add_argument(
         "--lr", type=float, nargs=2, default=(5e-4, 5e-3), metavar=("ENC", "DEC"), help="half size: highest"
     )
     train.add_argument("--full-lr", type=float, nargs=2, default=(3e-4, 2e-3), metavar=("ENC", "DEC"), help="full size")
-    train.add_argument("--weight-decay", type=float, default=1e-2)
+    train.add_argument("--weight-decay", type=float, default=1e-2, help="of AdamW")
     train.add_argument("--degrees", type=float, default=0.0, help="largest rotation")
-    train.add_argument("--zoom", type=float, nargs=2, default=(1.0, 1.2), metavar=("MIN", "MAX"))
+    train.add_argument("--zoom", type=float, nargs=2, default=(1.0, 1.2), metavar=("MIN", "MAX"), help="random zoom")
     train.add_argument("--light", type=float, default=0.1, help="largest change of brightness and contrast")
-    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation")
     run = parse.add_argument_group("running and reporting")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     run.add_argument("--amp", default="none", choices=AMP, help="mixed precision")
@@ -191,7 +196,7 @@ def _command(args: argparse.Namespace) -> str:
     places = ("data", "out", "checkpoint", "picture", "save_weights", "device")
     words = ["python -m course_utils.train_camvid"]
     for name, value in vars(args).items():
-        if name in places or value == getattr(default, name):
+        if name in places or value == getattr(default, name, None):
             continue
         flag = "--" + name.replace("_", "-")
         values = [] if value is True else value if isinstance(value, (list, tuple)) else [value]
@@ -237,7 +242,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         _check(args)
-        root = find_data(args.data)
+        root = find_data(getattr(args, "data", None))
         if args.keep_memory:
             keep_freed_memory()
         model, result = measure(args, root)

@@ -33,7 +33,7 @@ def widget() -> PhotographSegmenter:
 @pytest.mark.parametrize("opacity", range(0, 101, 10))
 def test_every_opacity_draws_and_names_the_classes(widget, opacity):
     widget.set(opacity=opacity)
-    assert widget.sentence == "Covers: Sky 50%, Road 50%."
+    assert widget.sentence == "Covers: Sky 50.0%, Road 50.0%."
 
 
 def test_another_photograph_of_another_shape_is_segmented(widget):
