@@ -1,20 +1,21 @@
 """Grids with their numbers in the cells: the pictures of convolution arithmetic.
 
-Numbers are drawn as one collection of outlines instead of one text each: 400 of them take a tenth of the time, which is
-what lets the explorer follow a slider.
+What changes with a slider is drawn as outlines, all numbers of a grid at once, and not as one matplotlib text each:
+400 numbers take a tenth of the time, which is what lets the explorer follow.
 """
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import zip_longest
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
 from matplotlib.path import Path
-from matplotlib.text import Text
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 from torch import Tensor
@@ -30,6 +31,7 @@ LARGEST_NUMBER = 15.0
 CHARACTERS_PER_LINE = 125
 SMALLEST_NOTED_CELL = 30.0
 MOST_OUTLINED_STAMPS = 4
+FLAT = 1e-5
 
 Numbers = Tensor | np.ndarray
 Place = tuple[int, int]
@@ -114,6 +116,28 @@ def _outline_of(text: str, size: float) -> Path:
     return Path(path.vertices - [(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2], path.codes)
 
 
+class TextLine:
+    """A line of text in a figure, drawn as an outline; `set` changes it.
+
+    Args:
+        left, bottom: where its baseline begins, in inches.
+        size: in points.
+    """
+
+    def __init__(self, figure: Figure, left: float, bottom: float, size: float) -> None:
+        inches = Affine2D().scale(1 / 72).translate(left, bottom)
+        self.text, self.size = "", size
+        self.patch = PathPatch(Path(np.empty((0, 2))), facecolor=INK, linewidth=0, visible=False)
+        self.patch.set_transform(inches + figure.dpi_scale_trans)
+        figure.add_artist(self.patch)
+
+    def set(self, text: str) -> None:
+        self.text = text
+        self.patch.set_visible(bool(text))
+        if text:
+            self.patch.set_path(TextPath((0, 0), text, size=self.size))
+
+
 def _squares(places: np.ndarray | Sequence[Place], side: int = 1, inset: float = 0.0) -> np.ndarray:
     """Corners (x, y) of squares that begin at (row, column) `places`, ``(K, 5, 2)``."""
     near, far = inset, side - inset
@@ -152,7 +176,7 @@ def _grids_in_a_row(
     arrays: Mapping[str, np.ndarray], colours: Sequence[np.ndarray], pale: Sequence[np.ndarray | None], cell: float
 ) -> Figure:
     gap, head = 0.3, 0.3
-    panels = [max(cell * array.shape[1], 0.085 * len(name)) for name, array in arrays.items()]
+    panels = [max(cell * array.shape[1], 0.072 * len(name)) for name, array in arrays.items()]
     width = sum(panels) + gap * len(panels)
     height = cell * max(array.shape[0] for array in arrays.values()) + head + 0.1
     figure = Figure(figsize=(width, height))
@@ -186,11 +210,14 @@ def show_spectra(pictures: Mapping[str, Numbers], *, panel: float = 2.3) -> Figu
         pictures: by title, each ``(H, W)``, drawn from its darkest to its brightest value.
         panel: width of a picture in inches.
     """
-    figure = Figure(figsize=(panel * len(pictures) + 0.3, 2 * panel + 0.5), layout="constrained")
+    figure = Figure(figsize=(panel * len(pictures) + 0.3, 2 * panel + 0.3), layout="compressed")
     axes = figure.subplots(2, len(pictures), squeeze=False)
     for (top, bottom), (name, picture) in zip(axes.T, pictures.items(), strict=True):
         picture = torch.as_tensor(picture).detach().cpu().double()
-        top.imshow(picture.numpy(), cmap="gray", interpolation="nearest")
+        darkest, brightest = picture.min().item(), picture.max().item()
+        if brightest - darkest < FLAT * abs(brightest):  # rounding is no pattern: such a picture is drawn in mid-grey
+            darkest, brightest = darkest - 1, brightest + 1
+        top.imshow(picture.numpy(), cmap="gray", vmin=darkest, vmax=brightest, interpolation="nearest")
         top.set_title(name, fontsize=TEXT_SIZE)
         top.set_axis_off()
         extent = (-0.5, 0.5, 0.5, -0.5)
@@ -210,19 +237,24 @@ def log_spectrum(picture: Tensor) -> Tensor:
 class ArithmeticFigure:
     """Both views of one transposed convolution, its overlap map and its formula; `update` moves to another step."""
 
-    WIDTH, HEIGHT = 9.6, 4.9
+    WIDTH, HEIGHT = 9.6, 4.8
 
     def __init__(self) -> None:
         self.figure = Figure(figsize=(self.WIDTH, self.HEIGHT))
-        self._scatter = self._panel(0.15, 1.05, 3.5)
-        self._gather = self._panel(3.8, 1.05, 3.5)
-        self._overlap = self._panel(7.45, 2.55, 2.0)
-        self._input = self._panel(7.45, 1.05, 0.95)
-        self._kernel = self._panel(8.5, 1.05, 0.95)
-        self._formula = self._text(0.15, 0.7, TEXT_SIZE)
-        self._sum = self._text(0.15, 0.55, TEXT_SIZE)
-        self._sum.set_va("top")
-        self._problem = self._text(0.4, 3.4, TITLE_SIZE)
+        self._scatter = self._panel(0.15, 0.95, 3.5)
+        self._gather = self._panel(3.8, 0.95, 3.5)
+        self._overlap = self._panel(7.45, 2.45, 2.0)
+        self._input = self._panel(7.45, 0.95, 0.95)
+        self._kernel = self._panel(8.5, 0.95, 0.95)
+        self._formula = TextLine(self.figure, 0.15, 0.6, TEXT_SIZE)
+        self._sum = [TextLine(self.figure, 0.15, bottom, TEXT_SIZE) for bottom in (0.36, 0.15)]
+        self._problem = TextLine(self.figure, 0.15, 3.4, TITLE_SIZE)
+
+    @property
+    def texts(self) -> list[str]:
+        """All titles and lines of text as they are shown now."""
+        lines = [panel.title for panel in self._panels] + [self._formula, *self._sum, self._problem]
+        return [line.text for line in lines if line.text]
 
     def update(self, geometry: Geometry, walk: str = WALKS[0], step: int = 0) -> Figure:
         """Show the state after pixel number `step`, counted from 0, of the given walk."""
@@ -232,19 +264,28 @@ class ArithmeticFigure:
         self._show_overlap(geometry, state)
         self._input.show("Input", _flat(geometry.input, BLUE), _whole(geometry.input), framed=state.inputs)
         self._kernel.show("Kernel", _flat(geometry.kernel, WHITE), _whole(geometry.kernel), framed=state.weights)
-        self._formula.set_text(geometry.formula())
-        self._sum.set_text(textwrap.fill(state.sum, CHARACTERS_PER_LINE))
-        self._problem.set_text("")
+        self._formula.set(geometry.formula())
+        self._set_sum(state.sum)
+        self._problem.set("")
         return self.figure
 
     def refuse(self, problem: str) -> Figure:
         """Show why there is no such layer, and nothing else."""
-        for panel in (self._scatter, self._gather, self._overlap, self._input, self._kernel):
+        for panel in self._panels:
             panel.hide()
-        for text in (self._formula, self._sum):
-            text.set_text("")
-        self._problem.set_text(textwrap.fill(f"There is no such layer: {problem}", 100))
+        self._formula.set("")
+        self._set_sum("")
+        self._problem.set(f"There is no such layer: {problem}")
         return self.figure
+
+    @property
+    def _panels(self) -> tuple["_Panel", ...]:
+        return self._scatter, self._gather, self._overlap, self._input, self._kernel
+
+    def _set_sum(self, text: str) -> None:
+        parts = textwrap.wrap(text, CHARACTERS_PER_LINE)
+        for line, part in zip_longest(self._sum, parts, fillvalue=""):
+            line.set(part)
 
     def _show_scatter(self, geometry: Geometry, state: Step) -> None:
         border, side = geometry.padding, geometry.side
@@ -269,7 +310,7 @@ class ArithmeticFigure:
         ring, extra = geometry.ring, geometry.output_padding
         rings = "1 ring of zeros" if ring == 1 else f"{ring} rings of zeros"
         self._gather.show(
-            f"Gather: {rings}" + (f" + {extra}" if extra else "") + ", then a convolution",
+            f"Gather: {rings}" + (f" + {extra} extra" if extra else "") + ", then convolve",
             np.array([WHITE, GREY, BLUE])[kinds],
             _whole(grid),
             pale=kinds != INPUT,
@@ -287,26 +328,23 @@ class ArithmeticFigure:
 
     def _panel(self, left: float, bottom: float, side: float) -> "_Panel":
         box = (left / self.WIDTH, bottom / self.HEIGHT, side / self.WIDTH, side / self.HEIGHT)
-        title = self._text(left, bottom + side + 0.08, TEXT_SIZE)
+        title = TextLine(self.figure, left, bottom + side + 0.08, TEXT_SIZE)
         return _Panel(NumberGrid(self.figure.add_axes(box), side * 72), title)
-
-    def _text(self, left: float, bottom: float, size: float) -> Text:
-        return self.figure.text(left / self.WIDTH, bottom / self.HEIGHT, "", fontsize=size)
 
 
 class _Panel:
-    """A grid below a title. The title is a text of the figure: one of the axes is laid out anew in every drawing."""
+    """A grid below a title."""
 
-    def __init__(self, grid: NumberGrid, title: Text) -> None:
+    def __init__(self, grid: NumberGrid, title: TextLine) -> None:
         self.grid, self.title = grid, title
 
     def show(self, title: str, colours: np.ndarray, texts: Mapping[Place, str], **options) -> None:
-        self.title.set_text(title)
+        self.title.set(title)
         self.grid.ax.set_visible(True)
         self.grid.show(colours, texts, **options)
 
     def hide(self) -> None:
-        self.title.set_text("")
+        self.title.set("")
         self.grid.ax.set_visible(False)
 
 

@@ -37,9 +37,9 @@ class ArithmeticExplorer(FigureWidget):
             name: IntSlider(getattr(geometry, name), low, high, description=description, layout=wide, style=style)
             for name, (description, low, high) in RANGES.items()
         }
-        walk = ipywidgets.ToggleButtons(options=WALKS, description="Walk over", style=style)
+        walk = ipywidgets.ToggleButtons(options=WALKS, description="Walk over")
         last = geometry.steps(WALKS[0])
-        step = IntSlider((last + 1) // 2, 1, last, description="Step", layout=Layout(width="420px"), style=style)
+        step = IntSlider((last + 1) // 2, 1, last, description="Step", layout=Layout(width="400px"))
         self.play = ipywidgets.Play(step.value, 1, last, interval=MILLISECONDS_PER_STEP, description="Play")
         self.play.show_repeat = False
         self.play.tooltip = "Play the walk"
@@ -55,7 +55,8 @@ class ArithmeticExplorer(FigureWidget):
         grid = ipywidgets.GridBox(
             list(self._sliders.values()), layout=Layout(grid_template_columns="repeat(3, 310px)", max_width="100%")
         )
-        self.children = [grid, walk, ipywidgets.HBox([step, self.play]), picture, label]
+        walking = ipywidgets.HBox([walk, step, self.play], layout=Layout(align_items="flex-end", flex_flow="row wrap"))
+        self.children = [grid, walking, picture, label]
 
     def _geometry(self) -> Geometry:
         return Geometry(**{name: slider.value for name, slider in self._sliders.items()})
