@@ -37,12 +37,19 @@ class Augment:
     void: int = VOID
 
     def __post_init__(self) -> None:
-        if not 0 < self.zoom[0] <= self.zoom[1]:
+        for name in ("degrees", "brightness", "contrast", "saturation"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name}={getattr(self, name)} is not a number of at least 0.")
+        if not 0 < self.zoom[0] <= self.zoom[1] < math.inf:
             raise ValueError(f"zoom={self.zoom} is not (smallest, largest) with 0 < smallest <= largest.")
         if not 0 <= self.flip <= 1:
             raise ValueError(f"flip={self.flip} is not a probability.")
 
     def __call__(self, images: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        if images.ndim != 4 or masks.shape != (len(images), *images.shape[2:]):
+            raise ValueError(
+                f"images {tuple(images.shape)} and masks {tuple(masks.shape)} are not (N, C, H, W) and (N, H, W)."
+            )
         n, _, height, width = images.shape
         draw = torch.rand(n, 8, generator=generator, device=images.device)
         grid = F.affine_grid(self._matrices(draw, height / width), [n, 1, height, width], align_corners=False)

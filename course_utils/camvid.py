@@ -30,12 +30,19 @@ def _read_lines(root: Path | str, name: str) -> list[str]:
             f"{path} is missing, so {root} is no prepared data set; "
             "make one with python -m data_scripts.download_camvid or python -m data_scripts.make_street_scenes."
         )
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text; save it as UTF-8.") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def read_codes(root: Path | str) -> tuple[str, ...]:
     """Names of the classes of the data set at `root`; mask value ``i`` means ``codes[i]``."""
-    return tuple(_read_lines(root, "codes.txt"))
+    codes = tuple(_read_lines(root, "codes.txt"))
+    if not 1 <= len(codes) <= 254 or len(set(codes)) < len(codes):
+        raise ValueError(f"{Path(root) / 'codes.txt'} lists {len(codes)} names; 1 to 254 different ones are needed.")
+    return codes
 
 
 def read_split(root: Path | str, split: str) -> list[str]:
@@ -95,11 +102,20 @@ def check_mask(mask: Tensor, n_classes: int, name: str = "the mask") -> None:
 def _open(path: Path, mode: str) -> np.ndarray:
     try:
         with Image.open(path) as picture:
-            # A palette mask's pixels are already its codes; converting it would replace them by grey levels.
-            keep = mode == "L" and picture.mode in ("L", "P")
-            return np.array(picture if keep else picture.convert(mode))
+            return np.array(picture.convert("RGB")) if mode == "RGB" else _codes(picture, path)
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise OSError(f"{path} cannot be read as a picture ({error}); restore that file.") from error
+
+
+def _codes(picture: Image.Image, path: Path) -> np.ndarray:
+    if picture.mode in ("L", "P"):  # converting a palette would replace its codes by grey levels
+        return np.array(picture)
+    if picture.mode == "1":
+        return np.array(picture).astype(np.uint8)
+    channels = np.array(picture.convert("RGB"))
+    if (channels != channels[..., :1]).any():
+        raise ValueError(f"{path} holds colours; a mask holds one class code in each pixel, as 8-bit grey PNG.")
+    return channels[..., 0]
 
 
 class CamVid(Dataset):
@@ -141,6 +157,13 @@ class CamVid(Dataset):
             if path.is_file():
                 return path
         raise FileNotFoundError(f"{self.root / 'images' / stem} has neither a .png nor a .jpg; check the data set.")
+
+
+def check_size(size: tuple[int, int]) -> None:
+    """Refuse what is not ``(H, W)`` in whole pixels."""
+    pair = isinstance(size, (tuple, list)) and len(size) == 2
+    if not pair or not all(isinstance(side, int) and side >= 1 for side in size):
+        raise ValueError(f"size={size!r} is not (H, W) in whole pixels, both at least 1.")
 
 
 def resize_pair(image: Tensor, mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -186,7 +209,10 @@ def load_split(
 
     CamVid's train split takes 61 MB at 180×240.
     """
+    check_size(size)
     dataset = CamVid(root, split)
+    if not len(dataset):
+        raise ValueError(f"{dataset.root / f'{split}.txt'} lists no picture; prepare the data set again.")
     images = torch.empty(len(dataset), 3, *size, dtype=torch.uint8)
     masks = torch.empty(len(dataset), *size, dtype=torch.uint8)
     for i in progress_bar(range(len(dataset)), desc=f"reading {split}", show=progress):
@@ -223,6 +249,8 @@ class Batches:
         drop_last: bool = False,
         seed: int = 0,
     ) -> None:
+        if not len(split):
+            raise ValueError("the split holds no picture, so there are no batches.")
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size} is not a positive number of pictures.")
         if drop_last and batch_size > len(split):

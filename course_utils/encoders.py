@@ -79,7 +79,9 @@ def _body(name: str, model: nn.Module) -> nn.Sequential:
     if isinstance(model, torchvision.models.RegNet):
         return nn.Sequential(model.stem, *model.trunk_output.children())
     features = getattr(model, "features", None)
-    if isinstance(features, nn.Sequential) and not isinstance(model, torchvision.models.SwinTransformer):
+    # Swin's features are not (N, C, H, W), and AlexNet's shrink a small picture to nothing.
+    unfit = (torchvision.models.SwinTransformer, torchvision.models.AlexNet)
+    if isinstance(features, nn.Sequential) and not isinstance(model, unfit):
         return features
     raise ValueError(
         f"encoder {name!r} is not a plain stack of convolutions; "

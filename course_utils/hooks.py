@@ -22,6 +22,9 @@ class Hook:
         self._handle = module.register_forward_hook(self._store)
 
     def _store(self, module: nn.Module, inputs: tuple, output: Tensor | tuple[Tensor, ...]) -> None:
+        parts = (output,) if isinstance(output, Tensor) else output
+        if not isinstance(parts, tuple) or not all(isinstance(part, Tensor) for part in parts):
+            raise TypeError(f"{type(module).__name__} returned no tensor or tuple of tensors, which is all Hook keeps.")
         if self.detach:
             output = output.detach() if isinstance(output, Tensor) else tuple(part.detach() for part in output)
         self.stored = output
@@ -42,6 +45,9 @@ class Hooks:
     """One `Hook` for each of several modules; ``.stored`` is the list of what they stored, in the same order."""
 
     def __init__(self, modules: Iterable[nn.Module], detach: bool = True) -> None:
+        modules = list(modules)
+        if not all(isinstance(module, nn.Module) for module in modules):
+            raise TypeError("Hooks takes modules only, and one of these is none.")
         self.hooks = [Hook(module, detach) for module in modules]
 
     @property

@@ -86,6 +86,15 @@ class SpectralNormConv2d(nn.Conv2d):
         return self._conv_forward(x, self.normalised(), self.bias)
 
 
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance norm that also takes a grid of one pixel, whose deviation from its own mean is 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-2] * x.shape[-1] == 1:
+            return self.bias.view(1, -1, 1, 1) + 0 * x
+        return super().forward(x)
+
+
 _CONVOLUTIONS = {"weight": WeightNormConv2d, "spectral": SpectralNormConv2d}
 
 
@@ -135,7 +144,7 @@ class ConvLayer(nn.Sequential):
         if norm_type == "batch":
             layers.append(batch_norm(out_channels, norm_scale))
         elif norm_type == "instance":
-            layers.append(_start_norm(nn.InstanceNorm2d(out_channels, affine=True), norm_scale))
+            layers.append(_start_norm(InstanceNorm(out_channels, affine=True), norm_scale))
         if act_cls is not None:
             layers.append(act_cls())
         super().__init__(*layers)

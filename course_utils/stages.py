@@ -44,12 +44,14 @@ def train_in_stages(
     weight_decay: float = 1e-2,
     amp: torch.dtype | None = None,
     compile: bool = False,
+    recipe: str = "",
 ) -> list[dict]:
     """Train `model` through all `stages`, scoring val after each epoch.
 
     Args:
         load: ``load(split, size)`` gives a cached split on the model's device.
         checkpoint: each stage saves to, and resumes from, a file of its own beside this name.
+        recipe: what else the run depends on; a checkpoint with another recipe is refused.
 
     Returns:
         One row for each epoch: the stage's name, what `fit` recorded, ``val_accuracy``, ``val_mean_iou``, and the
@@ -75,6 +77,7 @@ def train_in_stages(
             compile=compile,
             checkpoint=checkpoint and checkpoint.with_name(f"{checkpoint.stem}.stage{number}{checkpoint.suffix}"),
             seed=seed + number,
+            recipe=recipe,
             label=stage.name,
         )
         rows += [{"stage": stage.name, **row} for row in history.epochs]

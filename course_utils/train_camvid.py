@@ -3,6 +3,7 @@
 import argparse
 import functools
 import json
+import os
 import platform
 import sys
 from datetime import date
@@ -134,9 +135,13 @@ def judge(model: nn.Module, train: CachedSplit, split: CachedSplit, batch_size: 
 def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
     """Train and score one network; the dict holds everything that the figures depend on."""
     device = pick_device(args.device)
+    names = ("val", "test") if args.test else ("val",)
+    counts = {name: len(read_split(root, name)) for name in SPLITS}
     load = functools.cache(functools.partial(load_split, root, device=device))
     size = tuple(args.size)
     n_classes = len(read_codes(root))
+    for name in ("train", *names):
+        load(name, size)  # all of it before training: a damaged picture is found now, not an hour later
     model = build(args, n_classes).to(device)
     augment = Augment(
         degrees=args.degrees,
@@ -156,8 +161,8 @@ def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
         weight_decay=args.weight_decay,
         amp=AMP[args.amp],
         compile=args.compile,
+        recipe=_fingerprint(args, root),
     )
-    names = ("val", "test") if args.test else ("val",)
     result = {
         "command": _command(args),
         "date": date.today().isoformat(),
@@ -168,7 +173,7 @@ def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
             "torch": torch.__version__,
             "torchvision": torchvision.__version__,
         },
-        "data": {"name": root.name, **{name: len(read_split(root, name)) for name in SPLITS}},
+        "data": {"name": root.name, **counts},
         "encoder": args.encoder,
         "pretrained": not args.random,
         "size": list(size),
@@ -188,6 +193,13 @@ def draw(model: nn.Module, split: CachedSplit, path: Path) -> None:
     prediction = predict(model, Batches(split, 16))[chosen].cpu()
     figure = show_segmentation(split.images[chosen], split.masks[chosen], prediction, codes=split.codes)
     figure.savefig(path, dpi=100)
+
+
+def _fingerprint(args: argparse.Namespace, root: Path) -> str:
+    """Everything that decides what is trained: a checkpoint continues only with the same."""
+    elsewhere = ("data", "device", "out", "picture", "save_weights", "checkpoint", "test", "keep_memory")
+    decisive = {name: value for name, value in vars(args).items() if name not in elsewhere}
+    return json.dumps({"data": str(root.resolve()), **decisive}, sort_keys=True)
 
 
 def _command(args: argparse.Namespace) -> str:
@@ -223,9 +235,20 @@ def summary(result: dict) -> str:
 
 
 def _check(args: argparse.Namespace) -> None:
-    for path in (args.out, args.picture, args.save_weights, args.checkpoint):
-        if path is not None and not path.absolute().parent.is_dir():
+    paths = [path for path in (args.out, args.picture, args.save_weights, args.checkpoint) if path is not None]
+    for path in paths:
+        if not path.absolute().parent.is_dir():
             raise FileNotFoundError(f"{path.parent} is no folder; make it first, or name another file.")
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder; name a file in it.")
+        if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+            raise PermissionError(f"{path} cannot be written; name another file.")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise ValueError("two of --out, --picture, --save-weights and --checkpoint name the same file.")
+    if args.picture is not None and args.picture.suffix.lower() != ".png":
+        raise ValueError(f"--picture {args.picture} does not end in .png.")
+    if not -(2**63) <= args.seed < 2**63:
+        raise ValueError(f"--seed {args.seed} does not fit in 64 bits.")
     epochs = (args.frozen_epochs, args.half_epochs, args.epochs)
     if min(epochs) < 0 or sum(epochs) == 0:
         raise ValueError("--frozen-epochs {} --half-epochs {} --epochs {} is no amount of training.".format(*epochs))
@@ -237,6 +260,16 @@ def _check(args: argparse.Namespace) -> None:
         )
 
 
+def write(args: argparse.Namespace, root: Path, model: nn.Module, result: dict) -> None:
+    """The files that the command line asks for, what took longest to make first."""
+    if args.save_weights:
+        torch.save(model.state_dict(), args.save_weights)
+    if args.out:
+        args.out.write_text(json.dumps(result, indent=1) + "\n")
+    if args.picture:
+        draw(model, load_split(root, "val", tuple(args.size)), args.picture)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     args = parser().parse_args(argv)
@@ -246,19 +279,15 @@ def main(argv: list[str] | None = None) -> int:
         if args.keep_memory:
             keep_freed_memory()
         model, result = measure(args, root)
+        write(args, root, model, result)
     except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
         print(f"train_camvid: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
-        print(f"train_camvid: {stop or 'stopped'}", file=sys.stderr)
+        said = str(stop) or "stopped"
+        print(f"train_camvid: {said}; the same command goes on from its --checkpoint", file=sys.stderr)
         return 130
     print(summary(result))
-    if args.out:
-        args.out.write_text(json.dumps(result, indent=1) + "\n")
-    if args.picture:
-        draw(model, load_split(root, "val", tuple(args.size)), args.picture)
-    if args.save_weights:
-        torch.save(model.state_dict(), args.save_weights)
     return 0
 
 

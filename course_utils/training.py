@@ -55,6 +55,7 @@ def fit(
     checkpoint_every: int | None = None,
     resume: bool = True,
     seed: int = 0,
+    recipe: str = "",
     progress: bool = True,
     label: str = "",
 ) -> History:
@@ -88,6 +89,8 @@ def fit(
             skipped: they must follow from the epoch and the global random generators (or the data loader's own),
             which random transforms in *persistent* loader workers do not.
         seed: seeds the global generators of Python, NumPy and torch, when the run starts and not when it resumes.
+        recipe: whatever else the run depends on (data, augmentation, initial weights), in words: a checkpoint with
+            another recipe is refused.
         progress: show one bar over all steps.
         label: what stands before the bar.
 
@@ -100,6 +103,7 @@ def fit(
             Ctrl-C does not wait.
     """
     groups = trainable_groups(model, lr)
+    _check_functions(loss_fn, evaluate, weight_decay)
     _check_arguments(groups, batches, epochs, pct_start, grad_clip, amp, checkpoint_every)
     settings = {
         "epochs": index(epochs),
@@ -112,6 +116,7 @@ def fit(
         "channels_last": channels_last,
         "compile": compile,
         "seed": index(seed),
+        "recipe": recipe,
         "number of parameters": sum(parameter.numel() for parameter in model.parameters()),
         "trainable parameters": [name for name, parameter in model.named_parameters() if parameter.requires_grad],
     }
@@ -166,6 +171,13 @@ def fit(
                 raise KeyboardInterrupt(run.how_to_continue())
     model.eval()
     return run.history
+
+
+def _check_functions(loss_fn: object, evaluate: object, weight_decay: float) -> None:
+    if not callable(loss_fn) or not (evaluate is None or callable(evaluate)):
+        raise ValueError(f"loss_fn={loss_fn!r} and evaluate={evaluate!r} must be functions; evaluate may be None.")
+    if not 0 <= weight_decay < float("inf"):
+        raise ValueError(f"weight_decay={weight_decay} is not a number of at least 0.")
 
 
 def _check_arguments(

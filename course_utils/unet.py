@@ -70,6 +70,8 @@ class UnetBlock(nn.Module):
             x = torch.cat([x, self.skip_norm(encoder_features)], dim=1)
         elif self.skip == "add":
             x = x + self.skip_proj(self.skip_norm(encoder_features))
+        elif getattr(self.relu, "inplace", False):
+            x = x.clone()  # the upsampler's own activation still needs what an in-place one would overwrite
         return self.convs(self.relu(x))
 
 
@@ -202,6 +204,8 @@ class DynamicUnet(nn.Module):
         self.y_range = SigmoidRange(*y_range) if y_range is not None else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.ndim != 4 or not x.is_floating_point():
+            raise ValueError(f"got {x.dtype} of shape {tuple(x.shape)}, not floats (N, C, H, W); normalise bytes.")
         picture = x
         skips = []
         for index, layer in enumerate(self.encoder):
@@ -237,10 +241,13 @@ def _check_options(
         raise ValueError(
             f"the encoder is a {type(encoder).__name__}, not an nn.Sequential; create_encoder(name) makes one."
         )
-    if n_out < 1:
-        raise ValueError(f"n_out={n_out} is not a positive number of output channels.")
-    if len(img_size) != 2 or min(img_size) < 32:
-        raise ValueError(f"img_size={img_size!r} is not (H, W) with both at least 32 pixels.")
+    if not len(encoder):
+        raise ValueError("the encoder has no layers; create_encoder(name) makes one.")
+    if isinstance(n_out, bool) or not isinstance(n_out, int) or n_out < 1:
+        raise ValueError(f"n_out={n_out!r} is not a positive whole number of output channels.")
+    pair = isinstance(img_size, (tuple, list)) and len(img_size) == 2
+    if not pair or not all(isinstance(side, int) and side >= 32 for side in img_size):
+        raise ValueError(f"img_size={img_size!r} is not (H, W) in whole pixels, both at least 32.")
     check_choice("upsample", upsample, UPSAMPLERS)
     check_choice("block", block, BLOCKS)
     check_choice("skip", skip, SKIPS)

@@ -9,6 +9,12 @@ from torch import Tensor, nn
 from course_utils.layers import ActivationFactory, ConvLayer, check_choice, set_conv_weight
 
 
+def check_scale(scale: int) -> None:
+    """Refuse a factor that is not a whole number of at least 1."""
+    if not isinstance(scale, int) or scale < 1:
+        raise ValueError(f"scale={scale!r} is not a whole number of at least 1.")
+
+
 @torch.no_grad()
 def icnr_(weight: Tensor, scale: int = 2, init: Callable[[Tensor], Tensor] = nn.init.kaiming_normal_) -> Tensor:
     """Fill a convolution's `weight` in place so that the pixel shuffle behind it starts without a checkerboard.
@@ -23,8 +29,9 @@ def icnr_(weight: Tensor, scale: int = 2, init: Callable[[Tensor], Tensor] = nn.
     Raises:
         ValueError: if ``out_channels`` is not a multiple of ``scale²``.
     """
+    check_scale(scale)
     out_channels = weight.shape[0]
-    if scale < 1 or out_channels % scale**2:
+    if out_channels % scale**2:
         raise ValueError(
             f"icnr_ needs out_channels divisible by scale² = {scale}² = {scale**2}, and got {out_channels}."
         )
@@ -54,6 +61,7 @@ class PixelShuffleICNR(nn.Sequential):
         norm_type: str | None = None,
         act_cls: ActivationFactory | None = nn.ReLU,
     ) -> None:
+        check_scale(scale)
         out_channels = in_channels if out_channels is None else out_channels
         conv = ConvLayer(in_channels, out_channels * scale**2, kernel_size=1, norm_type=norm_type, act_cls=act_cls)
         if icnr:
@@ -80,6 +88,7 @@ class InterpolateConv(nn.Module):
         act_cls: ActivationFactory | None = nn.ReLU,
     ) -> None:
         super().__init__()
+        check_scale(scale)
         check_choice("mode", mode, ("nearest", "bilinear"))
         self.scale, self.mode = scale, mode
         self.conv = ConvLayer(in_channels, out_channels, norm_type=norm_type, act_cls=act_cls)
@@ -107,6 +116,7 @@ class TransposedConv(nn.Sequential):
         stride: int = 2,
         act_cls: ActivationFactory | None = nn.ReLU,
     ) -> None:
+        check_scale(stride)
         if kernel_size < stride:
             raise ValueError(
                 f"kernel_size={kernel_size} is smaller than stride={stride}: some pixels would stay empty."
@@ -134,5 +144,6 @@ def make_upsampler(name: str, in_channels: int, out_channels: int, scale: int = 
     if name == "pixel_shuffle":
         return PixelShuffleICNR(in_channels, out_channels, scale, **options)
     if name == "transposed":
+        options.setdefault("kernel_size", max(3, scale))
         return TransposedConv(in_channels, out_channels, stride=scale, **options)
     return InterpolateConv(in_channels, out_channels, scale, mode=name, **options)

@@ -7,6 +7,14 @@ from torchvision.transforms.v2 import functional as VF
 
 from course_utils.augment import Augment
 
+BAD_RANGES = [
+    {"zoom": (0.0, 1.0)},
+    {"zoom": (1.2, 1.0)},
+    {"zoom": (1.0, float("inf"))},
+    {"flip": 1.5},
+    {"degrees": float("nan")},
+    {"brightness": -0.1},
+]
 STILL = {"flip": 0.0, "degrees": 0.0, "zoom": (1.0, 1.0), "brightness": 0.0, "contrast": 0.0}
 
 
@@ -92,7 +100,14 @@ def test_light_changes_pictures_within_range_and_masks_not_at_all():
     assert (moved - images).abs().mean() > 1
 
 
-@pytest.mark.parametrize("bad", [{"zoom": (0.0, 1.0)}, {"zoom": (1.2, 1.0)}, {"flip": 1.5}])
+@pytest.mark.parametrize("bad", BAD_RANGES)
 def test_bad_ranges_are_refused(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         Augment(**bad)
+
+
+def test_shapes_that_do_not_belong_together_are_named():
+    images, masks = batch()
+    for wrong in ((images[0], masks[0]), (images, masks[:2]), (images, masks[:, ::2])):
+        with pytest.raises(ValueError, match="are not"):
+            Augment()(*wrong, generator())

@@ -151,6 +151,45 @@ def test_a_folder_that_is_no_data_set_says_how_to_make_one(tmp_path):
         CamVid(tmp_path, "train")
 
 
+@pytest.mark.parametrize("size", [(0, 32), (-1, 5), 32, (32, 32, 3), (8.0, 8.0)])
+def test_sizes_are_checked_before_anything_is_read(root, size):
+    with pytest.raises(ValueError, match="size="):
+        load_split(root, "train", size)
+
+
+def test_lists_of_other_editors(root):
+    (root / "codes.txt").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(CLASS_NAMES).encode())
+    (root / "train.txt").write_bytes(b"\xef\xbb\xbfp0\r\np1\r\n")
+    dataset = CamVid(root, "train")
+    assert dataset.codes == CLASS_NAMES and dataset.void == 11 and dataset.stems == ["p0", "p1"]
+    (root / "codes.txt").write_bytes(b"Stra\xdfe\n")
+    with pytest.raises(ValueError, match="not UTF-8"):
+        CamVid(root, "train")
+
+
+@pytest.mark.parametrize("codes", ["", "Sky\nSky\n", "\n".join(map(str, range(300)))], ids=["none", "twice", "many"])
+def test_codes_are_some_and_different(root, codes):
+    (root / "codes.txt").write_text(codes)
+    with pytest.raises(ValueError, match="1 to 254 different"):
+        CamVid(root, "train")
+
+
+def test_a_mask_with_colours_is_refused_and_a_grey_one_in_rgb_taken(root):
+    path = root / "labels" / "p0.png"
+    codes = np.array(Image.open(path))
+    Image.fromarray(np.stack([codes] * 3, axis=-1)).save(path)
+    assert np.array_equal(CamVid(root, "train")[0][1].numpy(), codes)
+    Image.fromarray(np.stack([codes, codes, codes * 0 + 10], axis=-1)).save(path)
+    with pytest.raises(ValueError, match=r"p0\.png holds colours"):
+        CamVid(root, "train")[0]
+
+
+def test_an_empty_split_is_named(root):
+    (root / "val.txt").write_text("")
+    with pytest.raises(ValueError, match=r"val\.txt lists no picture"):
+        load_split(root, "val", (12, 16))
+
+
 def test_other_bad_arguments(root):
     with pytest.raises(ValueError, match="split='dev'"):
         read_split(root, "dev")

@@ -122,6 +122,7 @@ def test_missing_package_names_the_remedy(monkeypatch):
         ({"name": "resnet35"}, "resnet35"),
         ({"name": "vit_b_16"}, "not a plain stack"),
         ({"name": "swin_t"}, "not a plain stack"),
+        ({"name": "alexnet"}, "not a plain stack"),
         ({"name": LITE0, "pretrained": "yes"}, "pretrained='yes'"),
         ({"name": LITE0, "in_channels": 0}, "in_channels=0"),
     ],

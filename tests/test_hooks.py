@@ -87,3 +87,21 @@ def test_a_change_of_height_alone_is_a_change_of_grid():
 def test_no_convolution_is_one_sentence():
     with pytest.raises(ValueError, match=r"holds no nn\.Conv2d"):
         in_channels_of(nn.Linear(2, 2))
+
+
+class Named(nn.Module):
+    def forward(self, x):
+        return {"out": x}
+
+
+def test_what_cannot_be_kept_is_named():
+    module = Named()
+    with Hook(module), pytest.raises(TypeError, match="Named returned no tensor"):
+        module(torch.zeros(1))
+
+
+def test_hooks_registers_all_or_none():
+    relu = nn.ReLU()
+    with pytest.raises(TypeError, match="modules only"):
+        Hooks([relu, None])
+    assert not relu._forward_hooks

@@ -1,6 +1,7 @@
 """Training from the command line: what it writes, that it repeats, and that it refuses in one sentence."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -88,9 +89,32 @@ def test_a_run_repeats_and_a_finished_checkpoint_gives_the_same_figures(root, tm
         (["--batch-size", "9"], "batch_size=9"),
         (["--lr", "-1", "1e-3"], "lr"),
         (["--device", "tpu9"], "tpu9"),
+        (["--out", "."], "is a folder"),
+        (["--out", "same.x", "--save-weights", "same.x"], "name the same file"),
+        (["--picture", "picture.xyz"], "does not end in .png"),
+        (["--seed", str(2**70)], "64 bits"),
+        (["--weight-decay", "-1"], "weight_decay=-1"),
+        (["--light", "-3"], "brightness=-3"),
     ],
 )
 def test_refusals_are_one_sentence(root, options, message, capsys):
     assert train_camvid.main(["--data", str(root), *SMALL, *options]) == 1
     said = capsys.readouterr().err
     assert message in said and said.strip().count("\n") == 0
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(root, tmp_path, capsys):
+    checkpoint = ["--checkpoint", str(tmp_path / "run.pt")]
+    assert run(root, *checkpoint) == 0
+    for other in (["--light", "0.4"], ["--size", "64", "96"], ["--random"]):
+        assert run(root, *checkpoint, *other) == 1
+        assert "belongs to another run" in capsys.readouterr().err
+
+
+def test_a_damaged_test_picture_is_found_before_training(root, tmp_path, capsys, monkeypatch):
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    (copy / "images" / "p7.png").write_bytes(b"no picture")
+    monkeypatch.setattr(train_camvid, "train_in_stages", None)
+    assert run(copy, "--test") == 1
+    assert "p7.png cannot be read" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import copy
 import gc
 import pickle
 import weakref
+from functools import partial
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 
 from course_utils.encoders import LITE0, create_encoder
 from course_utils.hooks import Hooks
+from course_utils.layers import InstanceNorm
 from course_utils.unet import DynamicUnet
 
 VARIANTS = {
@@ -27,6 +29,7 @@ VARIANTS = {
     "no last_cross": {"last_cross": False},
     "bottle": {"bottle": True},
     "leaky": {"act_cls": nn.LeakyReLU},
+    "in place": {"act_cls": partial(nn.ReLU, inplace=True), "skip": "none", "upsample": "nearest"},
     "batch": {"norm_type": "batch"},
     "instance": {"norm_type": "instance"},
     "weight": {"norm_type": "weight"},
@@ -34,9 +37,9 @@ VARIANTS = {
 }
 
 
-def make(encoder: str = "resnet18", size: tuple[int, int] = (64, 96), **options) -> DynamicUnet:
+def make(encoder: str = "resnet18", size: tuple[int, int] = (64, 96), n_out: int = 4, **options) -> DynamicUnet:
     torch.manual_seed(0)
-    return DynamicUnet(create_encoder(encoder, pretrained=False), 4, size, **options)
+    return DynamicUnet(create_encoder(encoder, pretrained=False), n_out, size, **options)
 
 
 @pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
@@ -212,6 +215,10 @@ def test_compiles_without_a_graph_break(encoder):
         ({"y_range": (1.0, 1.0)}, "low < high"),
         ({"blur": True, "upsample": "nearest"}, "blur=True"),
         ({"size": (16, 64)}, "at least 32"),
+        ({"size": 64}, "img_size=64"),
+        ({"size": (64.0, 64.0)}, "in whole pixels"),
+        ({"n_out": 0}, "n_out=0"),
+        ({"n_out": 2.0}, "n_out=2.0"),
     ],
 )
 def test_bad_options_are_one_sentence(options, message):
@@ -225,3 +232,23 @@ def test_an_encoder_must_be_sequential_and_change_its_grid():
         DynamicUnet(nn.Conv2d(3, 4, 3), 4, (64, 64))
     with pytest.raises(ValueError, match="one grid"):
         DynamicUnet(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()), 4, (64, 64))
+
+
+def test_an_encoder_needs_layers():
+    with pytest.raises(ValueError, match="has no layers"):
+        DynamicUnet(nn.Sequential(), 4, (64, 64))
+
+
+@pytest.mark.parametrize("x", [torch.zeros(3, 64, 64), torch.zeros(1, 3, 64, 64, dtype=torch.uint8)])
+def test_inputs_that_are_no_batch_of_floats_are_named(x):
+    with pytest.raises(ValueError, match="not floats"):
+        make()(x)
+
+
+def test_instance_norm_takes_the_smallest_picture_and_is_torchs_elsewhere():
+    with torch.no_grad():
+        assert make(norm_type="instance").eval()(torch.randn(2, 3, 32, 32)).shape == (2, 4, 32, 32)
+    x = torch.randn(2, 5, 3, 4)
+    ours, torchs = InstanceNorm(5, affine=True), nn.InstanceNorm2d(5, affine=True)
+    torch.testing.assert_close(ours(x), torchs(x))
+    torch.testing.assert_close(ours(x[..., :1, :1]), torch.zeros(2, 5, 1, 1))

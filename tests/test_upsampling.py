@@ -1,0 +1,74 @@
+"""Each way of enlarging the grid: exact sizes, agreement with torch, and what ICNR promises."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from course_utils.upsampling import (
+    UPSAMPLERS,
+    InterpolateConv,
+    PixelShuffleICNR,
+    TransposedConv,
+    icnr_,
+    make_upsampler,
+)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+@pytest.mark.parametrize("name", UPSAMPLERS)
+def test_sizes_are_exact(name, scale):
+    assert make_upsampler(name, 8, 6, scale)(torch.randn(2, 8, 5, 7)).shape == (2, 6, 5 * scale, 7 * scale)
+
+
+@pytest.mark.parametrize("kernel_size", [2, 3, 4, 5])
+def test_every_kernel_of_a_transposed_convolution_doubles_exactly(kernel_size):
+    assert TransposedConv(4, 3, kernel_size)(torch.randn(1, 4, 5, 6)).shape == (1, 3, 10, 12)
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_icnr_starts_as_nearest_upsampling_of_one_convolution(scale):
+    up = PixelShuffleICNR(5, 4, scale, act_cls=None)
+    conv = up[0][0]
+    nn.init.zeros_(conv.bias)
+    x = torch.randn(2, 5, 6, 7)
+    small = F.conv2d(x, conv.weight[:: scale**2])
+    torch.testing.assert_close(up(x), F.interpolate(small, scale_factor=scale, mode="nearest"))
+
+
+def test_without_icnr_neighbours_differ_and_with_blur_they_are_averaged():
+    x = torch.randn(1, 5, 6, 7)
+    torch.manual_seed(0)
+    y = PixelShuffleICNR(5, 4, icnr=False, act_cls=None)(x)
+    assert (y[..., ::2, ::2] - y[..., 1::2, 1::2]).abs().mean() > 0.1
+    torch.manual_seed(0)
+    blurred = PixelShuffleICNR(5, 4, icnr=False, blur=True, act_cls=None)(x)
+    squares = y[..., 1:, 1:] + y[..., :-1, 1:] + y[..., 1:, :-1] + y[..., :-1, :-1]
+    torch.testing.assert_close(blurred[..., 1:, 1:], squares / 4)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_interpolation_then_convolution_is_torchs(mode):
+    up = InterpolateConv(3, 2, mode=mode, act_cls=None)
+    x = torch.randn(1, 3, 5, 6)
+    conv = up.conv[0]
+    large = nn.Upsample(scale_factor=2, mode=mode)(x)
+    torch.testing.assert_close(up(x), F.conv2d(large, conv.weight, conv.bias, padding=1))
+
+
+@pytest.mark.parametrize("scale", [0, -1, 2.5])
+@pytest.mark.parametrize("name", UPSAMPLERS)
+def test_scales_are_whole_and_positive(name, scale):
+    with pytest.raises(ValueError, match=f"scale={scale}"):
+        make_upsampler(name, 8, 6, scale)
+
+
+def test_other_refusals():
+    with pytest.raises(ValueError, match="divisible by scale"):
+        icnr_(torch.empty(6, 3, 1, 1))
+    with pytest.raises(ValueError, match="smaller than stride=2"):
+        TransposedConv(3, 3, kernel_size=1)
+    with pytest.raises(ValueError, match="upsample='cubic'"):
+        make_upsampler("cubic", 3, 3)
+    with pytest.raises(ValueError, match="mode='cubic'"):
+        InterpolateConv(3, 3, mode="cubic")
