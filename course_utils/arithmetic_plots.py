@@ -221,7 +221,9 @@ def show_spectra(pictures: Mapping[str, Numbers], *, panel: float = 2.3) -> Figu
         top.set_title(name, fontsize=TEXT_SIZE)
         top.set_axis_off()
         extent = (-0.5, 0.5, 0.5, -0.5)
-        bottom.imshow(log_spectrum(picture).numpy(), cmap="magma", vmin=-5, vmax=0, extent=extent)
+        bottom.imshow(
+            log_spectrum(picture).numpy(), cmap="magma", vmin=-5, vmax=0, extent=extent, interpolation="nearest"
+        )
         bottom.set_xticks((-0.5, 0, 0.5), ("-½", "0", "½"), fontsize=SMALL_SIZE)
         bottom.set_yticks((-0.5, 0, 0.5), ("-½", "0", "½"), fontsize=SMALL_SIZE)
     axes[1, 0].set_ylabel("cycles per pixel", fontsize=SMALL_SIZE)
