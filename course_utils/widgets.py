@@ -17,7 +17,7 @@ LAYERS = ("truth", "prediction", "errors")
 CAPTIONS = {
     "truth": "Share of labelled pixels, truth",
     "prediction": "Share of labelled pixels, prediction",
-    "errors": "Coloured: wrong pixels,\nas what they were predicted",
+    "errors": "Wrong pixels, in the colour of\nwhat was predicted",
 }
 
 
