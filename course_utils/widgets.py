@@ -65,7 +65,8 @@ def describe_view(
         parts.append(f"{(labelled & (mask == prediction)).sum() / total:.1%} of the labelled pixels are right")
     classes = [i for i in range(len(codes)) if i != void]
     if not all(shown[i] for i in classes):
-        names = ", ".join(codes[i] for i in classes if shown[i]) or "no class"
+        on, off = ([codes[i] for i in classes if shown[i] == wanted] for wanted in (True, False))
+        names = "All but " + ", ".join(off) if len(on) > len(off) else ", ".join(on) or "No class"
         text = f"{names}: {chosen.sum() / total:.1%} of the truth"
         if prediction is not None and chosen.any():
             text += f", of which {(chosen & (mask == prediction)).sum() / chosen.sum():.1%} right"
@@ -102,13 +103,17 @@ class SegmentationViewer(FigureWidget):
         self.colours = class_colours(self.codes)
         self._build_figure()
         top = self._controls(has_predictions=predictions is not None)
-        super().__init__(self._draw, {**top, **self._class_boxes()}, css_class="segmentation-viewer", width=900)
+        boxes = self._class_boxes()
+        self._boxes = tuple(boxes)
+        super().__init__(self._draw, {**top, **boxes}, css_class="segmentation-viewer", width=900)
         *_, picture, label = self.children
         grid = ipywidgets.GridBox(
-            [self.controls[name] for name in self.controls if name not in top],
+            list(boxes.values()),
             layout=ipywidgets.Layout(grid_template_columns="repeat(6, 150px)", max_width="100%"),
         )
-        self.children = [*top.values(), grid, picture, label]
+        rows = [ipywidgets.HBox([top["picture"], top["opacity"]]), top["layer"]]
+        rows += [top["network"]] if "network" in top else []
+        self.children = [*rows, ipywidgets.HBox(self._switches()), grid, picture, label]
 
     def _controls(self, has_predictions: bool) -> dict[str, ipywidgets.DOMWidget]:
         wide = ipywidgets.Layout(width="420px")
@@ -129,6 +134,15 @@ class SegmentationViewer(FigureWidget):
             for i, name in enumerate(self.codes)
             if i != self.void
         }
+
+    def _switches(self) -> list[ipywidgets.Button]:
+        """Buttons that set all class boxes at once: one class alone is then two presses away."""
+        switches = []
+        for description, on in (("All classes", True), ("No class", False)):
+            switch = ipywidgets.Button(description=description)
+            switch.on_click(lambda _, on=on: self.set(**dict.fromkeys(self._boxes, on)))
+            switches.append(switch)
+        return switches
 
     def _build_figure(self) -> None:
         height, width = to_codes(self.masks[0]).shape

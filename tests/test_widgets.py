@@ -59,7 +59,8 @@ def test_the_sentence_counts_labelled_pixels_only():
     assert said == "Picture 4. 66.7% of the labelled pixels are right. Void is not counted."
     said = describe_view(4, mask, prediction, people, CLASS_NAMES, VOID)
     assert "Pedestrian: 33.3% of the truth, of which 100.0% right" in said
-    assert "no class: 0.0%" in describe_view(4, mask, prediction, ~everything, CLASS_NAMES, VOID)
+    assert "All but Pedestrian: 66.7%" in describe_view(4, mask, prediction, ~people, CLASS_NAMES, VOID)
+    assert "No class: 0.0%" in describe_view(4, mask, prediction, ~everything, CLASS_NAMES, VOID)
     assert "right" not in describe_view(4, mask, None, people, CLASS_NAMES, VOID)
 
 
@@ -111,6 +112,17 @@ def test_all_controls_work_by_keyboard(data):
     for child in viewer.children:
         shown |= {child, *getattr(child, "children", ())}
     assert set(viewer.controls.values()) <= shown
+
+
+def test_buttons_switch_all_classes(data):
+    viewer = SegmentationViewer(*data)
+    buttons = {b.description: b for row in viewer.children for b in getattr(row, "children", ()) if hasattr(b, "click")}
+    everything = viewer.png
+    buttons["No class"].click()
+    assert not any(value for name, value in viewer.values.items() if name.startswith("class_"))
+    assert viewer.png != everything
+    buttons["All classes"].click()
+    assert viewer.png == everything
 
 
 def test_other_class_tables_and_missing_void(data):
