@@ -1,7 +1,7 @@
 """How good is a segmentation: accuracy, confusion matrix and IoU pooled over pixels, and errors near class boundaries.
 
-Everywhere `prediction` and `target` are class indices of one shape, usually ``(N, H, W)``, on one device. Pixels whose
-target is `ignore_index` (void: nobody labelled them) count for nothing.
+In these, `prediction` and `target` are class indices of one shape, usually ``(N, H, W)``, on one device. Pixels whose
+target is `ignore_index` (void: nobody labelled them) count for nothing. How good is a picture: `psnr` and `ssim`.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from course_utils.classes import VOID
 
@@ -122,6 +123,49 @@ def boundary_error(
     n_bins = len(edges) + 1
     pixels = torch.bincount(bins, minlength=n_bins)
     return torch.bincount(bins[wrong], minlength=n_bins).double() / pixels
+
+
+def psnr(prediction: Tensor, target: Tensor) -> float:
+    """Peak signal-to-noise ratio in decibels, ``-10 · log10(mean squared error)``, mean over pictures; more is better.
+
+    Args:
+        prediction: ``(N, C, H, W)`` floats; white is 1, black is 0.
+        target: the same shape.
+
+    Returns:
+        Infinite if a picture equals its target.
+
+    Raises:
+        ValueError: if the shapes differ or the pictures are not floats.
+    """
+    _check_pictures(prediction, target)
+    return float(peak_signal_noise_ratio(prediction, target, data_range=1.0, dim=(1, 2, 3)))
+
+
+def ssim(prediction: Tensor, target: Tensor) -> float:
+    """Structural similarity in a Gaussian window of 11 pixels, mean over pictures; 1 is equality (Wang et al. 2004).
+
+    Args:
+        prediction: ``(N, C, H, W)`` floats; white is 1, black is 0; sides of at least 11 pixels.
+        target: the same shape.
+
+    Raises:
+        ValueError: if the shapes differ, the pictures are not floats, or the window does not fit into them.
+    """
+    _check_pictures(prediction, target)
+    if min(prediction.shape[-2:]) < 11:
+        raise ValueError(f"pictures of {tuple(prediction.shape[-2:])} pixels are smaller than the window of 11 × 11.")
+    return float(structural_similarity_index_measure(prediction, target, data_range=1.0))
+
+
+def _check_pictures(prediction: Tensor, target: Tensor) -> None:
+    if prediction.shape != target.shape or prediction.ndim != 4:
+        raise ValueError(
+            f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} are not pictures (N, C, H, W) "
+            "of one shape."
+        )
+    if not (prediction.is_floating_point() and target.is_floating_point()):
+        raise ValueError(f"prediction is {prediction.dtype}, target {target.dtype}: both need floats, 1 for white.")
 
 
 def _spread(values: Tensor, choose) -> Tensor:

@@ -10,6 +10,7 @@ from course_utils.upsampling import (
     InterpolateConv,
     PixelShuffleICNR,
     TransposedConv,
+    checkerboard_energy,
     icnr_,
     make_upsampler,
 )
@@ -72,3 +73,62 @@ def test_other_refusals():
         make_upsampler("cubic", 3, 3)
     with pytest.raises(ValueError, match="mode='cubic'"):
         InterpolateConv(3, 3, mode="cubic")
+
+
+def by_hand(x, scale):
+    """Variances of blocks and of all, channel by channel, in plain loops."""
+    within, total = [], []
+    for plane in x.reshape(-1, *x.shape[-2:]).double().numpy():
+        rows, columns = (side // scale * scale for side in plane.shape)
+        kept = plane[:rows, :columns]
+        total.append(kept.var(ddof=1))
+        within += [
+            kept[i : i + scale, j : j + scale].var(ddof=1)
+            for i in range(0, rows, scale)
+            for j in range(0, columns, scale)
+        ]
+    return sum(within) / len(within) / (sum(total) / len(total))
+
+
+@pytest.mark.parametrize(("shape", "scale"), [((2, 3, 8, 10), 2), ((5, 7), 2), ((1, 2, 9, 10), 3), ((1, 8, 8), 4)])
+def test_checkerboard_energy_is_variance_within_blocks(shape, scale):
+    x = torch.randn(shape)
+    assert checkerboard_energy(x, scale) == pytest.approx(by_hand(x, scale))
+
+
+def test_checkerboard_energy_of_known_pictures():
+    torch.manual_seed(0)
+    small = torch.randn(1, 3, 20, 20)
+    assert checkerboard_energy(F.interpolate(small, scale_factor=2)) == 0
+    assert checkerboard_energy(torch.randn(1, 3, 200, 200)) == pytest.approx(1, abs=0.02)
+    rows, columns = torch.meshgrid(torch.arange(40), torch.arange(40), indexing="ij")
+    assert checkerboard_energy(((rows + columns) % 2).float()) == pytest.approx(4 / 3, abs=0.01)
+    assert checkerboard_energy(rows.float()) < 0.01  # a ramp: neighbours are alike
+    assert checkerboard_energy(torch.full((6, 6), 0.3)) == 0
+
+
+def test_checkerboard_energy_knows_neither_brightness_nor_contrast():
+    x = torch.rand(1, 3, 16, 16)
+    assert checkerboard_energy(5 * x - 2) == pytest.approx(checkerboard_energy(x))
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_icnr_starts_without_checkerboard_and_random_weights_with_one(scale):
+    torch.manual_seed(0)
+    x = torch.randn(2, 16, 24, 24)
+    assert checkerboard_energy(PixelShuffleICNR(16, 8, scale)(x), scale) < 1e-12
+    assert checkerboard_energy(PixelShuffleICNR(16, 8, scale, icnr=False)(x), scale) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.zeros(4, 4, dtype=torch.uint8), "torch.uint8"),
+        (torch.zeros(1, 4), r"\(1, 4\)"),
+        (torch.zeros(4), r"\(4,\)"),
+        (torch.full((4, 4), float("nan")), "not finite"),
+    ],
+)
+def test_checkerboard_energy_refuses(x, message):
+    with pytest.raises(ValueError, match=message):
+        checkerboard_energy(x)

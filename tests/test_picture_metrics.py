@@ -1,0 +1,60 @@
+"""PSNR and SSIM of pictures against their formulas and against scikit-image."""
+
+import math
+
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from course_utils.metrics import psnr, ssim
+from course_utils.photographs import patches
+
+
+def noisy_pair():
+    target = patches(["chelsea", "coffee"], 48, 3) / 255
+    noise = 0.1 * torch.randn(target.shape, generator=torch.Generator().manual_seed(0))
+    return (target + noise).clamp(0, 1), target
+
+
+def arrays(pair):
+    return [[picture.permute(1, 2, 0).numpy() for picture in pictures] for pictures in pair]
+
+
+def test_psnr_is_scikit_images_mean_over_pictures():
+    pair = noisy_pair()
+    theirs = [peak_signal_noise_ratio(b, a, data_range=1) for a, b in zip(*arrays(pair), strict=True)]
+    assert psnr(*pair) == pytest.approx(sum(theirs) / len(theirs), abs=1e-4)
+
+
+def test_psnr_by_hand_and_at_equality():
+    target = torch.rand(2, 3, 12, 12) * 0.5
+    assert psnr(target + 0.1, target) == pytest.approx(20, abs=1e-4)  # a mean squared error of 0.01
+    assert math.isinf(psnr(target, target))
+
+
+def test_ssim_is_scikit_images():
+    pair = noisy_pair()
+    theirs = [
+        structural_similarity(
+            a, b, data_range=1, channel_axis=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+        )
+        for a, b in zip(*arrays(pair), strict=True)
+    ]
+    assert ssim(*pair) == pytest.approx(sum(theirs) / len(theirs), abs=0.01)  # they leave out the border
+    assert ssim(pair[1], pair[1]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim])
+def test_refusals(metric):
+    picture = torch.rand(1, 3, 16, 16)
+    with pytest.raises(ValueError, match="of one shape"):
+        metric(picture, picture[..., :15])
+    with pytest.raises(ValueError, match="of one shape"):
+        metric(picture[0], picture[0])
+    with pytest.raises(ValueError, match=r"torch\.uint8"):
+        metric((picture * 255).byte(), picture)
+
+
+def test_ssim_needs_room_for_its_window():
+    with pytest.raises(ValueError, match="10"):
+        ssim(torch.rand(1, 3, 10, 30), torch.rand(1, 3, 10, 30))
