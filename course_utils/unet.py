@@ -1,5 +1,8 @@
 """The U-Net on any encoder: find where the grid changes, and build one decoder block for each of these places."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,6 +22,7 @@ from course_utils.upsampling import UPSAMPLERS, make_upsampler
 
 BLOCKS = ("double_conv", "res")
 SKIPS = ("concat", "add", "none")
+UPSAMPLE_OPTIONS = {"pixel_shuffle": ("icnr",), "nearest": (), "bilinear": (), "transposed": ("kernel_size",)}
 
 
 class UnetBlock(nn.Module):
@@ -31,6 +35,8 @@ class UnetBlock(nn.Module):
     Args:
         skip: ``"concat"`` puts the batch-normalised encoder features beside the upsampled ones; ``"add"`` adds them
             (after a 1×1 convolution where the channels differ); ``"none"`` ignores them but for their grid size.
+        upsample_options: ``{"kernel_size": 2}`` (or more) of ``"transposed"``, ``{"icnr": False}`` of
+            ``"pixel_shuffle"``.
         block: ``"double_conv"``, or ``"res"`` for one `ResBlock`.
     """
 
@@ -41,6 +47,7 @@ class UnetBlock(nn.Module):
         *,
         halve: bool = False,
         upsample: str = "pixel_shuffle",
+        upsample_options: Mapping[str, Any] | None = None,
         block: str = "double_conv",
         skip: str = "concat",
         blur: bool = False,
@@ -51,9 +58,10 @@ class UnetBlock(nn.Module):
         super().__init__()
         check_choice("block", block, BLOCKS)
         check_choice("skip", skip, SKIPS)
+        _check_upsampler(upsample, upsample_options, blur)
         self.skip = skip
         up_channels = in_channels // 2
-        self.up = _upsampler(upsample, in_channels, up_channels, blur, act_cls, norm_type)
+        self.up = _upsampler(upsample, upsample_options, in_channels, up_channels, blur, act_cls, norm_type)
         self.skip_norm = batch_norm(skip_channels) if skip != "none" else None
         self.skip_proj = nn.Identity()
         if skip == "add" and skip_channels != up_channels:
@@ -76,9 +84,15 @@ class UnetBlock(nn.Module):
 
 
 def _upsampler(
-    name: str, in_channels: int, out_channels: int, blur: bool, act_cls: ActivationFactory, norm_type: str | None
+    name: str,
+    options: Mapping[str, Any] | None,
+    in_channels: int,
+    out_channels: int,
+    blur: bool,
+    act_cls: ActivationFactory,
+    norm_type: str | None,
 ) -> nn.Module:
-    options = {"act_cls": act_cls}
+    options = {"act_cls": act_cls, **(options or {})}
     if name == "pixel_shuffle":
         options["blur"] = blur
     if name != "transposed":
@@ -126,6 +140,8 @@ class DynamicUnet(nn.Module):
         n_out: output channels: classes for segmentation, 3 for a picture.
         img_size: ``(H, W)`` used once to find the grids; other sizes work afterwards.
         upsample: ``"pixel_shuffle"`` (with ICNR), ``"nearest"``, ``"bilinear"`` or ``"transposed"``.
+        upsample_options: ``{"kernel_size": 2}`` (or more; 3 if not given) of ``"transposed"``, ``{"icnr": False}`` of
+            ``"pixel_shuffle"``, for every upsampler of the decoder.
         block: ``"double_conv"`` or ``"res"``.
         skip: ``"concat"``, ``"add"`` or ``"none"``.
         blur: average behind each pixel shuffle; `blur_final` decides for the block on the finest encoder grid.
@@ -148,6 +164,7 @@ class DynamicUnet(nn.Module):
         img_size: tuple[int, int],
         *,
         upsample: str = "pixel_shuffle",
+        upsample_options: Mapping[str, Any] | None = None,
         block: str = "double_conv",
         skip: str = "concat",
         blur: bool = False,
@@ -160,7 +177,8 @@ class DynamicUnet(nn.Module):
         norm_type: str | None = None,
     ) -> None:
         super().__init__()
-        _check_options(encoder, n_out, img_size, upsample, block, skip, blur, norm_type)
+        _check_options(encoder, n_out, img_size, block, skip, norm_type)
+        _check_upsampler(upsample, upsample_options, blur)
         sizes = activation_sizes(encoder, img_size)
         self.skip_indices = tuple(size_change_indices(sizes))
         if not self.skip_indices:
@@ -181,6 +199,7 @@ class DynamicUnet(nn.Module):
                 sizes[index][1],
                 halve=is_last,
                 upsample=upsample,
+                upsample_options=upsample_options,
                 block=block,
                 skip=skip,
                 blur=blur and (blur_final or not is_last),
@@ -194,7 +213,7 @@ class DynamicUnet(nn.Module):
         self.final_up = (
             nn.Identity()
             if finest == tuple(img_size)
-            else _upsampler(upsample, channels, channels, blur=False, **common)
+            else _upsampler(upsample, upsample_options, channels, channels, blur=False, **common)
         )
         self.last_block = None
         if last_cross:
@@ -231,10 +250,8 @@ def _check_options(
     encoder: nn.Module,
     n_out: int,
     img_size: tuple[int, int],
-    upsample: str,
     block: str,
     skip: str,
-    blur: bool,
     norm_type: str | None,
 ) -> None:
     if not isinstance(encoder, nn.Sequential):
@@ -248,9 +265,26 @@ def _check_options(
     pair = isinstance(img_size, (tuple, list)) and len(img_size) == 2
     if not pair or not all(isinstance(side, int) and side >= 32 for side in img_size):
         raise ValueError(f"img_size={img_size!r} is not (H, W) in whole pixels, both at least 32.")
-    check_choice("upsample", upsample, UPSAMPLERS)
     check_choice("block", block, BLOCKS)
     check_choice("skip", skip, SKIPS)
     check_choice("norm_type", norm_type, NORM_TYPES)
+
+
+def _check_upsampler(upsample: str, options: Mapping[str, Any] | None, blur: bool) -> None:
+    check_choice("upsample", upsample, UPSAMPLERS)
+    options = {} if options is None else options
+    if not isinstance(options, Mapping):
+        raise ValueError(f'upsample_options={options!r} is no mapping such as {{"kernel_size": 2}}.')
+    allowed = UPSAMPLE_OPTIONS[upsample]
+    unknown = [name for name in options if name not in allowed]
+    if unknown:
+        raise ValueError(
+            f"upsample_options has {unknown[0]!r}, and upsample={upsample!r} takes {' and '.join(allowed) or 'none'}."
+        )
+    kernel_size, icnr = options.get("kernel_size", 2), options.get("icnr", True)
+    if isinstance(kernel_size, bool) or not isinstance(kernel_size, int) or kernel_size < 2:
+        raise ValueError(f"kernel_size={kernel_size!r} in upsample_options is not a whole number of at least 2.")
+    if not isinstance(icnr, bool):
+        raise ValueError(f"icnr={icnr!r} in upsample_options is not True or False.")
     if blur and upsample != "pixel_shuffle":
         raise ValueError(f'blur=True belongs to upsample="pixel_shuffle", and got upsample={upsample!r}.')

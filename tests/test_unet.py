@@ -20,6 +20,9 @@ VARIANTS = {
     "nearest": {"upsample": "nearest"},
     "bilinear": {"upsample": "bilinear"},
     "transposed": {"upsample": "transposed"},
+    "transposed k2": {"upsample": "transposed", "upsample_options": {"kernel_size": 2}},
+    "transposed k4": {"upsample": "transposed", "upsample_options": {"kernel_size": 4}},
+    "random start": {"upsample_options": {"icnr": False}},
     "res": {"block": "res"},
     "add": {"skip": "add"},
     "no skips": {"skip": "none"},
@@ -144,6 +147,17 @@ def test_kinds_of_skip_have_the_same_widths():
     assert widths["concat"] == widths["add"] == widths["none"]
 
 
+def test_upsample_options_reach_every_upsampler():
+    for kernel_size in (2, 3, 4):
+        model = make(upsample="transposed", upsample_options={"kernel_size": kernel_size})
+        kernels = {m.kernel_size for m in model.modules() if isinstance(m, nn.ConvTranspose2d)}
+        assert kernels == {(kernel_size, kernel_size)}
+    for options, equal in ((None, True), ({"icnr": True}, True), ({"icnr": False}, False)):
+        model = make(upsample_options=options)
+        starts = [up[0][0].weight for up in (*(block.up for block in model.blocks), model.final_up)]
+        assert [torch.equal(weight[0], weight[1]) for weight in starts] == [equal] * 5
+
+
 def test_nothing_outlives_a_forward_pass():
     model = make().eval()
     alive = []
@@ -214,6 +228,12 @@ def test_compiles_without_a_graph_break(encoder):
         ({"norm_type": "layer"}, "norm_type='layer'"),
         ({"y_range": (1.0, 1.0)}, "low < high"),
         ({"blur": True, "upsample": "nearest"}, "blur=True"),
+        ({"upsample_options": {"kernel_size": 2}}, "'kernel_size', and upsample='pixel_shuffle' takes icnr"),
+        ({"upsample": "nearest", "upsample_options": {"icnr": True}}, "'icnr', and upsample='nearest' takes none"),
+        ({"upsample": "transposed", "upsample_options": {"kernel_size": 1}}, "kernel_size=1"),
+        ({"upsample": "transposed", "upsample_options": {"kernel_size": True}}, "kernel_size=True"),
+        ({"upsample_options": {"icnr": "no"}}, "icnr='no'"),
+        ({"upsample_options": "icnr"}, "upsample_options='icnr' is no mapping"),
         ({"size": (16, 64)}, "at least 32"),
         ({"size": 64}, "img_size=64"),
         ({"size": (64.0, 64.0)}, "in whole pixels"),
