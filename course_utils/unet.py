@@ -18,6 +18,7 @@ from course_utils.layers import (
     batch_norm,
     check_choice,
 )
+from course_utils.unet2015 import UNet2015, predict_tiled  # noqa: F401  (part of this module's public names)
 from course_utils.upsampling import UPSAMPLERS, make_upsampler
 
 BLOCKS = ("double_conv", "res")
