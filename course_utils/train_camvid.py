@@ -3,19 +3,15 @@
 import argparse
 import functools
 import json
-import os
-import platform
 import sys
-from datetime import date
 from pathlib import Path
 
 import torch
-import torchvision
 from torch import nn
 
 from course_utils.augment import Augment
 from course_utils.camvid import SPLITS, Batches, CachedSplit, frames_to_training, load_split, read_codes, read_split
-from course_utils.devices import hardware, pick_device
+from course_utils.command_line import check_files, check_seed, command_again, find_data, provenance, usable_device
 from course_utils.encoders import LITE0, create_encoder
 from course_utils.layers import NORM_TYPES
 from course_utils.memory import keep_freed_memory
@@ -30,7 +26,7 @@ from course_utils.segmentation import (
 from course_utils.stages import Stage, train_in_stages
 from course_utils.unet import DynamicUnet
 
-DATA_DIR = Path(__file__).resolve().parents[1] / "data"
+PLACES = ("data", "out", "checkpoint", "picture", "save_weights", "device")
 AMP = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -81,19 +77,6 @@ def parser() -> argparse.ArgumentParser:
     return parse
 
 
-def find_data(given: Path | None) -> Path:
-    """The folder given, else real CamVid, else street scenes, in the repository's data folder."""
-    if given is not None:
-        return given
-    for root in (DATA_DIR / "camvid", DATA_DIR / "street_scenes"):
-        if root.is_dir():
-            return root
-    raise FileNotFoundError(
-        "no data set is prepared; run python -m data_scripts.download_camvid or "
-        "python -m data_scripts.make_street_scenes, or name a folder with --data."
-    )
-
-
 def build(args: argparse.Namespace, n_classes: int) -> DynamicUnet:
     """The network that the command line asks for."""
     torch.manual_seed(args.seed)
@@ -134,7 +117,7 @@ def judge(model: nn.Module, train: CachedSplit, split: CachedSplit, batch_size: 
 
 def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
     """Train and score one network; the dict holds everything that the figures depend on."""
-    device = pick_device(args.device)
+    device = usable_device(args.device)
     names = ("val", "test") if args.test else ("val",)
     counts = {name: len(read_split(root, name)) for name in SPLITS}
     load = functools.cache(functools.partial(load_split, root, device=device))
@@ -164,15 +147,8 @@ def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
         recipe=_fingerprint(args, root),
     )
     result = {
-        "command": _command(args),
-        "date": date.today().isoformat(),
-        "hardware": hardware(device),
-        "threads": torch.get_num_threads(),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-        },
+        "command": command_again(parser(), args, PLACES),
+        **provenance(device),
         "data": {"name": root.name, **counts},
         "encoder": args.encoder,
         "pretrained": not args.random,
@@ -197,23 +173,8 @@ def draw(model: nn.Module, split: CachedSplit, path: Path) -> None:
 
 def _fingerprint(args: argparse.Namespace, root: Path) -> str:
     """Everything that decides what is trained: a checkpoint continues only with the same."""
-    elsewhere = ("data", "device", "out", "picture", "save_weights", "checkpoint", "test", "keep_memory")
-    decisive = {name: value for name, value in vars(args).items() if name not in elsewhere}
+    decisive = {name: value for name, value in vars(args).items() if name not in (*PLACES, "test", "keep_memory")}
     return json.dumps({"data": str(root.resolve()), **decisive}, sort_keys=True)
-
-
-def _command(args: argparse.Namespace) -> str:
-    """The command again, without the options that say where things lie on one machine."""
-    default = parser().parse_args([])
-    places = ("data", "out", "checkpoint", "picture", "save_weights", "device")
-    words = ["python -m course_utils.train_camvid"]
-    for name, value in vars(args).items():
-        if name in places or value == getattr(default, name, None):
-            continue
-        flag = "--" + name.replace("_", "-")
-        values = [] if value is True else value if isinstance(value, (list, tuple)) else [value]
-        words.append(" ".join([flag, *map(str, values)]))
-    return " ".join(words)
 
 
 def summary(result: dict) -> str:
@@ -236,19 +197,12 @@ def summary(result: dict) -> str:
 
 def _check(args: argparse.Namespace) -> None:
     paths = [path for path in (args.out, args.picture, args.save_weights, args.checkpoint) if path is not None]
-    for path in paths:
-        if not path.absolute().parent.is_dir():
-            raise FileNotFoundError(f"{path.parent} is no folder; make it first, or name another file.")
-        if path.is_dir():
-            raise IsADirectoryError(f"{path} is a folder; name a file in it.")
-        if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-            raise PermissionError(f"{path} cannot be written; name another file.")
+    check_files(paths)
     if len({path.resolve() for path in paths}) < len(paths):
         raise ValueError("two of --out, --picture, --save-weights and --checkpoint name the same file.")
     if args.picture is not None and args.picture.suffix.lower() != ".png":
         raise ValueError(f"--picture {args.picture} does not end in .png.")
-    if not -(2**63) <= args.seed < 2**63:
-        raise ValueError(f"--seed {args.seed} does not fit in 64 bits.")
+    check_seed(args.seed)
     epochs = (args.frozen_epochs, args.half_epochs, args.epochs)
     if min(epochs) < 0 or sum(epochs) == 0:
         raise ValueError("--frozen-epochs {} --half-epochs {} --epochs {} is no amount of training.".format(*epochs))

@@ -1,0 +1,82 @@
+"""What the command lines of the course share: find the data, refuse bad input early, say where numbers come from."""
+
+import argparse
+import os
+import platform
+from collections.abc import Collection, Sequence
+from datetime import date
+from pathlib import Path
+
+import torch
+import torchvision
+
+from course_utils.devices import hardware, pick_device
+
+DATA_DIR = Path(__file__).resolve().parents[1] / "data"
+
+
+def find_data(given: Path | None) -> Path:
+    """The folder given, else real CamVid, else street scenes, in the repository's data folder."""
+    if given is not None:
+        return given
+    for root in (DATA_DIR / "camvid", DATA_DIR / "street_scenes"):
+        if root.is_dir():
+            return root
+    raise FileNotFoundError(
+        "no data set is prepared; run python -m data_scripts.download_camvid or "
+        "python -m data_scripts.make_street_scenes, or name a folder with --data."
+    )
+
+
+def usable_device(name: str) -> torch.device:
+    """The device called `name`, after something was put there."""
+    device = pick_device(name)
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise ValueError(f"--device {name} cannot be used here ({reason}); take --device cpu.") from error
+    return device
+
+
+def check_files(paths: Sequence[Path]) -> None:
+    """Refuse files that could not be written, hours before they are."""
+    for path in paths:
+        if not path.absolute().parent.is_dir():
+            raise FileNotFoundError(f"{path.parent} is no folder; make it first, or name another file.")
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder; name a file in it.")
+        if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+            raise PermissionError(f"{path} cannot be written; name another file.")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what torch's generators cannot take."""
+    if not -(2**63) <= seed < 2**63:
+        raise ValueError(f"seed {seed} does not fit in 64 bits.")
+
+
+def command_again(parse: argparse.ArgumentParser, args: argparse.Namespace, places: Collection[str]) -> str:
+    """The command that gives `args`, without the options in `places`, which say where things lie on one machine."""
+    words = [parse.prog]
+    for name, value in vars(args).items():
+        if name in places or value == parse.get_default(name):
+            continue
+        flag = "--" + name.replace("_", "-")
+        values = [] if value is True else value if isinstance(value, (list, tuple)) else [value]
+        words.append(" ".join([flag, *map(str, values)]))
+    return " ".join(words)
+
+
+def provenance(device: torch.device) -> dict:
+    """Date, hardware and versions that measured numbers depend on."""
+    return {
+        "date": date.today().isoformat(),
+        "hardware": hardware(device),
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+        },
+    }
