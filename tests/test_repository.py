@@ -90,7 +90,13 @@ def test_readme_code_runs():
 
 def test_imports_point_one_way():
     """Data scripts stay light; the library needs neither them nor, outside of its widgets, anything of Jupyter."""
-    with_widgets = {"widgets.py", "figure_widget.py", "photograph_widget.py", "arithmetic_widget.py"}
+    with_widgets = {
+        "widgets.py",
+        "figure_widget.py",
+        "photograph_widget.py",
+        "arithmetic_widget.py",
+        "comparer_widget.py",
+    }
     for path in (ROOT / "course_utils").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"^\s*(from|import) data_scripts", text, re.MULTILINE), path.name

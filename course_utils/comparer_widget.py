@@ -1,0 +1,136 @@
+"""The upsampling comparer: any scheme against any other, on any picture, yours too."""
+
+from collections.abc import Mapping
+
+import ipywidgets
+import torch
+from ipywidgets import IntSlider, Layout, SelectionSlider, ToggleButtons
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from course_utils.comparer_plots import VIEWS, ZOOMS, ComparerFigure, Window
+from course_utils.enlargement import SCHEMES, Enlargement, Scheme, cut_to, enlarge_again, names_of, rings
+from course_utils.figure_widget import FigureWidget, uploaded_picture
+from course_utils.photographs import photograph
+
+PICTURES = ("chelsea", "astronaut", "coffee", "rocket", "rings")
+YOURS = "yours"
+FACTORS = (2, 3, 4)
+LARGEST_SIDE, SMALLEST_SIDE = 384, 16
+
+
+class UpsamplingComparer(FigureWidget):
+    """A picture is reduced, enlarged again by two schemes, and both are compared with the original.
+
+    Args:
+        schemes: by name; add your own, or a trained network, to `course_utils.enlargement.SCHEMES`. Each takes
+            ``(3, H, W)`` floats and a factor of 2, 3 or 4, and gives ``(3, factor·H, factor·W)``.
+    """
+
+    def __init__(self, schemes: Mapping[str, Scheme] = SCHEMES) -> None:
+        self._schemes = dict(schemes)
+        names = names_of(self._schemes)
+        self._figure = ComparerFigure()
+        self._pictures: dict[str, Tensor] = {}
+        self._made: dict[tuple[str, int, str], Enlargement] = {}
+        start = [name if name in names else names[place] for place, name in ((0, "nearest"), (1, "bilinear"))]
+        percent = {"min": 0, "max": 100, "step": 5, "style": {"description_width": "110px"}}
+        wide, style = Layout(width="440px"), {"description_width": "110px"}
+        controls = {
+            "picture": ToggleButtons(
+                options=[*PICTURES, YOURS], description="Picture", style={"button_width": "90px", **style}
+            ),
+            "upload": ipywidgets.FileUpload(accept="image/*", multiple=False, description="Your picture"),
+            "first": SelectionSlider(options=names, value=start[0], description="First", layout=wide, style=style),
+            "second": SelectionSlider(options=names, value=start[1], description="Second", layout=wide, style=style),
+            "view": ToggleButtons(options=VIEWS, description="View", style={"button_width": "110px", **style}),
+            "factor": ToggleButtons(options=FACTORS, description="Factor", style={"button_width": "50px", **style}),
+            "zoom": SelectionSlider(options=ZOOMS, value=4, description="Zoom", layout=Layout(width="300px")),
+            "x": IntSlider(50, description="Across (%)", layout=Layout(width="330px"), **percent),
+            "y": IntSlider(50, description="Down (%)", layout=Layout(width="330px"), **percent),
+            "wipe": IntSlider(50, description="Wipe (%)", layout=Layout(width="330px"), **percent),
+        }
+        controls["zoom"].style = style
+        controls["upload"].observe(self._take_upload, names="value")  # before FigureWidget's: one drawing, not two
+        super().__init__(self._draw, controls, css_class="upsampling-comparer", width=960)
+
+    def _take_upload(self, _change: object = None) -> None:
+        self._made = {key: made for key, made in self._made.items() if key[0] != YOURS}
+        self._pictures.pop(YOURS, None)
+        self.controls["picture"].value = YOURS
+
+    def _draw(
+        self,
+        picture: str,
+        upload: tuple,
+        first: str,
+        second: str,
+        view: str,
+        factor: int,
+        zoom: int,
+        x: int,
+        y: int,
+        wipe: int,
+    ) -> tuple[Figure, str]:
+        name, original, note = self._chosen(picture, upload)
+        truth = self._enlargement(name, original, "", factor)
+        made = [(scheme, self._enlargement(name, original, scheme, factor)) for scheme in (first, second)]
+        figure = self._figure.update(truth, *made, view, Window(zoom, x / 100, y / 100), wipe / 100)
+        return figure, note + describe(name, truth, factor, made)
+
+    def _chosen(self, name: str, upload: tuple) -> tuple[str, Tensor, str]:
+        """Name, picture ``(3, S, S)`` and a note if another one stands in."""
+        note = ""
+        if name == YOURS and YOURS not in self._pictures:
+            try:
+                pixels = uploaded_picture(upload)
+                if pixels is not None:
+                    self._pictures[YOURS] = square(torch.from_numpy(pixels).permute(2, 0, 1))
+                else:
+                    note = f"No picture of yours yet: choose a file. Until then {PICTURES[0]} is shown. "
+            except ValueError as error:
+                note = f"{error}. {PICTURES[0]} is shown instead. "
+            name = PICTURES[0] if note else YOURS
+        if name not in self._pictures:
+            self._pictures[name] = rings(LARGEST_SIDE) if name == "rings" else square(photograph(name))
+        return name, self._pictures[name], note
+
+    def _enlargement(self, name: str, original: Tensor, scheme: str, factor: int) -> Enlargement:
+        """Made once; no scheme at all gives the original."""
+        key = (name, factor, scheme)
+        if key not in self._made:
+            with torch.no_grad():
+                made = enlarge_again(original, self._schemes[scheme], factor) if scheme else cut_to(original, factor)
+            self._made[key] = made
+        return self._made[key]
+
+
+def square(picture: Tensor) -> Tensor:
+    """Middle of a uint8 picture ``(3, H, W)``, a square of at most 384 pixels, as floats from 0 to 1.
+
+    Raises:
+        ValueError: if a side is smaller than 16 pixels.
+    """
+    height, width = picture.shape[1:]
+    side = min(height, width, LARGEST_SIDE)
+    if side < SMALLEST_SIDE:
+        raise ValueError(
+            f"a picture of {width} × {height} pixels is too small to be reduced; take {SMALLEST_SIDE} or more"
+        )
+    side -= side % 12  # every factor divides it
+    top, left = (height - side) // 2, (width - side) // 2
+    return picture[:, top : top + side, left : left + side] / 255
+
+
+def describe(name: str, original: Enlargement, factor: int, made: list[tuple[str, Enlargement]]) -> str:
+    """The comparison in numbers."""
+    results = [
+        f"{scheme}: PSNR {result.psnr:.1f} dB, checkerboard energy {result.checkerboard:.3f}, "
+        f"{result.milliseconds:.1f} ms"
+        for scheme, result in made
+    ]
+    side = original.picture.shape[-1]
+    return (
+        f"{name}, {side} × {side}, reduced to {side // factor} × {side // factor} and enlarged {factor} times. "
+        f"{'; '.join(results)}. The original's checkerboard energy is {original.checkerboard:.3f}."
+    )
