@@ -1,6 +1,7 @@
 """The upsampling comparer without a front end: every control moves it, and it takes any picture."""
 
 import io
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ def comparer():
 
 
 def upload(content, name="mine.png"):
-    return ({"name": name, "content": memoryview(content), "type": "", "size": len(content)},)
+    now = datetime.now(UTC)
+    return ({"name": name, "content": memoryview(content), "type": "", "size": len(content), "last_modified": now},)
 
 
 def png(height, width):
