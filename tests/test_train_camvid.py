@@ -3,35 +3,19 @@
 import json
 import shutil
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from course_utils import train_camvid
-from course_utils.classes import CLASS_NAMES
+from tests.two_halves import write_two_halves
 
 SMALL = ["--size", "64", "64", "--batch-size", "2", "--frozen-epochs", "1", "--half-epochs", "1", "--epochs", "1"]
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """Left half sky, right half road, in random colours: four pictures to train on, two for val, two for test."""
-    root = tmp_path_factory.mktemp("data") / "scenes"
-    rng = np.random.default_rng(0)
-    for folder in ("images", "labels"):
-        (root / folder).mkdir(parents=True)
-    mask = np.zeros((64, 64), np.uint8)
-    mask[:, 32:] = 3
-    stems = [f"p{i}" for i in range(8)]
-    for stem in stems:
-        picture = rng.integers(0, 60, (64, 64, 3)) + np.where(mask[..., None] == 3, 20, 150)
-        Image.fromarray(picture.astype(np.uint8)).save(root / "images" / f"{stem}.png")
-        Image.fromarray(mask).save(root / "labels" / f"{stem}.png")
-    (root / "codes.txt").write_text("\n".join(CLASS_NAMES))
-    for split, names in (("train", stems[:4]), ("val", stems[4:6]), ("test", stems[6:])):
-        (root / f"{split}.txt").write_text("\n".join(names))
-    return root
+    return write_two_halves(tmp_path_factory.mktemp("data") / "scenes")
 
 
 def run(root, *options: str) -> int:

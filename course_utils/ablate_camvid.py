@@ -1,0 +1,227 @@
+"""Ablations of the hooked U-Net, without Jupyter: ``python -m course_utils.ablate_camvid --help``."""
+
+import argparse
+import functools
+import sys
+from pathlib import Path
+
+import torch
+
+from course_utils.ablation_record import compare, differing, load_record, update_record
+from course_utils.ablation_table import table
+from course_utils.ablations import (
+    RECIPE,
+    VARIANTS,
+    Budget,
+    build_variant,
+    time_steps,
+    train_and_score,
+    variant_facts,
+)
+from course_utils.camvid import Batches, CachedSplit, load_split, read_codes, read_split
+from course_utils.command_line import check_files, check_seed, command_again, find_data, provenance, usable_device
+from course_utils.encoders import LITE0
+from course_utils.memory import keep_freed_memory
+from course_utils.progress import progress_bar
+
+PLACES = ("data", "out", "device")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; every default is what notebook 06 shows."""
+    budget = Budget()
+    parse = argparse.ArgumentParser(
+        prog="python -m course_utils.ablate_camvid",
+        description="Train variants of the hooked U-Net at one budget, with several seeds, and score them on val. "
+        "The test split is never read. Runs that the file already holds are kept, so the same command continues.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parse.add_argument("--out", type=Path, required=True, help="JSON file that keeps every run, from the first on")
+    parse.add_argument(
+        "--data",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help="prepared data set (default: data/camvid, else data/street_scenes)",
+    )
+    parse.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS, metavar="NAME", help=_names())
+    parse.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of weights, order and augmentation")
+    parse.add_argument("--cost", action="store_true", help="train nothing: time training steps, all variants in turn")
+    parse.add_argument("--cost-steps", type=int, default=15, help="steps of each variant that are timed")
+    spend = parse.add_argument_group("the budget, the same for every variant")
+    spend.add_argument("--size", type=int, nargs=2, default=budget.size, metavar=("H", "W"), help="pixels")
+    spend.add_argument("--frozen-epochs", type=int, default=budget.frozen_epochs, help="first: encoder frozen")
+    spend.add_argument("--epochs", type=int, default=budget.epochs, help="then: everything trained")
+    spend.add_argument("--batch-size", type=int, default=budget.batch_size, help="pictures in a step")
+    spend.add_argument(
+        "--lr", type=float, nargs=2, default=budget.lr, metavar=("ENC", "DEC"), help="highest learning rates"
+    )
+    spend.add_argument("--weight-decay", type=float, default=budget.weight_decay, help="of AdamW")
+    net = parse.add_argument_group("network and device")
+    net.add_argument("--encoder", default=LITE0, help="efficientnet_lite0, or a torchvision classifier as resnet34")
+    net.add_argument("--random", action="store_true", help="start the encoder from random weights")
+    net.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    net.add_argument("--keep-memory", action="store_true", help="glibc: keep freed memory (faster on a CPU)")
+    return parse
+
+
+def _names() -> str:
+    return f"which to run beside {RECIPE}, which always is: {', '.join(VARIANTS)}"
+
+
+def budget_of(args: argparse.Namespace) -> Budget:
+    """What each run may spend; refuses what is no budget."""
+    return Budget(tuple(args.size), args.frozen_epochs, args.epochs, args.batch_size, tuple(args.lr), args.weight_decay)
+
+
+def settings(args: argparse.Namespace, root: Path, budget: Budget) -> dict:
+    """Everything that decides what a run gives, but for its variant, its seed and the machine."""
+    return {
+        "data": {"name": root.name, **{split: len(read_split(root, split)) for split in ("train", "val")}},
+        "encoder": args.encoder,
+        "pretrained": not args.random,
+        "size": list(budget.size),
+        "frozen_epochs": budget.frozen_epochs,
+        "epochs": budget.epochs,
+        "batch_size": budget.batch_size,
+        "lr": list(budget.lr),
+        "weight_decay": budget.weight_decay,
+    }
+
+
+def prepare(args: argparse.Namespace, root: Path, budget: Budget, device: torch.device) -> list[tuple[str, int]]:
+    """Check everything, put the facts of all variants into the file, and return the runs that are missing."""
+    if args.batch_size > len(read_split(root, "train")):
+        raise ValueError(f"--batch-size {args.batch_size} is more than the pictures in train.")
+    names = list(dict.fromkeys([RECIPE, *args.variants]))
+    n_classes = len(read_codes(root))
+    wanted = {
+        "settings": settings(args, root, budget),
+        "variants": {name: variant_facts(name, n_classes, budget.size, args.encoder) for name in names},
+    }
+    measured_on = provenance(device)
+    if args.out.exists():
+        found = load_record(args.out)
+        machine = {name: measured_on[name] for name in ("hardware", "threads", "versions")}
+        odd = differing(found, wanted if args.cost else wanted | machine)
+        if odd:
+            raise ValueError(
+                f"{args.out} holds runs of another kind ({', '.join(odd[:3])} differ); name another file with --out."
+            )
+
+    def change(record: dict) -> None:
+        if not args.cost:
+            record |= {"command": command_again(parser(), args, PLACES), **measured_on}
+        record["settings"] = wanted["settings"]
+        known = record.get("variants", {}) | wanted["variants"]
+        record["variants"] = {name: known[name] for name in VARIANTS if name in known}
+        record.setdefault("runs", [])
+
+    record = update_record(args.out, change)
+    done = {(run["variant"], run["seed"]) for run in record["runs"]}
+    # Seed by seed, so that a grid that was stopped still compares every variant on the seeds that it has.
+    return [(name, seed) for seed in args.seeds for name in names if (name, seed) not in done]
+
+
+def run_grid(
+    args: argparse.Namespace, root: Path, budget: Budget, device: torch.device, missing: list[tuple[str, int]]
+) -> None:
+    """Train and score every missing run; each is in the file before the next begins."""
+    load = _loader(root, device, budget)
+    n_classes = len(read_codes(root))
+    with progress_bar(missing, desc="runs", unit="run") as bar:
+        for name, seed in bar:
+            bar.set_postfix_str(f"{name}, seed {seed}")
+            variant = VARIANTS[name]
+            model = build_variant(
+                variant, n_classes, budget.size, encoder=args.encoder, pretrained=not args.random, seed=seed
+            ).to(device)
+            row = {"variant": name, "seed": seed, **train_and_score(model, variant, budget, load, seed)}
+
+            def change(record: dict, row: dict = row) -> None:
+                record["runs"].append(row)
+                record["date"] = provenance(device)["date"]
+
+            update_record(args.out, change)
+            bar.write(f"{name}, seed {seed}: accuracy {row['accuracy']:.2%}, mean IoU {row['mean_iou']:.2%}")
+
+
+def measure_cost(args: argparse.Namespace, root: Path, budget: Budget, device: torch.device) -> None:
+    """Time training steps of all chosen variants, and put them beside the runs."""
+    load = _loader(root, device, budget)
+    n_classes = len(read_codes(root))
+    names = list(dict.fromkeys([RECIPE, *args.variants]))
+    models = {
+        name: build_variant(VARIANTS[name], n_classes, budget.size, encoder=args.encoder, pretrained=False, seed=0).to(
+            device
+        )
+        for name in names
+    }
+    train = load("train", budget.size)
+    batch = next(iter(Batches(train, budget.batch_size)))
+    seconds = time_steps(models, batch, train.void, args.cost_steps)
+
+    def change(record: dict) -> None:
+        record["cost"] = {
+            "command": command_again(parser(), args, PLACES),
+            **provenance(device),
+            "steps": args.cost_steps,
+            "seconds_per_step": seconds,
+        }
+
+    update_record(args.out, change)
+
+
+def _loader(root: Path, device: torch.device, budget: Budget):
+    """``load(split, size)`` that reads each split once; both are read now, not after the first run."""
+
+    @functools.cache
+    def load(split: str, size: tuple[int, int]) -> CachedSplit:
+        return load_split(root, split, size, device)
+
+    for split in ("train", "val"):
+        load(split, budget.size)
+    return load
+
+
+def _check(args: argparse.Namespace) -> None:
+    check_files([args.out])
+    for name, values in (("--variants", args.variants), ("--seeds", args.seeds)):
+        if len(set(values)) < len(values):
+            raise ValueError(f"{name} {' '.join(map(str, values))} names one twice.")
+    for seed in args.seeds:
+        check_seed(seed)
+    if args.cost_steps < 1:
+        raise ValueError(f"--cost-steps {args.cost_steps} is not a positive number of steps.")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    args = parser().parse_args(argv)
+    try:
+        _check(args)
+        budget = budget_of(args)
+        root = find_data(getattr(args, "data", None))
+        device = usable_device(args.device)
+        if args.keep_memory:
+            keep_freed_memory()
+        missing = prepare(args, root, budget, device)
+        if args.cost:
+            measure_cost(args, root, budget, device)
+        else:
+            run_grid(args, root, budget, device, missing)
+    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
+        print(f"ablate_camvid: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            f"ablate_camvid: stopped; {args.out} keeps every finished run, the same command continues", file=sys.stderr
+        )
+        return 130
+    record = load_record(args.out)
+    if compare(record, "accuracy"):
+        print(table(record))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""The record of an ablation: a JSON file that grows run by run, and what can be read off it."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median, stdev
+
+from course_utils.checkpoint import temporary_path
+
+FORMAT = "ablations of the hooked U-Net, version 1"
+METRICS = ("accuracy", "mean_iou", "boundary_error")
+
+
+def load_record(path: Path) -> dict:
+    """Read a record that `update_record` wrote."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no JSON file ({error}); name another file with --out.") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise ValueError(f"{path} is no record of ablations; name another file with --out.")
+    return record
+
+
+def update_record(path: Path, change: Callable[[dict], None]) -> dict:
+    """Read the record, change it, and put it back whole: a kill leaves either the old file or the new one."""
+    record = load_record(path) if path.exists() else {"format": FORMAT}
+    change(record)
+    temporary = temporary_path(path)
+    try:
+        temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return record
+
+
+def differing(record: Mapping, wanted: Mapping) -> list[str]:
+    """Names of the entries of `wanted` that `record` has with another value; nested ones with dots between."""
+    found = []
+    for name, value in wanted.items():
+        if name not in record:
+            continue
+        if isinstance(value, Mapping) and isinstance(record[name], Mapping):
+            found += [f"{name}.{inner}" for inner in differing(record[name], value)]
+        elif record[name] != json.loads(json.dumps(value)):
+            found.append(name)
+    return found
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One variant against the recipe, on one metric; seeds in the order of `seeds`.
+
+    Attributes:
+        values: metric of each seed.
+        differences: variant minus recipe, seed by seed; both saw the same pictures in the same order.
+    """
+
+    name: str
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+    differences: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return mean(self.values)
+
+    @property
+    def sd(self) -> float:
+        return stdev(self.values) if len(self.values) > 1 else float("nan")
+
+    @property
+    def mean_difference(self) -> float:
+        return mean(self.differences)
+
+    def is_signal(self, spread: float) -> bool:
+        """Every seed moved the same way, and each by more than `spread`, and there are at least three of them."""
+        differences = self.differences
+        return len(differences) >= 3 and (min(differences) > spread or max(differences) < -spread)
+
+
+def compare(record: Mapping, metric: str, recipe: str = "recipe") -> list[Comparison]:
+    """Every variant against the recipe, by the seeds that both have, in the order of the record's variants."""
+    values = {(run["variant"], run["seed"]): run[metric] for run in record["runs"]}
+    comparisons = []
+    for name in record["variants"]:
+        seeds = tuple(sorted(seed for variant, seed in values if variant == name and (recipe, seed) in values))
+        if seeds:
+            own = tuple(values[name, seed] for seed in seeds)
+            base = tuple(values[recipe, seed] for seed in seeds)
+            comparisons.append(Comparison(name, seeds, own, tuple(a - b for a, b in zip(own, base, strict=True))))
+    return comparisons
+
+
+def spread_over_seeds(comparisons: Sequence[Comparison]) -> float:
+    """How far the result of one network moves from seed to seed: standard deviation, median over the variants."""
+    return median(comparison.sd for comparison in comparisons)
