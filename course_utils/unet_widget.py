@@ -1,0 +1,106 @@
+"""The U-Net explorer: choose a picture and a level, look at what it holds, and switch skips off."""
+
+from collections.abc import Sequence
+
+import ipywidgets
+from ipywidgets import Layout
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from course_utils.camvid import normalise
+from course_utils.classes import CLASS_NAMES
+from course_utils.figure_widget import FigureWidget
+from course_utils.plots import to_codes, to_rgb
+from course_utils.unet import DynamicUnet
+from course_utils.unet_levels import Trace, trace
+from course_utils.unet_plots import ExplorerFigure, accuracy, classes_of
+
+
+class UnetExplorer(FigureWidget):
+    """A trained U-Net opened up: its drawing at scale, feature maps of any level, and its output without some skips.
+
+    Every run of the network is kept, so each picture passes through it once for every choice of skips.
+
+    Args:
+        model: segments pictures; built with skips.
+        images: ``(N, 3, H, W)`` uint8.
+        masks: ``(N, H, W)`` class indices.
+        codes: class names; the class called ``Void`` is not counted.
+
+    Raises:
+        ValueError: if images and masks are not equally many, or the model has no skips.
+    """
+
+    def __init__(self, model: DynamicUnet, images: Tensor, masks: Tensor, codes: Sequence[str] = CLASS_NAMES) -> None:
+        if len(images) != len(masks) or not len(images):
+            raise ValueError(f"{len(images)} images and {len(masks)} masks: there must be equally many, at least one.")
+        self.model, self.images, self.masks = model, images, masks
+        self._traces: dict[tuple[int, frozenset[int]], Trace] = {}
+        self.levels = self._trace(0, frozenset()).levels
+        self._figure = ExplorerFigure(self.levels, tuple(masks.shape[-2:]), codes)
+        options = [(level.name, index) for index, level in enumerate(self.levels)]
+        controls: dict[str, ipywidgets.DOMWidget] = {
+            "picture": ipywidgets.IntSlider(0, 0, len(images) - 1, description="Picture", layout=Layout(width="330px")),
+            "level": ipywidgets.SelectionSlider(options=options, description="Level", layout=Layout(width="420px")),
+        }
+        self._skips = {}
+        for source, level in enumerate(self.levels[: len(model.blocks)]):
+            description = f"Skip {source + 1} ({level.grid})"
+            self._skips[f"skip_{source + 1}"] = ipywidgets.Checkbox(
+                True, description=description, indent=False, layout=Layout(width="150px")
+            )
+        super().__init__(self._draw, {**controls, **self._skips}, css_class="unet-explorer", width=960)
+        *_, picture, label = self.children
+        rows = [list(controls.values()), [*self._skips.values(), *self._switches()]]
+        wrap = Layout(flex_flow="row wrap", align_items="center")
+        self.children = [*(ipywidgets.Box(row, layout=wrap) for row in rows), picture, label]
+
+    def _switches(self) -> list[ipywidgets.Button]:
+        switches = []
+        for description, on in (("All skips", True), ("No skip", False)):
+            switch = ipywidgets.Button(description=description, layout=Layout(width="90px"))
+            switch.on_click(lambda _, on=on: self.set(**dict.fromkeys(self._skips, on)))
+            switches.append(switch)
+        return switches
+
+    def _trace(self, picture: int, off: frozenset[int]) -> Trace:
+        if (picture, off) not in self._traces:
+            device = next(self.model.parameters()).device
+            seen = trace(self.model, normalise(self.images[picture : picture + 1].to(device)), off)
+            self._traces[picture, off] = Trace(
+                seen.levels,
+                [activation.cpu() for activation in seen.activations],
+                {index: skip.cpu() for index, skip in seen.skips.items()},
+                seen.output.cpu(),
+            )
+        return self._traces[picture, off]
+
+    def _draw(self, picture: int, level: int, **skips: bool) -> tuple[Figure, str]:
+        off = frozenset(int(name.removeprefix("skip_")) for name, on in skips.items() if not on)
+        all_on, now = self._trace(picture, frozenset()), self._trace(picture, off)
+        truth = to_codes(self.masks[picture])
+        figure = self._figure.update(to_rgb(self.images[picture]), truth, all_on, now, level, off)
+        found, reference = classes_of(now), classes_of(all_on)
+        right = accuracy(found, truth, self._figure.void)
+        return figure, f"{self._about_level(level, off)} {self._about_output(picture, off, right, found, reference)}"
+
+    def _about_level(self, index: int, off: frozenset[int]) -> str:
+        level = self.levels[index]
+        text = f"{level.name}: {level.channels} channels on {level.grid}"
+        if level.partner is None:
+            return f"{text}, without a skip."
+        number = min(index, level.partner) + 1
+        other = self.levels[level.partner].name
+        way = "goes on to" if level.partner > index else "comes from"
+        return f"{text}; skip {number} {way} {other}" + (", switched off." if number in off else ".")
+
+    @staticmethod
+    def _about_output(picture: int, off: frozenset[int], right: float, found, reference) -> str:
+        if not off:
+            return f"Picture {picture}, all skips on: {right:.1%} of the labelled pixels are right."
+        names = ", ".join(map(str, sorted(off)))
+        changed = float((found != reference).mean())
+        return (
+            f"Picture {picture} without skip{'s' if len(off) > 1 else ''} {names}: {right:.1%} of the labelled pixels "
+            f"are right, {changed:.1%} of all pixels have changed."
+        )

@@ -1,0 +1,151 @@
+"""Drawings of U-shaped networks: at scale, with the skips where they belong, and over the whole grid of settings."""
+
+import math
+from dataclasses import replace
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+import torch
+
+from course_utils.classes import CLASS_NAMES, VOID
+from course_utils.encoders import create_encoder
+from course_utils.figure_widget import render_png
+from course_utils.unet import DynamicUnet
+from course_utils.unet_levels import trace, u_shape
+from course_utils.unet_plots import (
+    CHOSEN,
+    ExplorerFigure,
+    accuracy,
+    explorer_figure,
+    kernel_figure,
+    montage,
+    network_figure,
+    show_maps,
+    strongest,
+)
+
+SIZE = (64, 80)
+LEVELS = u_shape(
+    [(64, 568, 568), (128, 280, 280), (256, 136, 136), (512, 64, 64), (1024, 28, 28)],
+    [(512, 52, 52), (256, 100, 100), (128, 196, 196), (64, 388, 388)],
+    [("scores", (2, 388, 388))],
+)
+
+
+@pytest.fixture(scope="module")
+def traces():
+    torch.manual_seed(0)
+    model = DynamicUnet(create_encoder("resnet18", pretrained=False), 12, SIZE, norm_type="batch")
+    picture = torch.randn(1, 3, *SIZE)
+    return {off: trace(model, picture, off) for off in ((), (1,), (2, 4))}
+
+
+def drawing_of(figure):
+    """Boxes of the levels, and the visible "off" notes, of a drawn network."""
+    (ax,) = figure.axes
+    boxes = [patch for patch in ax.patches if type(patch).__name__ == "Rectangle"]
+    arrows = [patch for patch in ax.patches if type(patch).__name__ == "FancyArrowPatch"]
+    return boxes, arrows, [text for text in ax.texts if text.get_visible()]
+
+
+def test_boxes_are_at_scale_and_do_not_overlap():
+    boxes, arrows, notes = drawing_of(network_figure(LEVELS))
+    heights = [box.get_height() / level.height for box, level in zip(boxes, LEVELS, strict=True)]
+    assert max(heights) == pytest.approx(min(heights))
+    widths = [box.get_width() / level.channels for box, level in zip(boxes[:-1], LEVELS, strict=False)]
+    assert max(widths) == pytest.approx(min(widths)), "but for the thinnest, which could not be seen"
+    ends = [(box.get_x(), box.get_x() + box.get_width()) for box in boxes]
+    assert all(left[1] < right[0] for left, right in pairwise(ends))
+    assert ends[0][0] > 0 and ends[-1][1] < 9.6
+    assert len(arrows) == 4 and notes == []
+
+
+def test_skips_pass_over_the_boxes_between_and_end_at_their_levels():
+    boxes, arrows, _ = drawing_of(network_figure(LEVELS))
+    for source, arrow in enumerate(arrows):
+        (x, y), (tip, _) = arrow._posA_posB
+        target = LEVELS[source].partner
+        assert x == pytest.approx(boxes[source].get_x() + boxes[source].get_width())
+        assert tip == pytest.approx(boxes[target].get_x())
+        for index in (source, target):
+            assert y < boxes[index].get_y() + boxes[index].get_height()
+        assert all(y > box.get_y() + box.get_height() for box in boxes[source + 1 : target])
+
+
+def test_a_chosen_level_is_framed_and_a_skip_that_is_off_says_so():
+    boxes, arrows, notes = drawing_of(network_figure(LEVELS, "a title", chosen=1, off=[2]))
+    assert [box.get_linewidth() > 2 for box in boxes] == [index == 1 for index in range(len(LEVELS))]
+    assert [arrow.get_linestyle() for arrow in arrows] == ["-", "--", "-", "-"]
+    assert [note.get_text() for note in notes] == ["off"]
+
+
+def test_a_kernel_picture_is_white_exactly_where_weights_are_zero():
+    kernel = torch.zeros(4, 6, 3, 3)
+    kernel[:2, :3] = 1.0
+    kernel[3, 5, 1, 1] = 1e-9
+    figure = kernel_figure({"one": kernel, "two": torch.ones(4, 6, 3, 3)}, (2, 3), ("up", "skip"))
+    picture = figure.axes[0].images[0].get_array()
+    assert picture.shape == (12, 18)
+    assert (np.asarray(picture) > 0).sum() == 2 * 3 * 9 + 1
+    assert [ax.get_title() for ax in figure.axes] == ["one", "two"]
+    orange = [line for line in figure.axes[0].lines if line.get_color() == CHOSEN]
+    assert [tuple(line.get_xdata()) for line in orange][1] == (8.5, 8.5)
+
+
+def test_maps_share_a_scale_where_asked():
+    maps = {"small": torch.zeros(4, 5), "large": torch.full((4, 5), 3.0)}
+    limits = [ax.images[0].get_clim() for ax in show_maps(maps, shared=True).axes[:2]]
+    assert limits == [(0.0, 3.0), (0.0, 3.0)]
+    assert len(show_maps(maps).axes) == 2
+
+
+def test_the_strongest_maps_and_their_montage():
+    maps = torch.stack([torch.full((2, 2), 5.0), torch.tensor([[0.0, 9], [0, 9]]), torch.tensor([[0.0, 1], [0, 1]])])
+    assert strongest(maps, 2) == [1, 2]
+    sheet = montage(maps / 2, maps, [1, 2])
+    zoom = 22
+    assert sheet.shape == (4 * zoom + 2, 8 * zoom + 6)
+    tile = sheet[: 2 * zoom, : 2 * zoom]
+    assert set(np.unique(tile)) == {0.0, 0.5}, "half as strong on the scale of the reference"
+    assert np.isnan(sheet[:, 4 * zoom + 4 :]).all() and np.isnan(sheet[2 * zoom + 1]).all()
+
+
+def test_the_whole_grid_of_settings_draws(traces):
+    truth = np.random.default_rng(0).integers(0, 12, SIZE)
+    picture = np.zeros((*SIZE, 3), np.uint8)
+    levels = traces[()].levels
+    figure = ExplorerFigure(levels, SIZE, CLASS_NAMES)
+    pictures = set()
+    for (off, now), chosen in product(traces.items(), range(len(levels))):
+        drawn = figure.update(picture, truth, traces[()], now, chosen, off)
+        assert drawn is figure.figure
+        pictures.add(render_png(drawn, 480))
+        name, texts = levels[chosen].name, figure.texts
+        assert texts["leaving"].startswith(f"{name} gives: ")
+        partner = levels[chosen].partner
+        if partner is None:
+            assert texts["arriving"] == f"no skip starts or ends at {name}"
+        else:
+            number = min(chosen, partner) + 1
+            rest = "is off and brings zeros" if number in off else "brings: 8 of"
+            assert texts["arriving"].startswith(f"skip {number} {rest}")
+    assert len(pictures) == 3 * len(levels), "every setting gives a picture of its own"
+
+
+def test_the_percentages_are_those_of_the_outputs(traces):
+    now = replace(traces[(2, 4)], output=torch.randn(11, *SIZE))
+    truth = now.output.argmax(0).numpy().copy()
+    truth[:32] = (truth[:32] + 1) % 11
+    truth[:8] = VOID
+    figure = ExplorerFigure(now.levels, SIZE, CLASS_NAMES)
+    figure.update(np.zeros((*SIZE, 3), np.uint8), truth, traces[()], now, 0, (2, 4))
+    assert figure.texts["now"] == "now: 57% right"
+    assert accuracy(truth, truth, VOID) == 1.0
+    assert math.isnan(accuracy(truth, np.full_like(truth, VOID), VOID))
+
+
+def test_one_setting_on_paper(traces):
+    picture, truth = np.zeros((*SIZE, 3), np.uint8), np.zeros(SIZE, int)
+    figure = explorer_figure(picture, truth, traces[()], traces[(1,)], 3, (1,), CLASS_NAMES)
+    assert len(figure.axes) == 1

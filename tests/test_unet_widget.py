@@ -1,0 +1,104 @@
+"""The U-Net explorer without a front end: every control moves picture and sentence, every setting draws."""
+
+from itertools import product
+
+import ipywidgets
+import pytest
+import torch
+
+from course_utils import unet_widget
+from course_utils.encoders import create_encoder
+from course_utils.unet import DynamicUnet
+from course_utils.unet_widget import UnetExplorer
+
+SIZE = (64, 80)
+
+
+def make_model(**options):
+    torch.manual_seed(0)
+    return DynamicUnet(create_encoder("resnet18", pretrained=False), 12, SIZE, norm_type="batch", **options)
+
+
+@pytest.fixture(scope="module")
+def data():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (2, 3, *SIZE), generator=generator, dtype=torch.uint8)
+    return images, torch.randint(0, 12, (2, *SIZE), generator=generator)
+
+
+@pytest.fixture
+def explorer(data):
+    return UnetExplorer(make_model(last_cross=False), *data)
+
+
+def test_it_opens_with_all_skips_on(explorer):
+    assert explorer.sentence.startswith(
+        "down 1: 64 channels on 32 × 40; skip 1 goes on to up 1. Picture 0, all skips on: "
+    )
+
+
+def test_every_control_changes_picture_and_sentence(explorer):
+    moves = [{"picture": 1}, {"level": 5}, {"level": 10}, *({f"skip_{k}": False} for k in (1, 2, 3, 4))]
+    assert {name for move in moves for name in move} == set(explorer.controls)
+    for move in moves:
+        png, sentence = explorer.png, explorer.sentence
+        explorer.set(**move)
+        assert explorer.png != png and explorer.sentence != sentence, move
+
+
+def test_every_setting_draws(explorer):
+    for level, skips in product(range(len(explorer.levels)), product((True, False), repeat=4)):
+        explorer.set(level=level, **{f"skip_{k}": on for k, on in enumerate(skips, 1)})
+        assert explorer.sentence.startswith(explorer.levels[level].name)
+        assert ("all skips on" in explorer.sentence) == all(skips)
+
+
+def test_the_sentence_says_what_changed(explorer):
+    explorer.set(level=7, skip_2=False, skip_4=False)
+    assert explorer.sentence.startswith("up 2: 256 channels on 16 × 20; skip 2 comes from down 2, switched off.")
+    assert "Picture 0 without skips 2, 4: " in explorer.sentence
+    changed = float(explorer.sentence.rpartition("right, ")[2].partition("%")[0])
+    assert 0 < changed <= 100
+
+
+def test_the_network_runs_once_for_each_picture_and_choice_of_skips(data, monkeypatch):
+    runs = []
+    monkeypatch.setattr(unet_widget, "trace", lambda *a, real=unet_widget.trace: runs.append(a[2]) or real(*a))
+    explorer = UnetExplorer(make_model(last_cross=False), *data)
+    for _ in range(2):
+        for level in range(len(explorer.levels)):
+            explorer.set(level=level)
+        explorer.set(skip_1=False)
+        explorer.set(skip_1=True, picture=1)
+        explorer.set(picture=0)
+    assert len(runs) == 3
+
+
+def test_the_buttons_set_all_skips(explorer):
+    none, every = (next(b for b in buttons(explorer) if b.description == d) for d in ("No skip", "All skips"))
+    none.click()
+    assert "without skips 1, 2, 3, 4" in explorer.sentence
+    every.click()
+    assert "all skips on" in explorer.sentence
+
+
+def buttons(widget):
+    found, waiting = [], list(widget.children)
+    while waiting:
+        child = waiting.pop()
+        waiting += getattr(child, "children", ())
+        found += [child] if isinstance(child, ipywidgets.Button) else []
+    return found
+
+
+def test_all_controls_work_by_keyboard(explorer):
+    allowed = (ipywidgets.IntSlider, ipywidgets.SelectionSlider, ipywidgets.Checkbox)
+    assert all(isinstance(control, allowed) for control in explorer.controls.values())
+
+
+def test_bad_input_is_one_sentence(data):
+    images, masks = data
+    with pytest.raises(ValueError, match="2 images and 1 masks"):
+        UnetExplorer(make_model(), images, masks[:1])
+    with pytest.raises(ValueError, match="no skips to look at"):
+        UnetExplorer(make_model(skip="none", last_cross=False), images, masks)
