@@ -81,7 +81,7 @@ class Budget:
         lr: highest learning rates of encoder and decoder.
     """
 
-    size: tuple[int, int] = (96, 128)
+    size: tuple[int, int] = (72, 96)
     frozen_epochs: int = 1
     epochs: int = 4
     batch_size: int = 8
@@ -194,6 +194,7 @@ def train_and_score(
         batch_size=budget.batch_size,
         seed=seed,
         weight_decay=budget.weight_decay,
+        score=False,
     )
     prediction = predict(model, Batches(val, 2 * budget.batch_size))
     return {

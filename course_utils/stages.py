@@ -45,6 +45,7 @@ def train_in_stages(
     amp: torch.dtype | None = None,
     compile: bool = False,
     recipe: str = "",
+    score: bool = True,
 ) -> list[dict]:
     """Train `model` through all `stages`, scoring val after each epoch.
 
@@ -52,18 +53,19 @@ def train_in_stages(
         load: ``load(split, size)`` gives a cached split on the model's device.
         checkpoint: each stage saves to, and resumes from, a file of its own beside this name.
         recipe: what else the run depends on; a checkpoint with another recipe is refused.
+        score: False leaves the scoring out, where only the end matters.
 
     Returns:
-        One row for each epoch: the stage's name, what `fit` recorded, ``val_accuracy``, ``val_mean_iou``, and the
-        seconds that scoring took of the row's ``seconds``.
+        One row for each epoch: the stage's name, what `fit` recorded and, with `score`, ``val_accuracy``,
+        ``val_mean_iou``, and the seconds that scoring took of the row's ``seconds``.
     """
     rows = []
     for number, stage in enumerate(stages):
         if not stage.epochs:
             continue
-        train, val = load("train", stage.size), load("val", stage.size)
+        train = load("train", stage.size)
+        scoring = _Scoring(load("val", stage.size), 2 * batch_size) if score else None
         (freeze if stage.frozen else unfreeze)(model.encoder)
-        scoring = _Scoring(val, 2 * batch_size)
         history = fit(
             model,
             Batches(train, batch_size, augment=augment, shuffle=True, drop_last=True, seed=seed + 1000 * number),
