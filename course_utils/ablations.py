@@ -52,7 +52,7 @@ def _transposed(kernel_size: int) -> Variant:
 
 
 VARIANTS = {
-    RECIPE: Variant("recipe: shuffle + ICNR, concat, 2 conv, batch norm"),
+    RECIPE: Variant("the recipe"),
     "transposed-k2": _transposed(2),
     "transposed-k3": _transposed(3),
     "transposed-k4": _transposed(4),
@@ -65,7 +65,7 @@ VARIANTS = {
     "resblock": Variant("ResBlock for the two convolutions", {"block": "res"}),
     "norm-none": Variant("no norm in the decoder", {"norm_type": None}),
     "norm-none-slow": Variant("no norm, decoder's rate / 5", {"norm_type": None}, lr_factor=0.2),
-    "last-cross": Variant("last_cross: picture joined at the end", {"last_cross": True}),
+    "last-cross": Variant("last_cross: picture joined last", {"last_cross": True}),
     "self-attention": Variant("self-attention", {"self_attention": True}),
 }
 
@@ -160,9 +160,11 @@ def multiply_adds(model: DynamicUnet, size: tuple[int, int]) -> int:
 def variant_facts(name: str, n_classes: int, size: tuple[int, int], encoder: str = LITE0) -> dict:
     """What follows from today's code alone: the options of a variant, its parameters and its MACs."""
     variant = VARIANTS[name]
-    model = build_variant(variant, n_classes, size, encoder=encoder, pretrained=False, seed=0)
+    options = RECIPE_OPTIONS | dict(variant.options)
+    with torch.device("meta"):  # shapes without numbers: nothing is drawn or computed
+        model = DynamicUnet(create_encoder(encoder, pretrained=False), n_classes, size, **options)
     return {
-        "options": RECIPE_OPTIONS | dict(variant.options),
+        "options": options,
         "lr_factor": variant.lr_factor,
         "parameters": count_parameters(model),
         "multiply_adds": multiply_adds(model, size),

@@ -63,7 +63,7 @@ def test_the_table_holds_the_numbers_sorted_by_accuracy():
     for part in ("84.00 ± 1.73", "+2.00 (+1.00..+3.00)", "noise", "42.0", "16.0", "2.50", "1.25", "1.50"):
         assert part in lines[2], part
     assert "signal" in lines[-1] and "-5.00 (-6.00..-4.00)" in lines[-1]
-    recipe = next(line for line in lines if line.startswith("recipe"))
+    recipe = next(line for line in lines if line.startswith("the recipe"))
     assert "noise" not in recipe and "signal" not in recipe
     assert max(map(len, lines)) <= 150 and all(line == line.rstrip() for line in lines)
 

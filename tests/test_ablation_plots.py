@@ -1,0 +1,35 @@
+"""The picture of an ablation shows the numbers of its record, row by row."""
+
+import pytest
+
+from course_utils.ablation_plots import ablation_figure
+from course_utils.ablations import VARIANTS
+from tests.test_ablation_record import record_of
+
+
+def markers(ax):
+    """Positions, colour and marker of every row of single seeds, by row."""
+    rows = [line for line in ax.lines if len(line.get_xdata()) == 3]
+    return {line.get_ydata()[0]: (list(line.get_xdata()), line.get_marker()) for line in rows}
+
+
+def test_rows_are_sorted_and_hold_the_differences_of_every_seed():
+    figure = ablation_figure(record_of())
+    accuracy, iou, cost = figure.axes
+    names = [text.get_text() for text in accuracy.get_yticklabels()]
+    assert names == [VARIANTS[name].label for name in ("skip-none", "resblock", "nearest")]
+    assert markers(accuracy)[0][0] == pytest.approx([-5, -6, -4]) and markers(accuracy)[2][0] == pytest.approx(
+        [3, 1, 2]
+    )
+    assert markers(iou)[0][0] == pytest.approx([-2.5, -3, -2])
+    assert [markers(accuracy)[row][1] for row in range(3)] == ["v", "o", "o"]
+    macs, seconds, _ = cost.lines
+    assert list(macs.get_xdata()) == [1, 1, 1] and list(seconds.get_xdata()) == pytest.approx([1, 1, 1.5])
+
+
+def test_a_better_variant_points_up_and_a_record_without_cost_is_drawn(tmp_path):
+    record = record_of({"recipe": (0.8, 0.8, 0.8), "nearest": (0.9, 0.9, 0.9)})
+    del record["cost"]
+    figure = ablation_figure(record)
+    assert markers(figure.axes[0])[0][1] == "^"
+    figure.savefig(tmp_path / "figure.png")
