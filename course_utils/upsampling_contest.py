@@ -6,7 +6,7 @@ In Jupyter: notebook 04. Without it: ``python -m course_utils.upsampling_contest
 import argparse
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, median, stdev
@@ -47,16 +47,17 @@ CONTRAST = 4.0
 
 @dataclass
 class Pairs:
-    """Photographs ``(N, 3, H, W)`` from 0 to 1, and the same at half the size."""
+    """Photographs ``(N, 3, H, W)`` from 0 to 1, and the same reduced."""
 
     full: Tensor
-    half: Tensor
+    small: Tensor
 
     @classmethod
-    def of(cls, full: Tensor) -> "Pairs":
+    def of(cls, full: Tensor, scale: int = 2) -> "Pairs":
         """Reduce by antialiased bicubic interpolation, which is the usual test of enlarging."""
-        half = F.interpolate(full, scale_factor=0.5, mode="bicubic", align_corners=False, antialias=True)
-        return cls(full, half.clamp(0, 1))
+        size = [side // scale for side in full.shape[-2:]]
+        small = F.interpolate(full, size, mode="bicubic", align_corners=False, antialias=True)
+        return cls(full, small.clamp(0, 1))
 
 
 @dataclass
@@ -84,7 +85,7 @@ class Photographs:
 
 
 class Enlarger(nn.Module):
-    """Two convolutions and an upsampler between them: ``(N, 3, H, W)`` to ``(N, 3, 2H, 2W)``, values from 0 to 1.
+    """Two convolutions and an upsampler between them: ``(N, 3, H, W)`` to ``(N, 3, scale·H, scale·W)``, values 0 to 1.
 
     The upsampler sees the picture itself beside its features. Nothing is added to the output behind it: what the
     upsampler leaves in the picture stays visible. The same seed starts the same convolutions in every scheme.
@@ -92,15 +93,17 @@ class Enlarger(nn.Module):
     Args:
         scheme: a name in `SCHEMES`.
         width: channels of the features and of the upsampler.
+        options: change what `SCHEMES` asks for, as ``blur=True``.
     """
 
-    def __init__(self, scheme: str, width: int = WIDTH, seed: int = 0) -> None:
+    def __init__(self, scheme: str, width: int = WIDTH, seed: int = 0, scale: int = 2, **options) -> None:
         check_choice("scheme", scheme, tuple(SCHEMES))
         super().__init__()
         torch.manual_seed(seed)
         self.features = nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.ReLU())
         self.to_rgb = nn.Conv2d(width, 3, 3, padding=1)
-        self.up = make_upsampler(in_channels=width + 3, out_channels=width, act_cls=None, **SCHEMES[scheme])
+        options = {**SCHEMES[scheme], "act_cls": None, **options}
+        self.up = make_upsampler(in_channels=width + 3, out_channels=width, scale=scale, **options)
 
     def forward(self, x: Tensor) -> Tensor:
         x = CONTRAST * (x - 0.5)
@@ -133,26 +136,27 @@ class Result:
     network: nn.Module | None = field(default=None, repr=False)
 
 
-def train(network: nn.Module, pairs: Pairs, *, steps: int = STEPS, lr: float = LR, seed: int = 0) -> None:
+def training(network: nn.Module, pairs: Pairs, *, steps: int = STEPS, lr: float = LR, seed: int = 0) -> Iterator[int]:
     """Fit `network` to `pairs` in place: mean squared error, Adam, one cycle of the learning rate.
 
-    The same seed gives the same batches, whatever the network.
+    The same seed gives the same batches, whatever the network. Yields the number of steps done after each.
     """
     optimiser = torch.optim.Adam(network.parameters(), betas=(0.9, 0.95), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, cycle_momentum=False)
     generator = torch.Generator().manual_seed(seed)
     order = torch.randint(len(pairs.full), (steps, BATCH_SIZE), generator=generator).to(pairs.full.device)
-    for batch in order:
+    for step, batch in enumerate(order, 1):
         optimiser.zero_grad()
-        F.mse_loss(network(pairs.half[batch]), pairs.full[batch]).backward()
+        F.mse_loss(network(pairs.small[batch]), pairs.full[batch]).backward()
         optimiser.step()
         schedule.step()
+        yield step
 
 
 @torch.no_grad()
 def enlarge(network: nn.Module, pairs: Pairs) -> Tensor:
-    """The halves enlarged by `network`, without the border, where convolutions see padding."""
-    return _inside(network(pairs.half))
+    """The small pictures enlarged by `network`, without the border, where convolutions see padding."""
+    return _inside(network(pairs.small))
 
 
 def _inside(pictures: Tensor) -> Tensor:
@@ -168,15 +172,17 @@ def score(network: nn.Module, photographs: Photographs) -> dict[str, float]:
 
 
 @torch.no_grad()
-def plain_checkerboard(network: nn.Module, device: str | torch.device = "cpu") -> float:
-    """How unlike the four pixels are that come of one pixel of a plain colour: standard deviation, in levels of 255.
+def plain_checkerboard(network: nn.Module, device: str | torch.device = "cpu", scale: int = 2) -> float:
+    """How unlike the pixels are that come of one pixel of a plain colour: standard deviation, in levels of 255.
 
     The mean square over 27 colours is taken first. Any enlargement of a plain colour but a plain colour is wrong, so
     this is all checkerboard: 0 is right.
     """
     levels = torch.tensor([0.1, 0.5, 0.9], device=device)
-    colours = torch.cartesian_prod(levels, levels, levels)[..., None, None].expand(-1, -1, 16, 16)
-    blocks = _inside(network(colours)).unflatten(-1, (-1, 2)).unflatten(-3, (-1, 2))
+    colours = torch.cartesian_prod(levels, levels, levels)[..., None, None].expand(-1, -1, 12, 12)
+    border = 4 * scale
+    inside = network(colours)[..., border:-border, border:-border]
+    blocks = inside.unflatten(-1, (-1, scale)).unflatten(-3, (-1, scale))
     return 255 * float(blocks.var((-3, -1)).mean().sqrt())
 
 
@@ -233,7 +239,8 @@ def contest(
     for seed, name in progress_bar([(seed, name) for seed in seeds for name in widths]):
         network, result = Enlarger(name, widths[name], seed).to(device), results[name]
         result.before.append(checkerboard_energy(enlarge(network, photographs.soft)))
-        train(network, photographs.train, steps=steps, lr=lr, seed=seed)
+        for _ in training(network, photographs.train, steps=steps, lr=lr, seed=seed):
+            pass
         for key, value in score(network, photographs).items():
             getattr(result, key).append(value)
         result.network = result.network or network

@@ -22,7 +22,7 @@ from course_utils.upsampling_contest import (
     main,
     plain_checkerboard,
     table,
-    train,
+    training,
     true_energy,
 )
 
@@ -38,7 +38,7 @@ def results(photographs):
 
 
 def test_the_scored_photographs_are_not_those_trained_on(photographs):
-    assert photographs.train.full.shape == (24, 3, 32, 32) and photographs.train.half.shape == (24, 3, 16, 16)
+    assert photographs.train.full.shape == (24, 3, 32, 32) and photographs.train.small.shape == (24, 3, 16, 16)
     assert photographs.sharp.full.shape == photographs.soft.full.shape == (4, 3, 144, 144)
     assert not torch.equal(photographs.sharp.full, Photographs.load("val", n_train=1, n_scored=4).sharp.full)
     with pytest.raises(ValueError, match="split='train'"):
@@ -64,7 +64,7 @@ def test_the_batches_depend_on_the_seed_alone(photographs):
         seen = []
         network = Enlarger(scheme, 4)
         network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].clone()))
-        train(network, photographs.train, steps=2, seed=seed)
+        assert list(training(network, photographs.train, steps=2, seed=seed)) == [1, 2]
         return torch.stack(seen)
 
     assert torch.equal(batches("shuffle", 0), batches("transposed k4", 0))
@@ -73,9 +73,9 @@ def test_the_batches_depend_on_the_seed_alone(photographs):
 
 def test_training_brings_the_enlargement_nearer(photographs):
     network, pairs = Enlarger("shuffle + ICNR", 8), photographs.train
-    before = F.mse_loss(network(pairs.half), pairs.full).item()
-    train(network, pairs, steps=30)
-    assert F.mse_loss(network(pairs.half), pairs.full).item() < before / 4
+    before = F.mse_loss(network(pairs.small), pairs.full).item()
+    assert len(list(training(network, pairs, steps=30))) == 30
+    assert F.mse_loss(network(pairs.small), pairs.full).item() < before / 4
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,17 @@ def test_the_command_line_prints_and_writes_the_table(tmp_path, capsys, monkeypa
     assert "network" not in written["results"][0]
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_other_scales_and_options(scale):
+    network = Enlarger("shuffle", 4, scale=scale, blur=True)
+    assert network(torch.rand(1, 3, 5, 6)).shape == (1, 3, 5 * scale, 6 * scale)
+    assert isinstance(network.up[-1], nn.AvgPool2d)
+    assert plain_checkerboard(Enlarger("shuffle + ICNR", 4, scale=scale), scale=scale) < 1e-3
+    assert plain_checkerboard(Enlarger("shuffle", 4, scale=scale), scale=scale) > 5
+    assert Pairs.of(torch.rand(1, 3, 24, 12), scale).small.shape == (1, 3, 24 // scale, 12 // scale)
+
+
 def test_pairs_are_halves():
     full = torch.rand(2, 3, 20, 16)
-    assert Pairs.of(full).half.shape == (2, 3, 10, 8)
-    assert F.mse_loss(Pairs.of(full).half, F.avg_pool2d(full, 2)) < 0.01
+    assert Pairs.of(full).small.shape == (2, 3, 10, 8)
+    assert F.mse_loss(Pairs.of(full).small, F.avg_pool2d(full, 2)) < 0.01
