@@ -141,4 +141,33 @@ TOUCHES_ANOTHER_CLASS = Exercise(
 )
 
 
-UNET_TRAINING_EXERCISES = (LAST_ON_EACH_GRID, GROUP_RATES, ONE_CYCLE, TOUCHES_ANOTHER_CLASS)
+def _is_signal(variant: list[float], recipe: list[float], spread: float) -> bool:
+    differences = [new - old for new, old in zip(variant, recipe, strict=True)]
+    return min(differences) > spread or max(differences) < -spread
+
+
+def _signal_cases(generator: torch.Generator) -> Iterator[tuple]:
+    recipe = [86.0, 87.0, 88.0]
+    for differences in ((2, 2, 2), (-2, -3, -2), (4, 3, 0.5), (3, -3, 3), (0, 0, 0), (-4, -0.5, -4), (0.5, 0.5, 0.5)):
+        yield [old + change for old, change in zip(recipe, differences, strict=True)], recipe, 1.0
+    yield [86.5, 87.5, 88.5], recipe, 0.25
+    yield [90.0, 86.0, 92.0], [86.0, 91.0, 88.0], 1.0  # sorting would hide the seed that got worse
+
+
+IS_SIGNAL = Exercise(
+    name="is_signal",
+    specification=(
+        "is_signal(variant, recipe, spread) takes the results of two networks, a list with one number for each seed, "
+        "seeds in the same order, and gives True where every seed moved the same way, each by more than `spread`."
+    ),
+    reference=_is_signal,
+    cases=_signal_cases,
+    hints=(
+        "Pair the lists first: a difference for each seed. Means and sorted lists no longer know which seed is which.",
+        "All up: even the smallest difference is above spread. All down: even the largest is below -spread.",
+        "min(differences) > spread or max(differences) < -spread",
+    ),
+)
+
+
+UNET_TRAINING_EXERCISES = (LAST_ON_EACH_GRID, GROUP_RATES, ONE_CYCLE, TOUCHES_ANOTHER_CLASS, IS_SIGNAL)

@@ -36,7 +36,12 @@ def touches_another_class(mask):
     return (around != mask).any(0)
 
 
-RIGHT = {f.__name__: f for f in (last_on_each_grid, group_rates, one_cycle, touches_another_class)}
+def is_signal(variant, recipe, spread):
+    change = torch.tensor(variant, dtype=torch.float64) - torch.tensor(recipe, dtype=torch.float64)
+    return bool((change.abs() > spread).all() and change.sign().unique().numel() == 1)
+
+
+RIGHT = {f.__name__: f for f in (last_on_each_grid, group_rates, one_cycle, touches_another_class, is_signal)}
 
 
 def shifted(mask, steps):
@@ -95,5 +100,13 @@ WRONG = {
             F.unfold(F.pad(m[None, None].float(), (1, 1, 1, 1), value=-1), 3).view(9, *m.shape) != m
         ).any(0),
         "the other way round": lambda m: ~touches_another_class(m),
+    },
+    "is_signal": {
+        "the mean is enough": lambda v, r, s: abs(sum(v) - sum(r)) / len(v) > s,
+        "any direction": lambda v, r, s: all(abs(a - b) > s for a, b in zip(v, r, strict=True)),
+        "better only": lambda v, r, s: all(a - b > s for a, b in zip(v, r, strict=True)),
+        "one seed is enough": lambda v, r, s: any(abs(a - b) > s for a, b in zip(v, r, strict=True)),
+        "sorted before they are paired": lambda v, r, s: is_signal(sorted(v), sorted(r), s),
+        "forgets the spread": lambda v, r, s: is_signal(v, r, 0.0),
     },
 }
