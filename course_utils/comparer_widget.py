@@ -16,6 +16,7 @@ from course_utils.photographs import photograph
 PICTURES = ("chelsea", "astronaut", "coffee", "rocket", "rings")
 YOURS = "yours"
 FACTORS = (2, 3, 4)
+ROWS = (("picture", "upload"), ("first", "second"), ("view", "factor"), ("zoom", "wipe"), ("x", "y"))
 LARGEST_SIDE, SMALLEST_SIDE = 384, 16
 
 
@@ -34,25 +35,45 @@ class UpsamplingComparer(FigureWidget):
         self._pictures: dict[str, Tensor] = {}
         self._made: dict[tuple[str, int, str], Enlargement] = {}
         start = [name if name in names else names[place] for place, name in ((0, "nearest"), (1, "bilinear"))]
-        percent = {"min": 0, "max": 100, "step": 5, "style": {"description_width": "110px"}}
-        wide, style = Layout(width="440px"), {"description_width": "110px"}
+        style = {"description_width": "90px"}
+        wide = Layout(width="460px")
+        percent = {"min": 0, "max": 100, "step": 5, "style": style, "layout": wide}
         controls = {
             "picture": ToggleButtons(
-                options=[*PICTURES, YOURS], description="Picture", style={"button_width": "90px", **style}
+                options=[*PICTURES, YOURS],
+                description="Picture",
+                style={"button_width": "80px", **style},
+                layout=Layout(width="640px"),
             ),
             "upload": ipywidgets.FileUpload(accept="image/*", multiple=False, description="Your picture"),
             "first": SelectionSlider(options=names, value=start[0], description="First", layout=wide, style=style),
             "second": SelectionSlider(options=names, value=start[1], description="Second", layout=wide, style=style),
-            "view": ToggleButtons(options=VIEWS, description="View", style={"button_width": "110px", **style}),
-            "factor": ToggleButtons(options=FACTORS, description="Factor", style={"button_width": "50px", **style}),
-            "zoom": SelectionSlider(options=ZOOMS, value=4, description="Zoom", layout=Layout(width="300px")),
-            "x": IntSlider(50, description="Across (%)", layout=Layout(width="330px"), **percent),
-            "y": IntSlider(50, description="Down (%)", layout=Layout(width="330px"), **percent),
-            "wipe": IntSlider(50, description="Wipe (%)", layout=Layout(width="330px"), **percent),
+            "view": ToggleButtons(
+                options=VIEWS,
+                description="View",
+                style={"button_width": "100px", **style},
+                layout=Layout(width="540px"),
+            ),
+            "factor": ToggleButtons(
+                options=FACTORS,
+                description="Factor",
+                style={"button_width": "50px", **style},
+                layout=Layout(width="300px"),
+            ),
+            "zoom": SelectionSlider(options=ZOOMS, value=4, description="Zoom", layout=wide, style=style),
+            "x": IntSlider(50, description="Across (%)", **percent),
+            "y": IntSlider(50, description="Down (%)", **percent),
+            "wipe": IntSlider(50, description="Wipe (%)", **percent),
         }
-        controls["zoom"].style = style
         controls["upload"].observe(self._take_upload, names="value")  # before FigureWidget's: one drawing, not two
         super().__init__(self._draw, controls, css_class="upsampling-comparer", width=960)
+        *_, shown, label = self.children
+        self.children = [*(self._row(names) for names in ROWS), shown, label]
+
+    def _row(self, names: tuple[str, ...]) -> ipywidgets.Box:
+        return ipywidgets.Box(
+            [self.controls[name] for name in names], layout=Layout(flex_flow="row wrap", align_items="center")
+        )
 
     def _take_upload(self, _change: object = None) -> None:
         self._made = {key: made for key, made in self._made.items() if key[0] != YOURS}
@@ -76,7 +97,10 @@ class UpsamplingComparer(FigureWidget):
         truth = self._enlargement(name, original, "", factor)
         made = [(scheme, self._enlargement(name, original, scheme, factor)) for scheme in (first, second)]
         figure = self._figure.update(truth, *made, view, Window(zoom, x / 100, y / 100), wipe / 100)
-        return figure, note + describe(name, truth, factor, made)
+        shown = f"Shown: {view}" + (f", wipe at {wipe} %" if view == "wipe" else "")
+        if view != "spectrum":
+            shown += f"; middle at {x} % across and {y} % down, zoom {zoom}"
+        return figure, f"{note}{describe(name, truth, factor, made)} {shown}."
 
     def _chosen(self, name: str, upload: tuple) -> tuple[str, Tensor, str]:
         """Name, picture ``(3, S, S)`` and a note if another one stands in."""

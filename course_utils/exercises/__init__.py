@@ -6,7 +6,9 @@ The names that a notebook announces are the keys of `EXERCISES`; each module her
 from collections import Counter
 
 from course_utils.exercises.core import Exercise, Verdict, judge
+from course_utils.exercises.interpolation import INTERPOLATION_EXERCISES
 from course_utils.exercises.segmentation import SEGMENTATION_EXERCISES
+from course_utils.exercises.skips_and_hooks import SKIPS_AND_HOOKS_EXERCISES
 from course_utils.exercises.transposed_convolution import TRANSPOSED_CONVOLUTION_EXERCISES
 from course_utils.exercises.unet_training import UNET_TRAINING_EXERCISES
 
@@ -14,7 +16,13 @@ __all__ = ["EXERCISES", "check", "hint", "verdict"]
 
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
-    for exercise in (*SEGMENTATION_EXERCISES, *TRANSPOSED_CONVOLUTION_EXERCISES, *UNET_TRAINING_EXERCISES)
+    for exercise in (
+        *SEGMENTATION_EXERCISES,
+        *TRANSPOSED_CONVOLUTION_EXERCISES,
+        *INTERPOLATION_EXERCISES,
+        *SKIPS_AND_HOOKS_EXERCISES,
+        *UNET_TRAINING_EXERCISES,
+    )
 }
 
 _hints_given: Counter[str] = Counter()

@@ -25,13 +25,17 @@ CHROMIUM_ARGUMENTS = [
 HOW_TO_GET_CHROMIUM = "no Chromium: `python -m playwright install chromium`, or your system's package of that name"
 
 
+def find_chromium(driver) -> str:
+    """The system's Chromium, else where Playwright's own would be."""
+    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None) or driver.chromium.executable_path
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator:
     """A headless Chromium: the system's, else the one Playwright has installed; without either, the test is skipped."""
     playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: `pip install playwright`")
-    system = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     with playwright.sync_playwright() as driver:
-        path = system or driver.chromium.executable_path
+        path = find_chromium(driver)
         if not Path(path).exists():
             pytest.skip(HOW_TO_GET_CHROMIUM)
         browser = driver.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
@@ -52,7 +56,7 @@ def open_notebook(chromium, server, request) -> Iterator[Callable]:
     from tests.browser.notebook_page import READY_TIMEOUT, NotebookPage
 
     ARTIFACTS.mkdir(exist_ok=True)
-    context = chromium.new_context(viewport={"width": 1280, "height": 1000})
+    context = chromium.new_context(viewport={"width": 1400, "height": 1000})
     context.set_default_timeout(READY_TIMEOUT)
 
     def open_(name: str) -> NotebookPage:

@@ -1,6 +1,20 @@
 """For every exercise a right answer written another way, and at least three mistakes of the kind learners make."""
 
-from tests.exercise_answers import segmentation, transposed_convolution, unet_training
+from tests.exercise_answers import (
+    interpolation,
+    segmentation,
+    skips_and_hooks,
+    transposed_convolution,
+    unet_training,
+)
 
-RIGHT = {**segmentation.RIGHT, **transposed_convolution.RIGHT, **unet_training.RIGHT}
-WRONG = {**segmentation.WRONG, **transposed_convolution.WRONG, **unet_training.WRONG}
+_TOPICS = (
+    segmentation,
+    transposed_convolution,
+    interpolation,
+    skips_and_hooks,
+    unet_training,
+)
+
+RIGHT = {name: answer for topic in _TOPICS for name, answer in topic.RIGHT.items()}
+WRONG = {name: answers for topic in _TOPICS for name, answers in topic.WRONG.items()}

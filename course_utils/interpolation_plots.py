@@ -1,0 +1,99 @@
+"""Interpolation drawn: where the centres of old and new pixels lie, and which frequencies a kernel lets through."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from course_utils.upsampling import check_scale
+
+_BLUE, _VERMILION, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "0.6"
+_STYLES = (("-", _BLUE), ("--", _VERMILION), ("-.", _GREEN), (":", "black"))
+
+
+def centres(n: int, n_out: int, align_corners: bool = False) -> Tensor:
+    """Where the `n_out` new pixels of a side lie, counted in the `n` old ones: 0 is the first old centre, ``(n_out,)``.
+
+    Pixels are areas: ``(i + ½) · n / n_out - ½``. With `align_corners` the outermost centres coincide:
+    ``i · (n - 1) / (n_out - 1)``.
+
+    Raises:
+        ValueError: if a side has no pixel.
+    """
+    if n < 1 or n_out < 1:
+        raise ValueError(f"n={n} and n_out={n_out}: a side has at least one pixel.")
+    i = torch.arange(n_out, dtype=torch.float64)
+    return i * ((n - 1) / max(n_out - 1, 1)) if align_corners else (i + 0.5) * (n / n_out) - 0.5
+
+
+def show_centres(n: int = 4, factor: int = 2) -> Figure:
+    """One side of a grid and of its enlargement: the new centres in both conventions, with their coordinates."""
+    check_scale(factor)
+    figure = Figure(figsize=(9.6, 3.5))
+    ax = figure.add_axes((0.19, 0.02, 0.8, 0.96))
+    rows = [
+        ("old pixels", centres(n, n), 1.0, _GREY),
+        ("half-pixel centres\n(align_corners=False)", centres(n, n * factor), 1 / factor, _BLUE),
+        ("corners aligned\n(align_corners=True)", centres(n, n * factor, True), (n - 1) / (n * factor - 1), _VERMILION),
+    ]
+    for level, (label, places, width, colour) in enumerate(rows):
+        y = -level * 1.25
+        for place in places.tolist():
+            ax.add_patch(Rectangle((place - width / 2, y), width, 0.55, facecolor="none", edgecolor=colour, lw=1.5))
+            ax.text(place, y - 0.26, f"{place:.2f}".rstrip("0").rstrip("."), ha="center", fontsize=10, color="0.2")
+        ax.plot(places, [y + 0.275] * len(places), "o", color=colour, markersize=7)
+        ax.text(-0.72, y + 0.27, label, ha="right", va="center", fontsize=11)
+    for old in range(n):
+        ax.axvline(old, color=_GREY, lw=0.8, ls=":", zorder=0)
+    ax.set(xlim=(-0.7, n - 0.3), ylim=(-3.0, 0.75))
+    ax.set_axis_off()
+    return figure
+
+
+def response(kernel: Tensor, frequencies: Tensor) -> Tensor:
+    """Gain of a kernel ``(K,)`` at `frequencies` in cycles per pixel: the amplitude that is left of a wave of 1."""
+    places = torch.arange(len(kernel), dtype=torch.float64)
+    waves = torch.exp(-2j * torch.pi * frequencies.double()[:, None] * places)
+    return (waves @ kernel.to(torch.complex128)).abs()
+
+
+def show_responses(kernels: Mapping[str, Tensor], factor: int = 2) -> Figure:
+    """What each kernel, applied after inserting zeros, lets through; the copies that the zeros made are shaded.
+
+    Args:
+        kernels: by title, each ``(K,)`` with weights that add up to `factor`.
+        factor: of the enlargement; ``1 / (2 · factor)`` cycles per new pixel is the finest the old grid can hold.
+    """
+    figure = Figure(figsize=(8.4, 3.7), layout="constrained")
+    ax = figure.add_subplot()
+    frequencies = torch.linspace(0, 0.5, 201)
+    limit = 1 / (2 * factor)
+    ax.axvspan(limit, 0.5, color="0.92")
+    ax.axhline(0, color="0.7", lw=0.8)
+    ax.plot([0, limit, limit, 0.5], [1, 1, 0, 0], color="0.45", lw=1.2, label="keeps all, adds nothing")
+    for (name, kernel), (dashes, colour) in zip(kernels.items(), _STYLES, strict=False):
+        gain = response(kernel, frequencies) / factor
+        ax.plot(frequencies, gain, dashes, color=colour, lw=2.2, label=name)
+    ax.text(limit / 2, 0.06, "the picture", ha="center", fontsize=11)
+    ax.text((limit + 0.5) / 2, 0.9, "copies made by the zeros", ha="center", fontsize=11)
+    ax.set(xlim=(0, 0.5), ylim=(-0.03, 1.08))
+    ax.set_xlabel("cycles per new pixel", fontsize=11)
+    ax.set_ylabel("amplitude that is left", fontsize=11)
+    ax.set_xticks(np.linspace(0, 0.5, 5), ("0", "⅛", "¼", "⅜", "½"), fontsize=11)
+    ax.legend(fontsize=10, loc="lower left", bbox_to_anchor=(0.01, 0.1))
+    return figure
+
+
+def show_pictures(pictures: Mapping[str, Tensor], *, panel: float = 2.4) -> Figure:
+    """Pictures side by side, each below its title and at its own number of pixels; grey ``(H, W)`` or ``(3, H, W)``."""
+    figure = Figure(figsize=(panel * len(pictures), panel + 0.32), layout="constrained")
+    for ax, (name, picture) in zip(figure.subplots(1, len(pictures), squeeze=False)[0], pictures.items(), strict=True):
+        picture = picture.detach().cpu().clamp(0, 1)
+        shown = picture if picture.ndim == 2 else picture.permute(1, 2, 0)
+        ax.imshow(shown.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        ax.set_title(name, fontsize=11)
+        ax.set_axis_off()
+    return figure

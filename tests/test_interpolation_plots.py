@@ -1,0 +1,50 @@
+"""Pixel centres and responses against torch's own interpolation and transform, and the drawings over their settings."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from course_utils.enlargement import bilinear_kernel
+from course_utils.figure_widget import render_png
+from course_utils.interpolation_plots import centres, response, show_centres, show_pictures, show_responses
+
+
+@given(st.integers(2, 12), st.integers(2, 30), st.booleans())
+def test_new_centres_are_where_torch_samples(n, n_out, align_corners):
+    """On a ramp, whose value is its place, interpolation returns the place, up to the border."""
+    ramp = torch.arange(n, dtype=torch.float64)[None, None]
+    sampled = F.interpolate(ramp, n_out, mode="linear", align_corners=align_corners)[0, 0]
+    torch.testing.assert_close(centres(n, n_out, align_corners).clamp(0, n - 1), sampled)
+
+
+def test_a_response_is_the_amplitude_of_the_transform():
+    kernel = torch.randn(5, dtype=torch.float64)
+    transformed = torch.fft.fft(F.pad(kernel, [0, 27])).abs()
+    torch.testing.assert_close(response(kernel, torch.arange(32) / 32), transformed)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 4])
+@pytest.mark.parametrize("n", [2, 4, 6])
+def test_centres_draw_inside_the_figure(n, factor):
+    figure = show_centres(n, factor)
+    render_png(figure, 900)
+    for text in (text for ax in figure.axes for text in ax.texts):
+        box = text.get_window_extent()
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= 900 and box.y1 <= figure.bbox.height
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_responses_and_pictures_draw(factor):
+    kernel = bilinear_kernel(factor)
+    render_png(show_responses({"bilinear": kernel[0] / kernel[0].sum() * factor}, factor), 800)
+    figure = show_pictures({"grey": torch.rand(8, 8), "colour": torch.rand(3, 4, 4)})
+    assert [ax.get_title() for ax in figure.axes] == ["grey", "colour"]
+
+
+def test_a_side_without_pixels_is_refused():
+    with pytest.raises(ValueError, match="n=0 and n_out=4"):
+        centres(0, 4)
+    with pytest.raises(ValueError, match="scale=0"):
+        show_centres(4, 0)
