@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.patches import FancyArrowPatch, PathPatch, Rectangle
+from matplotlib.patches import FancyArrowPatch, Patch, PathPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.textpath import TextPath
@@ -20,7 +20,16 @@ from torch import Tensor
 
 from course_utils.arithmetic_plots import TextLine
 from course_utils.camvid import void_code
-from course_utils.plots import SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, NotebookFigure, class_colours
+from course_utils.plots import (
+    SMALL_SIZE,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    NotebookFigure,
+    Picture,
+    class_colours,
+    to_codes,
+    to_rgb,
+)
 from course_utils.unet_levels import Level, Trace
 
 DOWN, MIDDLE, UP, TAIL = (0.60, 0.81, 0.94), (0.98, 0.86, 0.55), (0.72, 0.88, 0.76), (0.85, 0.85, 0.85)
@@ -207,6 +216,34 @@ def show_maps(maps: Mapping[str, Tensor], *, shared: bool = False, cmap: str = "
         ax.axis("off")
     if shared:
         figure.colorbar(drawn, ax=list(axes), fraction=0.03).ax.tick_params(labelsize=SMALL_SIZE)
+    return figure
+
+
+def show_predictions(
+    image: Picture, truth: Picture, predictions: Mapping[str, Picture], codes: Sequence[str], panel: float = 3.2
+) -> Figure:
+    """A photograph, its truth and several predictions ``(H, W)``, each with its share of right pixels; legend below."""
+    labels, colours, void = to_codes(truth), class_colours(codes), void_code(tuple(codes))
+    panels = {"photograph": to_rgb(image), "truth": colours[labels]}
+    present = set(np.unique(labels).tolist())
+    for name, prediction in predictions.items():
+        found = to_codes(prediction)
+        present |= set(np.unique(found).tolist())
+        panels[f"{name}: {accuracy(found, labels, void):.0%} right"] = colours[found]
+    columns = 3
+    rows = math.ceil(len(panels) / columns)
+    tall = panel * labels.shape[0] / labels.shape[1] + 0.28
+    figure = NotebookFigure(figsize=(columns * panel, rows * tall + 0.65), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    for ax in axes:
+        ax.axis("off")
+    for ax, (name, drawn) in zip(figure.axes, panels.items(), strict=False):
+        ax.imshow(drawn, interpolation="nearest")
+        ax.set_title(name, fontsize=TEXT_SIZE)
+    handles = [
+        Patch(facecolor=colours[code] / 255, edgecolor="0.3", label=codes[code]) for code in sorted(present - {void})
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=6, fontsize=SMALL_SIZE)
     return figure
 
 

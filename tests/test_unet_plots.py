@@ -22,6 +22,7 @@ from course_utils.unet_plots import (
     montage,
     network_figure,
     show_maps,
+    show_predictions,
     strongest,
 )
 
@@ -98,6 +99,17 @@ def test_maps_share_a_scale_where_asked():
     limits = [ax.images[0].get_clim() for ax in show_maps(maps, shared=True).axes[:2]]
     assert limits == [(0.0, 3.0), (0.0, 3.0)]
     assert len(show_maps(maps).axes) == 2
+
+
+def test_predictions_stand_beside_the_truth_with_their_accuracy():
+    truth = torch.zeros(4, 6, dtype=torch.uint8)
+    truth[0] = VOID
+    wrong = torch.full_like(truth, 3)
+    figure = show_predictions(torch.zeros(3, 4, 6), truth, {"good": truth * 0, "bad": wrong}, CLASS_NAMES)
+    titles = [ax.get_title() for ax in figure.axes]
+    assert titles == ["photograph", "truth", "good: 100% right", "bad: 0% right", "", ""]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == [CLASS_NAMES[0], CLASS_NAMES[3]]
 
 
 def test_the_strongest_maps_and_their_montage():

@@ -1,0 +1,194 @@
+"""The exercises of notebook 05: sizes of the 2015 U-Net, crop and concatenate, joined kernels, hooks, tiles."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from course_utils.exercises.core import Exercise
+
+
+def _unet_output_side(n: int) -> int:
+    for level in range(5):
+        if level:
+            if n % 2:
+                return 0
+            n //= 2
+        n -= 4
+    for _ in range(4):
+        n = 2 * n - 4
+    return max(n, 0)
+
+
+def _unet_output_side_cases(generator: torch.Generator) -> Iterator[tuple]:
+    yield from [(n,) for n in (572, 188, 204, 570, 571, 573, 580, 172, 140, 100, 16, 1024, 1020, 12)]
+
+
+UNET_OUTPUT_SIDE = Exercise(
+    name="unet_output_side",
+    specification=(
+        "unet_output_side(n) gives the side of the U-Net of 2015's output for an input side of n pixels, or 0 where a "
+        "pooling would meet an odd side or nothing would be left."
+    ),
+    reference=_unet_output_side,
+    cases=_unet_output_side_cases,
+    hints=(
+        "Walk: two convolutions take 4 pixels; before each of the four lower levels the side is halved.",
+        "Return 0 as soon as a side is odd where it is to be halved. On the way up: double, then minus 4.",
+        "Five times minus 4 with four halvings between, then four times 2 * n - 4; give max(n, 0).",
+    ),
+)
+
+
+def _crop_and_concatenate(skip: Tensor, x: Tensor) -> Tensor:
+    height, width = x.shape[2:]
+    top, left = (skip.shape[2] - height) // 2, (skip.shape[3] - width) // 2
+    return torch.cat([skip[:, :, top : top + height, left : left + width], x], dim=1)
+
+
+def _crop_and_concatenate_cases(generator: torch.Generator) -> Iterator[tuple]:
+    yield torch.arange(16.0).reshape(1, 1, 4, 4), -torch.ones(1, 1, 2, 2)
+    for n, c, d, (high, wide), (h, w) in [
+        (1, 1, 2, (5, 5), (2, 3)),
+        (2, 3, 1, (6, 9), (6, 4)),
+        (2, 2, 2, (7, 8), (4, 8)),
+        (1, 4, 2, (12, 10), (3, 5)),
+    ]:
+        yield torch.randn(n, c, high, wide, generator=generator), torch.randn(n, d, h, w, generator=generator)
+
+
+CROP_AND_CONCATENATE = Exercise(
+    name="crop_and_concatenate",
+    specification=(
+        "crop_and_concatenate(skip, x) takes (N, C, H, W) and a smaller (N, D, h, w), and gives (N, C + D, h, w): the "
+        "middle of skip first, then x; the smaller half of an odd cut goes at the top or left."
+    ),
+    reference=_crop_and_concatenate,
+    cases=_crop_and_concatenate_cases,
+    hints=(
+        "How many rows are too many? Half of them, rounded down, go at the top.",
+        "top = (H - h) // 2, left = (W - w) // 2; slices end at top + h and left + w.",
+        "torch.cat([skip[:, :, top : top + h, left : left + w], x], dim=1).",
+    ),
+)
+
+
+def _block_diagonal(first: Tensor, second: Tensor) -> Tensor:
+    (a_out, a_in, high, wide), (b_out, b_in) = first.shape, second.shape[:2]
+    joined = torch.zeros(a_out + b_out, a_in + b_in, high, wide)
+    joined[:a_out, :a_in] = first
+    joined[a_out:, a_in:] = second
+    return joined
+
+
+def _block_diagonal_cases(generator: torch.Generator) -> Iterator[tuple]:
+    yield torch.ones(1, 1, 1, 1), torch.full((1, 1, 1, 1), 2.0)
+    for (a_out, a_in), (b_out, b_in), k in [((1, 2), (2, 1), 1), ((2, 3), (4, 1), 3), ((3, 3), (3, 3), 3)]:
+        first = torch.randn(a_out, a_in, k, k, generator=generator)
+        yield first, torch.randn(b_out, b_in, k, k, generator=generator)
+
+
+BLOCK_DIAGONAL = Exercise(
+    name="block_diagonal",
+    specification=(
+        "block_diagonal(first, second) takes kernels (A, a, K, K) and (B, b, K, K) and gives the (A + B, a + b, K, K) "
+        "kernel that convolves concatenated inputs as first and second convolve them apart."
+    ),
+    reference=_block_diagonal,
+    cases=_block_diagonal_cases,
+    hints=(
+        "Which output channels may read which input channels? All other weights are 0.",
+        "Begin with torch.zeros(A + B, a + b, K, K) and fill two corners.",
+        "joined[:A, :a] = first; joined[A:, a:] = second.",
+    ),
+)
+
+
+def _mean_activations(model: nn.Module, x: Tensor) -> Tensor:
+    means = []
+    leaves = [module for module in model.modules() if not list(module.children())]
+    handles = [leaf.register_forward_hook(lambda *seen: means.append(seen[2].mean())) for leaf in leaves]
+    try:
+        model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return torch.stack(means).detach()
+
+
+def _mean_activations_cases(generator: torch.Generator) -> Iterator[tuple]:
+    def filled(model: nn.Module) -> nn.Module:
+        for parameter in model.parameters():
+            parameter.data = torch.rand(parameter.shape, generator=generator) - 0.5
+        return model.eval()
+
+    yield nn.Sequential(nn.ReLU()), torch.arange(-4.0, 4.0).reshape(1, 1, 2, 4)
+    flat = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 3, 1))
+    yield filled(flat), torch.randn(1, 1, 5, 5, generator=generator)
+    relu = nn.ReLU()
+    nested = nn.Sequential(nn.Sequential(nn.Conv2d(2, 4, 3), relu), nn.Sequential(nn.Conv2d(4, 4, 3), relu))
+    yield filled(nested), torch.randn(2, 2, 6, 6, generator=generator)
+    deep = nn.Sequential(nn.Sequential(nn.Sequential(nn.Conv2d(1, 1, 1)), nn.MaxPool2d(2)), nn.Sigmoid())
+    yield filled(deep), torch.randn(1, 1, 8, 8, generator=generator)
+
+
+MEAN_ACTIVATIONS = Exercise(
+    name="mean_activations",
+    specification=(
+        "mean_activations(model, x) runs model once and gives a 1-D tensor with the mean of the output of every layer "
+        "that has no layers inside, in the order in which they ran."
+    ),
+    reference=_mean_activations,
+    cases=_mean_activations_cases,
+    hints=(
+        "model.modules() gives every module at every depth; a module without children() is a layer.",
+        "Hang one function on all of them that appends output.mean() to a list; run the model; remove all handles.",
+        "for m in model.modules(): if not list(m.children()): handles.append(m.register_forward_hook(lambda module, "
+        "inputs, output: means.append(output.mean()))); in the end torch.stack(means).",
+    ),
+    tolerance=1e-5,
+)
+
+
+def _tile_starts(n: int, tile: int, margin: int, stride: int) -> list[int]:
+    return list(range(0, n, (tile - 2 * margin) // stride * stride))
+
+
+def _tile_starts_cases(generator: torch.Generator) -> Iterator[tuple]:
+    yield from [
+        (100, 572, 92, 16),
+        (388, 572, 92, 16),
+        (384, 572, 92, 16),
+        (1000, 572, 92, 16),
+        (512, 252, 92, 16),
+        (64, 252, 92, 16),
+        (65, 252, 92, 16),
+        (10, 8, 2, 1),
+        (31, 64, 10, 2),
+        (300, 96, 16, 32),
+    ]
+
+
+TILE_STARTS = Exercise(
+    name="tile_starts",
+    specification=(
+        "tile_starts(n, tile, margin, stride) gives the rows at which the results of overlapping tiles begin, a list: "
+        "0 first, each a multiple of stride and as far apart as leaves no gap, all n rows covered, none beyond them."
+    ),
+    reference=_tile_starts,
+    cases=_tile_starts_cases,
+    hints=(
+        "A tile gives tile - 2 * margin rows. How far apart may tiles lie, if that has to be a multiple of stride?",
+        "step = (tile - 2 * margin) // stride * stride.",
+        "The starts are those of a range from 0 to n in steps of that.",
+    ),
+)
+
+
+SKIPS_AND_HOOKS_EXERCISES = (
+    UNET_OUTPUT_SIDE,
+    CROP_AND_CONCATENATE,
+    BLOCK_DIAGONAL,
+    MEAN_ACTIVATIONS,
+    TILE_STARTS,
+)

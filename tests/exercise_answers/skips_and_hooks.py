@@ -1,0 +1,115 @@
+"""Right answers to the exercises of notebook 05, written another way, and the mistakes that learners make."""
+
+import torch
+import torch.nn.functional as F
+
+from course_utils.hooks import Hooks
+from course_utils.unet2015 import centre_crop
+
+
+def unet_output_side(n):
+    return n - 184 if n >= 188 and n % 16 == 12 else 0
+
+
+def crop_and_concatenate(skip, x):
+    return torch.cat([centre_crop(skip, x.shape[2:]), x], 1)
+
+
+def block_diagonal(first, second):
+    left = F.pad(first, (0, 0, 0, 0, 0, second.shape[1]))
+    right = F.pad(second, (0, 0, 0, 0, first.shape[1], 0))
+    return torch.cat([left, right])
+
+
+def mean_activations(model, x):
+    """Layer by layer, descending into containers."""
+    means = []
+
+    def walk(module, x):
+        children = list(module.children())
+        if not children:
+            x = module(x)
+            means.append(x.mean())
+        for child in children:
+            x = walk(child, x)
+        return x
+
+    walk(model, x)
+    return torch.stack(means)
+
+
+def tile_starts(n, tile, margin, stride):
+    step = tile - 2 * margin
+    step -= step % stride
+    return [i * step for i in range(-(-n // step))]
+
+
+RIGHT = {f.__name__: f for f in (unet_output_side, crop_and_concatenate, block_diagonal, mean_activations, tile_starts)}
+
+
+def cut(skip, x, place, first="skip"):
+    height, width = x.shape[2:]
+    high, wide = skip.shape[2] - height, skip.shape[3] - width
+    top, left = {"corner": (0, 0), "end": (high, wide), "up": (-(-high // 2), -(-wide // 2))}[place]
+    part = skip[:, :, top : top + height, left : left + width]
+    return torch.cat([part, x] if first == "skip" else [x, part], 1)
+
+
+def with_hooks(model, x, modules):
+    with Hooks(modules) as hooks:
+        model(x)
+        return torch.stack([stored.mean() for stored in hooks.stored])
+
+
+def inputs_instead(model, x):
+    means = []
+    leaves = [m for m in model.modules() if not list(m.children())]
+    handles = [m.register_forward_pre_hook(lambda module, inputs: means.append(inputs[0].mean())) for m in leaves]
+    model(x)
+    for handle in handles:
+        handle.remove()
+    return torch.stack(means)
+
+
+WRONG = {
+    "unet_output_side": {
+        "never asks whether it fits": lambda n: max(n - 184, 0),
+        "rounds odd sides down": lambda n: max(((n - 124) // 16) * 16 - 60, 0) if n > 124 else 0,
+        "forgets the small ones": lambda n: n - 184 if n % 16 == 12 else 0,
+        "one convolution a level": lambda n: n - 92 if n % 16 == 12 and n >= 188 else 0,
+        "asks for a multiple of 16": lambda n: n - 184 if n % 16 == 0 and n >= 188 else 0,
+    },
+    "crop_and_concatenate": {
+        "crops from the corner": lambda s, x: cut(s, x, "corner"),
+        "crops the far end": lambda s, x: cut(s, x, "end"),
+        "larger half first": lambda s, x: cut(s, x, "up"),
+        "x first": lambda s, x: torch.cat([x, centre_crop(s, x.shape[2:])], 1),
+        "resizes": lambda s, x: torch.cat([F.interpolate(s, x.shape[2:]), x], 1),
+        "adds": lambda s, x: centre_crop(s, x.shape[2:])[:, :1] + x,
+        "pads x": lambda s, x: torch.cat([s, F.interpolate(x, s.shape[2:])], 1),
+    },
+    "block_diagonal": {
+        "beside each other": lambda a, b: torch.cat([a[:1], b[:1]], 1),
+        "above each other": lambda a, b: torch.cat([a[:, :1], b[:, :1]], 0),
+        "the other diagonal": lambda a, b: block_diagonal(a, b).flip(1),
+        "second first": lambda a, b: block_diagonal(b, a),
+        "inputs and outputs swapped": lambda a, b: block_diagonal(a, b).transpose(0, 1),
+    },
+    "mean_activations": {
+        "children only": lambda m, x: with_hooks(m, x, list(m.children())),
+        "containers too": lambda m, x: with_hooks(m, x, list(m.modules())),
+        "inputs": inputs_instead,
+        "last output only": lambda m, x: m(x).mean()[None],
+        "backwards": lambda m, x: mean_activations(m, x).flip(0),
+        "each layer once": lambda m, x: with_hooks(m, x, [k for k in m.modules() if not list(k.children())]),
+    },
+    "tile_starts": {
+        "tiles do not overlap": lambda n, t, m, s: list(range(0, n, t)),
+        "out of step": lambda n, t, m, s: list(range(0, n, t - 2 * m)),
+        "one margin": lambda n, t, m, s: list(range(0, n, (t - m) // s * s)),
+        "one tile too many": lambda n, t, m, s: [*tile_starts(n, t, m, s), n],
+        "whole tiles only": lambda n, t, m, s: list(range(0, max(n - (t - 2 * m), 0) + 1, (t - 2 * m) // s * s)),
+        "rounds up": lambda n, t, m, s: list(range(0, n, -(-(t - 2 * m) // s) * s)),
+        "with the margin": lambda n, t, m, s: [start - m for start in tile_starts(n, t, m, s)],
+    },
+}
