@@ -79,10 +79,12 @@ class NotebookPage:
         return self.page.evaluate(CELL_ERRORS)
 
     def widget(self, css_class: str) -> "WidgetOnPage":
-        """The live `FigureWidget` with this CSS class, scrolled into view."""
+        """The live `FigureWidget` with this CSS class, scrolled into view, once it says something."""
         root = self.page.locator(f".jp-OutputArea-output .figure-widget.{css_class}")
         root.first.scroll_into_view_if_needed(timeout=READY_TIMEOUT)
-        return WidgetOnPage(root)
+        widget = WidgetOnPage(root)
+        expect(widget.label).to_have_text(re.compile(r"\S"), timeout=READY_TIMEOUT)
+        return widget
 
     def screenshot(self, name: str) -> Path:
         """Picture of the window as NAME.png in the folder of artifacts."""

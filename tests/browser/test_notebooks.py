@@ -1,4 +1,10 @@
-"""Every notebook of the course runs in JupyterLab without an error in a cell or in the browser's console."""
+"""Every notebook of the course runs in JupyterLab without an error in a cell or in the browser's console.
+
+Those with a test of their widget beside this file are run there, and not a second time here.
+"""
+
+import re
+from pathlib import Path
 
 import pytest
 
@@ -6,7 +12,14 @@ from tests.browser.conftest import NOTEBOOKS
 
 pytestmark = pytest.mark.browser
 
+NAMED = re.compile(r'^NOTEBOOK = "(.+\.ipynb)"$', re.MULTILINE)
+RUN_ELSEWHERE = {name for path in Path(__file__).parent.glob("test_*.py") for name in NAMED.findall(path.read_text())}
 
-@pytest.mark.parametrize("name", sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")))
+
+@pytest.mark.parametrize("name", sorted({path.name for path in NOTEBOOKS.glob("*.ipynb")} - RUN_ELSEWHERE))
 def test_runs_clean(lab, name):
     lab(name)
+
+
+def test_no_notebook_is_forgotten():
+    assert {path.name for path in NOTEBOOKS.glob("*.ipynb")} >= RUN_ELSEWHERE
