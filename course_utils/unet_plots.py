@@ -34,7 +34,7 @@ from course_utils.unet_levels import Level, Trace
 
 DOWN, MIDDLE, UP, TAIL = (0.60, 0.81, 0.94), (0.98, 0.86, 0.55), (0.72, 0.88, 0.76), (0.85, 0.85, 0.85)
 CHOSEN, SKIP, OFF = "#D55E00", "0.25", "0.65"
-ROOM_FOR_A_LABEL = 0.74
+ROOM_FOR_A_LABEL = 0.68
 ROOM_BELOW = 0.62
 MAPS_SHOWN, MAP_COLUMNS = 8, 4
 _SMALLEST_MAP = 44
@@ -122,7 +122,7 @@ def _colour(level: Level) -> tuple[float, float, float]:
 
 def _slots(levels: Sequence[Level], width: float) -> list[tuple[float, float, float]]:
     """Left end and width of each level's slot, and width of its box, in inches: boxes at scale, slots fit a label."""
-    gap = 0.06
+    gap = 0.04
     low, high = 0.0, 1.0
     for _ in range(40):
         scale = (low + high) / 2
@@ -201,21 +201,22 @@ def show_maps(maps: Mapping[str, Tensor], *, shared: bool = False, cmap: str = "
     """Maps ``(H, W)`` side by side, each below its title, from darkest (smallest) to brightest.
 
     Args:
-        shared: one scale for all of them, from 0, with a bar that explains it.
+        shared: one scale for all of them, with a bar that explains it: from 0 to what no more than 1 % of the pixels
+            exceed.
         panel: width of a map in inches.
     """
     height, width = next(iter(maps.values())).shape
     extra = 0.9 if shared else 0.1
     figure = NotebookFigure(figsize=(panel * len(maps) + extra, panel * height / width + 0.4), layout="constrained")
     axes = figure.subplots(1, len(maps), squeeze=False)[0]
-    highest = max(float(values.max()) for values in maps.values()) or 1.0
+    highest = max(float(values.quantile(0.99)) for values in maps.values()) or 1.0
     limits = {"vmin": 0.0, "vmax": highest} if shared else {}
     for ax, (title, values) in zip(axes, maps.items(), strict=True):
         drawn = ax.imshow(values.detach().numpy(), cmap=cmap, interpolation="nearest", **limits)
         ax.set_title(title, fontsize=TEXT_SIZE)
         ax.axis("off")
     if shared:
-        figure.colorbar(drawn, ax=list(axes), fraction=0.03).ax.tick_params(labelsize=SMALL_SIZE)
+        figure.colorbar(drawn, ax=list(axes), fraction=0.03, extend="max").ax.tick_params(labelsize=SMALL_SIZE)
     return figure
 
 
@@ -224,7 +225,7 @@ def show_predictions(
 ) -> Figure:
     """A photograph, its truth and several predictions ``(H, W)``, each with its share of right pixels; legend below."""
     labels, colours, void = to_codes(truth), class_colours(codes), void_code(tuple(codes))
-    panels = {"photograph": to_rgb(image), "truth": colours[labels]}
+    panels = {"photograph": to_rgb(image), "truth (void is black)": colours[labels]}
     present = set(np.unique(labels).tolist())
     for name, prediction in predictions.items():
         found = to_codes(prediction)
@@ -339,7 +340,7 @@ class ExplorerFigure:
         """
         self.drawing.update(chosen, off)
         self._show("photograph", picture, "photograph")
-        self._show("truth", self.colours[truth], "truth")
+        self._show("truth", self.colours[truth], "truth (void is black)")
         for name, seen, title in (("on", all_on, "all skips on"), ("now", now, "now")):
             found = classes_of(seen)
             self._show(name, self.colours[found], f"{title}: {accuracy(found, truth, self.void):.0%} right")

@@ -19,9 +19,9 @@ from course_utils.unet_widget import UnetExplorer
 from data_scripts.locate import camvid_or_street_scenes
 
 torch.manual_seed(0)
-test = load_split(camvid_or_street_scenes(), "test", (88, 120), progress=False)
+test = load_split(camvid_or_street_scenes(), "test", (72, 96), progress=False)
 encoder = create_encoder("efficientnet_lite0", pretrained=False)
-model = DynamicUnet(encoder, len(test.codes), (88, 120), norm_type="batch", last_cross=False)
+model = DynamicUnet(encoder, len(test.codes), (72, 96), norm_type="batch", last_cross=False)
 UnetExplorer(model, test.images[:12], test.masks[:12], test.codes)
 """
 
@@ -40,9 +40,9 @@ def explorer_alone(server):
 def test_the_explorer_follows_every_control(lab):
     notebook = lab("unet_explorer.ipynb")
     widget = notebook.widget("unet-explorer")
-    assert widget.sentence.startswith("down 1: 16 channels on 44 × 60; skip 1 goes on to up 1. Picture 0, all skips on")
+    assert widget.sentence.startswith("down 1: 16 channels on 36 × 48; skip 1 goes on to up 1. Picture 0, all skips on")
     widget.press("Picture", "ArrowRight", "ArrowRight", until="Picture 2, all skips on")
-    widget.press("Level", *["ArrowRight"] * 6, until="up 3: 176 channels on 11 × 15; skip 3 comes from down 3.")
+    widget.press("Level", *["ArrowRight"] * 6, until="up 3: 176 channels on 9 × 12; skip 3 comes from down 3.")
     for number, without in ((3, "skip 3:"), (1, "skips 1, 3:"), (2, "skips 1, 2, 3:"), (4, "skips 1, 2, 3, 4:")):
         widget.press(f"Skip {number}", "Space", until=f"Picture 2 without {without}")
     assert "skip 3 comes from down 3, switched off." in widget.sentence
