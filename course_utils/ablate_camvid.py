@@ -147,7 +147,7 @@ def run_grid(
 
 def measure_cost(args: argparse.Namespace, root: Path, budget: Budget, device: torch.device) -> None:
     """Time training steps of all chosen variants, and put them beside the runs."""
-    load = _loader(root, device, budget)
+    train = load_split(root, "train", budget.size, device)
     n_classes = len(read_codes(root))
     names = list(dict.fromkeys([RECIPE, *args.variants]))
     models = {
@@ -156,7 +156,6 @@ def measure_cost(args: argparse.Namespace, root: Path, budget: Budget, device: t
         )
         for name in names
     }
-    train = load("train", budget.size)
     batch = next(iter(Batches(train, budget.batch_size)))
     seconds = time_steps(models, batch, train.void, args.cost_steps)
 
@@ -165,6 +164,7 @@ def measure_cost(args: argparse.Namespace, root: Path, budget: Budget, device: t
             "command": command_again(parser(), args, PLACES),
             **provenance(device),
             "steps": args.cost_steps,
+            "clock": "processor time" if device.type == "cpu" else "wall time",
             "seconds_per_step": seconds,
         }
 

@@ -211,8 +211,9 @@ def time_steps(
 ) -> dict[str, float]:
     """Median seconds of a training step of each model, on one batch.
 
-    The models take turns, so that whatever slows the machine for a while slows all of them alike. The first step of
-    each is not counted.
+    On a CPU these are seconds of processor time, all threads together, which leave out what other programs take. The
+    models take turns, so that whatever slows the machine for a while slows all of them alike. The first step of each
+    is not counted.
     """
     images, masks = batch
     images = images.contiguous(memory_format=torch.channels_last)
@@ -235,6 +236,8 @@ def time_steps(
 
 
 def _now(device: torch.device) -> float:
+    if device.type == "cpu":
+        return time.process_time()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
