@@ -95,6 +95,7 @@ def test_imports_point_one_way():
         "figure_widget.py",
         "photograph_widget.py",
         "arithmetic_widget.py",
+        "initialisation_widget.py",
         "unet_widget.py",
         "comparer_widget.py",
     }

@@ -2,6 +2,7 @@
 
 from tests.exercise_answers import (
     interpolation,
+    pixel_shuffle,
     segmentation,
     skips_and_hooks,
     transposed_convolution,
@@ -12,6 +13,7 @@ _TOPICS = (
     segmentation,
     transposed_convolution,
     interpolation,
+    pixel_shuffle,
     skips_and_hooks,
     unet_training,
 )
