@@ -68,7 +68,7 @@ def test_hints_come_one_by_one_and_end_with_the_solutions(name, capsys):
 
 def test_an_unknown_exercise_is_named():
     for ask in (hint, lambda name: check(name, len)):
-        with pytest.raises(ValueError, match="no exercise 'remap'; there are .*cross_entropy, "):
+        with pytest.raises(ValueError, match=r"no exercise 'remap'; there are .*cross_entropy, "):
             ask("remap")
 
 
