@@ -26,10 +26,16 @@ class ArithmeticExplorer(FigureWidget):
 
     Settings that make no layer are explained where the picture would be. It opens at the middle pixel of the setting
     given.
+
+    Raises:
+        ValueError: if a number of the setting given lies outside of its slider.
     """
 
     def __init__(self, geometry: Geometry | None = None) -> None:
         geometry = geometry or Geometry()
+        for name, (_, low, high) in RANGES.items():
+            if not low <= getattr(geometry, name) <= high:
+                raise ValueError(f"{name}={getattr(geometry, name)} is not from {low} to {high}, the slider's range.")
         self._figure = ArithmeticFigure()
         wide = Layout(width="300px")
         style = {"description_width": "110px"}

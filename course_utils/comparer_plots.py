@@ -37,6 +37,12 @@ class Window:
     x: float = 0.5
     y: float = 0.5
 
+    def __post_init__(self) -> None:
+        if isinstance(self.zoom, bool) or not isinstance(self.zoom, int) or self.zoom < 1:
+            raise ValueError(f"zoom={self.zoom!r} is not a whole number of at least 1.")
+        if not (0 <= self.x <= 1 and 0 <= self.y <= 1):
+            raise ValueError(f"x={self.x} and y={self.y} are not shares from 0 to 1.")
+
     def square(self, side: int) -> tuple[int, int, int]:
         """Left, top and side in pixels of a picture of `side` pixels; the window stays inside."""
         extent = max(side // self.zoom, 1)
@@ -61,8 +67,12 @@ class ComparerFigure:
             ax.set(xticks=(), yticks=())
             self._images.append(ax.imshow(blank, interpolation="nearest", extent=(0, 1, 1, 0)))
             above = (0.22 + side) / self.HEIGHT
-            self._titles.append(self.figure.text(left / self.WIDTH, above + 0.065, "", fontsize=11.5, weight="bold"))
-            self._notes.append(self.figure.text(left / self.WIDTH, above + 0.018, "", fontsize=10, color="0.25"))
+            self._titles.append(
+                self.figure.text(left / self.WIDTH, above + 0.065, "", fontsize=11.5, weight="bold", parse_math=False)
+            )
+            self._notes.append(
+                self.figure.text(left / self.WIDTH, above + 0.018, "", fontsize=10, color="0.25", parse_math=False)
+            )
         first, middle, _ = (image.axes for image in self._images)
         self._frame = first.add_patch(Rectangle((0, 0), 1, 1, fill=False, edgecolor=_ORANGE, linewidth=2))
         self._line = middle.add_artist(Line2D([0.5, 0.5], [0, 1], color=_ORANGE, linewidth=1.5))
@@ -88,8 +98,16 @@ class ComparerFigure:
             original: as `course_utils.enlargement.cut_to` gives it.
             window: what is shown; a spectrum is always that of the whole picture.
             wipe: share of the window's width that shows the first enlargement, 0 to 1.
+
+        Raises:
+            ValueError: for an unknown view, a picture that is not square and in colour, a wipe out of range.
         """
         check_choice("view", view, VIEWS)
+        shape = tuple(original.picture.shape)
+        if len(shape) != 3 or shape[0] != 3 or shape[1] != shape[2]:
+            raise ValueError(f"a picture of shape {shape} is not square and in colour, (3, S, S).")
+        if not 0 <= wipe <= 1:
+            raise ValueError(f"wipe={wipe} is not a share from 0 to 1.")
         window = window or Window()
         pictures = [_array(made.picture) for made in (original, first[1], second[1])]
         titles = ["original", first[0], second[0]]
@@ -143,7 +161,7 @@ def compare_figure(
 
 
 def _array(picture: Tensor) -> np.ndarray:
-    return picture.detach().cpu().permute(1, 2, 0).numpy()
+    return picture.detach().cpu().float().permute(1, 2, 0).numpy()
 
 
 def _enlarged(picture: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ PICTURES = ("chelsea", "astronaut", "coffee", "rocket", "rings")
 YOURS = "yours"
 FACTORS = (2, 3, 4)
 ROWS = (("picture", "upload"), ("first", "second"), ("view", "factor"), ("zoom", "wipe"), ("x", "y"))
-LARGEST_SIDE, SMALLEST_SIDE = 384, 16
+LARGEST_SIDE, SMALLEST_SIDE, LARGEST_UPLOAD = 384, 16, 1024
 
 
 class UpsamplingComparer(FigureWidget):
@@ -107,7 +107,7 @@ class UpsamplingComparer(FigureWidget):
         note = ""
         if name == YOURS and YOURS not in self._pictures:
             try:
-                pixels = uploaded_picture(upload)
+                pixels = uploaded_picture(upload, max_side=LARGEST_UPLOAD)
                 if pixels is not None:
                     self._pictures[YOURS] = square(torch.from_numpy(pixels).permute(2, 0, 1))
                 else:

@@ -19,7 +19,9 @@ def conv_output_size(n: int, kernel_size: int, stride: int = 1, padding: int = 0
     Raises:
         ValueError: if an argument is out of range or the kernel spans more pixels than there are.
     """
-    _check_ranges(n=n, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
+    n, kernel_size, stride, padding, dilation = _whole_numbers(
+        n=n, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation
+    )
     span = dilation * (kernel_size - 1) + 1
     if span > n + 2 * padding:
         raise ValueError(
@@ -51,7 +53,7 @@ def zero_insert(x: Tensor, stride: int) -> Tensor:
     Raises:
         ValueError: if `stride` is smaller than 1 or `x` has no grid of at least one pixel.
     """
-    _check_ranges(stride=stride)
+    (stride,) = _whole_numbers(stride=stride)
     if x.ndim < 2 or 0 in x.shape[-2:]:
         raise ValueError(f"x has shape {tuple(x.shape)}: it needs two sides (..., H, W) of at least one pixel.")
     height, width = x.shape[-2:]
@@ -113,6 +115,7 @@ def _counts_along_a_side(
     name: str, n: int, kernel_size: int, stride: int, padding: int, output_padding: int, dilation: int
 ) -> Tensor:
     size = _transposed_size(name, n, kernel_size, stride, padding, output_padding, dilation)
+    n, kernel_size, stride, padding, dilation = map(int, (n, kernel_size, stride, padding, dilation))
     starts = stride * torch.arange(n) - padding
     written = (starts[:, None] + dilation * torch.arange(kernel_size)).flatten()
     kept = written[(written >= 0) & (written < size)]
@@ -122,7 +125,7 @@ def _counts_along_a_side(
 def _transposed_size(
     name: str, n: int, kernel_size: int, stride: int, padding: int, output_padding: int, dilation: int
 ) -> int:
-    _check_ranges(
+    n, kernel_size, stride, padding, output_padding, dilation = _whole_numbers(
         **{name: n},
         kernel_size=kernel_size,
         stride=stride,
@@ -144,12 +147,18 @@ def _transposed_size(
     return size
 
 
-def _check_ranges(**numbers: int) -> None:
+def _whole_numbers(**numbers: int) -> list[int]:
+    """The numbers as Python's own, which do not overflow, in their order; refused if one is out of range."""
+    found = []
     for name, number in numbers.items():
         lowest = 0 if name.endswith("padding") else 1
         try:
-            fits = operator.index(number) >= lowest
+            whole = operator.index(number)
         except TypeError:
-            raise ValueError(f"{name}={number!r} must be a whole number.") from None
-        if not fits:
+            whole = None
+        if whole is None or isinstance(number, bool):
+            raise ValueError(f"{name}={number!r} must be a whole number.")
+        if whole < lowest:
             raise ValueError(f"{name}={number} must be at least {lowest}.")
+        found.append(whole)
+    return found

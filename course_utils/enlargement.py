@@ -36,9 +36,16 @@ def enlarge_by_kernel(x: Tensor, kernel: Tensor, factor: int) -> Tensor:
     """Transposed convolution of each channel with the same `kernel`: ``(C, H, W)`` to ``(C, factor·H, factor·W)``.
 
     The border pixels are repeated outwards first, so that the border gets as many products as the inside.
+
+    Raises:
+        ValueError: if `x` is no picture of floats, or the kernel is not square and at least as large as the factor.
     """
-    start = factor + (len(kernel) - factor) // 2
-    padded = F.pad(x[:, None], [1] * 4, mode="replicate")
+    _check_picture(x, factor)
+    if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1] or len(kernel) < factor:
+        raise ValueError(f"a kernel of shape {tuple(kernel.shape)} is not (K, K) with K of at least factor={factor}.")
+    rings = -(-(len(kernel) - factor) // (2 * factor)) or 1
+    start = rings * factor + (len(kernel) - factor) // 2
+    padded = F.pad(x[:, None], [rings] * 4, mode="replicate")
     full = F.conv_transpose2d(padded, kernel[None, None].to(x), stride=factor)[:, 0]
     height, width = (factor * side for side in x.shape[-2:])
     return full[:, start : start + height, start : start + width]
@@ -46,6 +53,7 @@ def enlarge_by_kernel(x: Tensor, kernel: Tensor, factor: int) -> Tensor:
 
 def _interpolate(mode: str, align_corners: bool | None = None) -> Scheme:
     def scheme(x: Tensor, factor: int) -> Tensor:
+        _check_picture(x, factor)
         return F.interpolate(x[None], scale_factor=factor, mode=mode, align_corners=align_corners)[0]
 
     return scheme
@@ -63,6 +71,7 @@ def _random_weights(x: Tensor, factor: int) -> Tensor:
 
 def _zeros_between(x: Tensor, factor: int) -> Tensor:
     """`factor²` times as bright, so that the mean stays."""
+    _check_picture(x, factor)
     return F.pad(zero_insert(x, factor), [0, factor - 1, 0, factor - 1]) * factor**2
 
 
@@ -104,12 +113,16 @@ def reduce(picture: Tensor, factor: int) -> Tensor:
     Raises:
         ValueError: if the picture is smaller than a block, or holds no floats.
     """
-    check_scale(factor)
-    if picture.ndim != 3 or not picture.is_floating_point() or min(picture.shape[1:]) < factor:
-        raise ValueError(
-            f"got {picture.dtype} of shape {tuple(picture.shape)}, not floats (C, H, W) with sides of {factor} or more."
-        )
+    _check_picture(picture, factor)
+    if min(picture.shape[1:]) < factor:
+        raise ValueError(f"a picture of {tuple(picture.shape[1:])} pixels has no block of {factor} × {factor}.")
     return F.avg_pool2d(picture, factor)
+
+
+def _check_picture(x: Tensor, factor: int) -> None:
+    check_scale(factor)
+    if x.ndim != 3 or not x.is_floating_point() or not x.numel():
+        raise ValueError(f"got {x.dtype} of shape {tuple(x.shape)}, not a picture of floats (C, H, W).")
 
 
 def cut_to(original: Tensor, factor: int) -> Enlargement:
@@ -131,6 +144,11 @@ def enlarge_again(original: Tensor, scheme: Scheme, factor: int) -> Enlargement:
     small = reduce(original, factor)
     truth = original[:, : factor * small.shape[1], : factor * small.shape[2]]
     picture = scheme(small, factor)
+    if not isinstance(picture, Tensor):
+        raise ValueError(f"the scheme returned {type(picture).__name__}, not a tensor {tuple(truth.shape)}.")
+    picture = picture.detach().to(truth.dtype)
+    if not picture.isfinite().all():
+        raise ValueError("the scheme made values that are not finite.")
     if picture.shape != truth.shape:
         raise ValueError(
             f"the scheme made {tuple(picture.shape)} of {tuple(small.shape)}; factor {factor} asks for "
@@ -160,4 +178,9 @@ def names_of(schemes: Mapping[str, Scheme]) -> tuple[str, ...]:
     """The names, checked: two schemes at least are needed to compare."""
     if len(schemes) < 2:
         raise ValueError(f"{len(schemes)} scheme is nothing to compare; give two or more by name.")
+    for name, scheme in schemes.items():
+        if not name or not callable(scheme):
+            raise ValueError(
+                f"scheme {name!r}: {scheme!r} is no function with a name; give one that takes (x, factor)."
+            )
     return tuple(schemes)

@@ -9,6 +9,7 @@ that needs no JavaScript of our own. Where there is no kernel (GitHub, print), t
 import base64
 import html
 import io
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,9 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 Draw = Callable[..., tuple[Figure, str]]
+
+MOST_PIXELS = 60_000_000
+"""A larger upload would take more memory to decode than a course may ask for."""
 
 UNFIT_CONTROLS = (ipywidgets.Dropdown, ipywidgets.RadioButtons)
 """In these the arrow keys move to another cell of the notebook, and `x` on a closed `Dropdown` cuts the cell."""
@@ -77,10 +81,18 @@ class FigureWidget(ipywidgets.VBox):
         return self._picture.value
 
     def set(self, **values: Any) -> None:
-        """Move several controls and draw once."""
+        """Move several controls and draw once.
+
+        Raises:
+            ValueError: if there is no such control, or it has no such value; then nothing has moved.
+        """
         unknown = sorted(set(values) - set(self.controls))
         if unknown:
             raise ValueError(f"no control named {', '.join(unknown)}; there are {', '.join(self.controls)}")
+        for name, value in values.items():
+            options = getattr(self.controls[name], "options", None)
+            if options is not None and value not in options:
+                raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, options))}")
         with self._hold():
             for name, value in values.items():
                 self.controls[name].value = value
@@ -149,6 +161,8 @@ def render_png(figure: Figure, width: int) -> bytes:
 def uploaded_picture(files: tuple[Mapping[str, Any], ...], max_side: int = 1024) -> np.ndarray | None:
     """The picture in the value of an `ipywidgets.FileUpload`, upright, as the camera's own note on rotation asks.
 
+    What is transparent is laid on white.
+
     Args:
         files: `FileUpload.value`; if there are several files, the last one counts.
         max_side: larger pictures are reduced until no side is longer, in pixels.
@@ -157,15 +171,34 @@ def uploaded_picture(files: tuple[Mapping[str, Any], ...], max_side: int = 1024)
         Array (H, W, 3) of uint8, or None if nothing has been uploaded yet.
 
     Raises:
-        ValueError: if the file is not a picture that Pillow can read.
+        ValueError: if the file is not a picture that Pillow can read, is too large, or is grey with 16 or 32 bits.
     """
     if not files:
         return None
     file = files[-1]
+    name = file["name"]
     try:
-        with Image.open(io.BytesIO(bytes(file["content"]))) as picture:
-            upright = ImageOps.exif_transpose(picture).convert("RGB")
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{file['name']} is not a picture that can be read here; try a PNG or JPEG") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its size is looked at below
+            picture = Image.open(io.BytesIO(bytes(file["content"])))
+        width, height = picture.size
+        if width * height > MOST_PIXELS:
+            raise ValueError(f"{name} has {width} × {height} pixels, more than {MOST_PIXELS // 10**6} million")
+        if picture.mode[0] in "IF":
+            raise ValueError(f"{name} is grey with more than 8 bits, whose white is not known; save it as an 8-bit PNG")
+        with picture:
+            upright = _on_white(ImageOps.exif_transpose(picture))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if str(error).startswith(f"{name} "):
+            raise
+        raise ValueError(f"{name} is not a picture that can be read here; try a PNG or JPEG") from error
     upright.thumbnail((max_side, max_side))
     return np.array(upright)
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    """In colour, what is transparent on white paper."""
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    layer = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")

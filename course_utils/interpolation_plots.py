@@ -23,8 +23,8 @@ def centres(n: int, n_out: int, align_corners: bool = False) -> Tensor:
     Raises:
         ValueError: if a side has no pixel.
     """
-    if n < 1 or n_out < 1:
-        raise ValueError(f"n={n} and n_out={n_out}: a side has at least one pixel.")
+    if not (isinstance(n, int) and isinstance(n_out, int)) or min(n, n_out) < 1:
+        raise ValueError(f"n={n} and n_out={n_out}: a side has a whole number of pixels, at least one.")
     i = torch.arange(n_out, dtype=torch.float64)
     return i * ((n - 1) / max(n_out - 1, 1)) if align_corners else (i + 0.5) * (n / n_out) - 0.5
 
@@ -32,6 +32,8 @@ def centres(n: int, n_out: int, align_corners: bool = False) -> Tensor:
 def show_centres(n: int = 4, factor: int = 2) -> Figure:
     """One side of a grid and of its enlargement: the new centres in both conventions, with their coordinates."""
     check_scale(factor)
+    if n < 2:
+        raise ValueError(f"n={n}: with less than two pixels there is nothing between the centres.")
     figure = Figure(figsize=(9.6, 3.5))
     ax = figure.add_axes((0.19, 0.02, 0.8, 0.96))
     rows = [
@@ -66,7 +68,13 @@ def show_responses(kernels: Mapping[str, Tensor], factor: int = 2) -> Figure:
     Args:
         kernels: by title, each ``(K,)`` with weights that add up to `factor`.
         factor: of the enlargement; ``1 / (2 · factor)`` cycles per new pixel is the finest the old grid can hold.
+
+    Raises:
+        ValueError: if there are more kernels than line styles.
     """
+    check_scale(factor)
+    if not 1 <= len(kernels) <= len(_STYLES):
+        raise ValueError(f"{len(kernels)} kernels: draw 1 to {len(_STYLES)}, each with a line style of its own.")
     figure = Figure(figsize=(8.4, 3.7), layout="constrained")
     ax = figure.add_subplot()
     frequencies = torch.linspace(0, 0.5, 201)
@@ -75,7 +83,7 @@ def show_responses(kernels: Mapping[str, Tensor], factor: int = 2) -> Figure:
     ax.axhline(0, color="0.7", lw=0.8)
     ax.plot([0, limit, limit, 0.5], [1, 1, 0, 0], color="0.45", lw=1.2, label="keeps all, adds nothing")
     for (name, kernel), (dashes, colour) in zip(kernels.items(), _STYLES, strict=False):
-        gain = response(kernel, frequencies) / factor
+        gain = response(kernel.detach(), frequencies) / factor
         ax.plot(frequencies, gain, dashes, color=colour, lw=2.2, label=name)
     ax.text(limit / 2, 0.06, "the picture", ha="center", fontsize=11)
     ax.text((limit + 0.5) / 2, 0.9, "copies made by the zeros", ha="center", fontsize=11)

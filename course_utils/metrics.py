@@ -139,7 +139,7 @@ def psnr(prediction: Tensor, target: Tensor) -> float:
         ValueError: if the shapes differ or the pictures are not floats.
     """
     _check_pictures(prediction, target)
-    return float(peak_signal_noise_ratio(prediction, target, data_range=1.0, dim=(1, 2, 3)))
+    return float(peak_signal_noise_ratio(prediction.double(), target.double(), data_range=1.0, dim=(1, 2, 3)))
 
 
 def ssim(prediction: Tensor, target: Tensor) -> float:
@@ -155,7 +155,7 @@ def ssim(prediction: Tensor, target: Tensor) -> float:
     _check_pictures(prediction, target)
     if min(prediction.shape[-2:]) < 11:
         raise ValueError(f"pictures of {tuple(prediction.shape[-2:])} pixels are smaller than the window of 11 × 11.")
-    return float(structural_similarity_index_measure(prediction, target, data_range=1.0))
+    return float(structural_similarity_index_measure(prediction.double(), target.double(), data_range=1.0))
 
 
 def _check_pictures(prediction: Tensor, target: Tensor) -> None:
@@ -166,6 +166,15 @@ def _check_pictures(prediction: Tensor, target: Tensor) -> None:
         )
     if not (prediction.is_floating_point() and target.is_floating_point()):
         raise ValueError(f"prediction is {prediction.dtype}, target {target.dtype}: both need floats, 1 for white.")
+    if not prediction.numel():
+        raise ValueError(f"prediction and target {tuple(prediction.shape)} hold no picture.")
+    if not (prediction.isfinite().all() and target.isfinite().all()):
+        raise ValueError("prediction or target holds values that are not finite.")
+    if target.max() > 1.5 or target.min() < -0.5:
+        raise ValueError(
+            f"the target runs from {target.min():.3g} to {target.max():.3g}, not from 0 (black) to 1 (white): "
+            "rescale both."
+        )
 
 
 def _spread(values: Tensor, choose) -> Tensor:

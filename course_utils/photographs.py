@@ -54,8 +54,11 @@ def patches(names: Sequence[str], size: int, n: int, *, short_side: int | None =
     Raises:
         ValueError: if a name is unknown, `n` is not positive, or a photograph is smaller than a patch.
     """
-    if not names or n < 1:
-        raise ValueError(f"n={n} patches of {len(names)} photographs: both must be at least 1.")
+    for name, number in {"size": size, "n": n, "short_side": short_side}.items():
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+            raise ValueError(f"{name}={number!r} is not a whole number of at least 1.")
+    if not names:
+        raise ValueError("patches of no photograph: give at least one name.")
     generator = torch.Generator().manual_seed(seed)
     pictures = [photograph(name) for name in names]
     if short_side is not None:
@@ -64,7 +67,7 @@ def patches(names: Sequence[str], size: int, n: int, *, short_side: int | None =
     for i in range(n):
         picture = pictures[i % len(pictures)]
         height, width = picture.shape[1:]
-        if size < 1 or size > min(height, width):
+        if size > min(height, width):
             raise ValueError(f"size={size} does not fit into {names[i % len(names)]}, {height} × {width} pixels here.")
         top = int(torch.randint(height - size + 1, (), generator=generator))
         left = int(torch.randint(width - size + 1, (), generator=generator))

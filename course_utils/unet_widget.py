@@ -38,10 +38,12 @@ class UnetExplorer(FigureWidget):
         self._traces: dict[tuple[int, frozenset[int]], Trace] = {}
         self.levels = self._trace(0, frozenset()).levels
         self._figure = ExplorerFigure(self.levels, tuple(masks.shape[-2:]), codes)
-        options = [(level.name, index) for index, level in enumerate(self.levels)]
+        self._index = {level.name: index for index, level in enumerate(self.levels)}
         controls: dict[str, ipywidgets.DOMWidget] = {
             "picture": ipywidgets.IntSlider(0, 0, len(images) - 1, description="Picture", layout=Layout(width="330px")),
-            "level": ipywidgets.SelectionSlider(options=options, description="Level", layout=Layout(width="420px")),
+            "level": ipywidgets.SelectionSlider(
+                options=list(self._index), description="Level", layout=Layout(width="420px")
+            ),
         }
         self._skips = {}
         for source, level in enumerate(self.levels[: len(model.blocks)]):
@@ -75,14 +77,14 @@ class UnetExplorer(FigureWidget):
             )
         return self._traces[picture, off]
 
-    def _draw(self, picture: int, level: int, **skips: bool) -> tuple[Figure, str]:
+    def _draw(self, picture: int, level: str, **skips: bool) -> tuple[Figure, str]:
         off = frozenset(int(name.removeprefix("skip_")) for name, on in skips.items() if not on)
         all_on, now = self._trace(picture, frozenset()), self._trace(picture, off)
-        truth = to_codes(self.masks[picture])
-        figure = self._figure.update(to_rgb(self.images[picture]), truth, all_on, now, level, off)
+        truth, index = to_codes(self.masks[picture]), self._index[level]
+        figure = self._figure.update(to_rgb(self.images[picture]), truth, all_on, now, index, off)
         found, reference = classes_of(now), classes_of(all_on)
         right = accuracy(found, truth, self._figure.void)
-        return figure, f"{self._about_level(level, off)} {self._about_output(picture, off, right, found, reference)}"
+        return figure, f"{self._about_level(index, off)} {self._about_output(picture, off, right, found, reference)}"
 
     def _about_level(self, index: int, off: frozenset[int]) -> str:
         level = self.levels[index]

@@ -11,7 +11,7 @@ from course_utils.layers import ActivationFactory, ConvLayer, check_choice, set_
 
 def check_scale(scale: int) -> None:
     """Refuse a factor that is not a whole number of at least 1."""
-    if not isinstance(scale, int) or scale < 1:
+    if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
         raise ValueError(f"scale={scale!r} is not a whole number of at least 1.")
 
 
@@ -94,6 +94,8 @@ class InterpolateConv(nn.Module):
         self.conv = ConvLayer(in_channels, out_channels, norm_type=norm_type, act_cls=act_cls)
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.ndim != 4:
+            raise ValueError(f"x of shape {tuple(x.shape)} is not (N, C, H, W).")
         align_corners = False if self.mode == "bilinear" else None
         return self.conv(F.interpolate(x, scale_factor=self.scale, mode=self.mode, align_corners=align_corners))
 
@@ -105,7 +107,8 @@ class TransposedConv(nn.Sequential):
     ``kernel_size - 2·padding + output_padding = stride`` (Dumoulin & Visin 2016).
 
     Raises:
-        ValueError: if ``kernel_size < stride``: some output pixels would receive nothing.
+        ValueError: if ``kernel_size < stride``: some output pixels would receive nothing; or if an even kernel should
+            keep the grid at stride 1.
     """
 
     def __init__(
@@ -117,6 +120,12 @@ class TransposedConv(nn.Sequential):
         act_cls: ActivationFactory | None = nn.ReLU,
     ) -> None:
         check_scale(stride)
+        if isinstance(kernel_size, bool) or not isinstance(kernel_size, int):
+            raise ValueError(f"kernel_size={kernel_size!r} is not a whole number.")
+        if stride == 1 and kernel_size % 2 == 0:
+            raise ValueError(
+                f"kernel_size={kernel_size} is even and cannot keep the grid at stride=1; take an odd one."
+            )
         if kernel_size < stride:
             raise ValueError(
                 f"kernel_size={kernel_size} is smaller than stride={stride}: some pixels would stay empty."
@@ -141,6 +150,7 @@ def make_upsampler(name: str, in_channels: int, out_channels: int, scale: int = 
         options: passed on to `PixelShuffleICNR`, `InterpolateConv` or `TransposedConv`.
     """
     check_choice("upsample", name, UPSAMPLERS)
+    check_scale(scale)
     if name == "pixel_shuffle":
         return PixelShuffleICNR(in_channels, out_channels, scale, **options)
     if name == "transposed":
@@ -162,7 +172,8 @@ def checkerboard_energy(x: Tensor, scale: int = 2) -> float:
         scale: factor of the upsampling.
 
     Returns:
-        Ratio of the variance within blocks to the variance of all pixels, both unbiased; 0 for constant channels.
+        Ratio of the variance within blocks to the variance of all pixels, both unbiased; 0 for constant channels, where
+        all variance is rounding.
 
     Raises:
         ValueError: if `x` holds no floats, less than one block, or values that are not finite.
@@ -172,12 +183,15 @@ def checkerboard_energy(x: Tensor, scale: int = 2) -> float:
         raise ValueError(
             f"x is {x.dtype} of shape {tuple(x.shape)}, not floats (..., H, W) with sides of {scale} or more."
         )
+    if not x.numel():
+        raise ValueError(f"x of shape {tuple(x.shape)} holds no pixels.")
+    if not x.isfinite().all():
+        raise ValueError("x holds values that are not finite.")
     if scale == 1:
         return 0.0
     height, width = (side // scale * scale for side in x.shape[-2:])
     blocks = x.detach()[..., :height, :width].double().unflatten(-1, (-1, scale)).unflatten(-3, (-1, scale))
     within = blocks.var((-3, -1)).mean()
     total = blocks.flatten(-4).var(-1).mean()
-    if not total.isfinite():
-        raise ValueError("x holds values that are not finite.")
-    return float(within / total) if total else 0.0
+    rounding = (16 * torch.finfo(x.dtype).eps * blocks.abs().amax()) ** 2
+    return float(within / total) if total > rounding else 0.0

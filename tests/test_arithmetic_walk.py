@@ -132,3 +132,11 @@ def test_impossible_geometry_is_refused():
         Geometry(output_padding=2)
     with pytest.raises(ValueError, match=r"padding=4 .* nothing is left"):
         Geometry(padding=4)
+
+
+def test_a_walk_or_step_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="walk='bogus'"):
+        take_step(Geometry(), "bogus", 0)
+    for step in (-1, 4):
+        with pytest.raises(ValueError, match=f"step={step} is not from 0 to 3"):
+            take_step(Geometry(), WALKS[1], step)

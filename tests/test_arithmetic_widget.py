@@ -101,3 +101,9 @@ def test_it_opens_at_any_geometry():
 
 def test_the_sentence_counts_steps_from_one():
     assert "input pixel 1 of 4: stamp 1 of 4 lands" in describe(Geometry(), WALKS[1], 1)
+
+
+@pytest.mark.parametrize("geometry", [Geometry(n=10), Geometry(kernel_size=6), Geometry(stride=4)])
+def test_a_setting_outside_of_the_sliders_is_refused(geometry):
+    with pytest.raises(ValueError, match="the slider's range"):
+        ArithmeticExplorer(geometry)

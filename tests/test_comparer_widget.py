@@ -89,7 +89,7 @@ def test_a_scheme_of_ones_own_is_compared():
     own = {"own": lambda x, factor: x.repeat_interleave(factor, 1).repeat_interleave(factor, 2)}
     comparer = UpsamplingComparer({**SCHEMES, **own})
     comparer.set(first="own", second="nearest")
-    first, second = comparer.sentence.split(". ", 1)[1].split("; ")
+    first, second = comparer.sentence.split(". ")[1].split("; ")
     assert first.split(",")[0].removeprefix("own") == second.split(",")[0].removeprefix("nearest")
 
 

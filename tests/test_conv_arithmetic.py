@@ -1,5 +1,6 @@
 """Sizes, inserted zeros, overlap counts and both views of a transposed convolution, over random geometries by torch."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -198,3 +199,12 @@ def test_zero_insert_refuses_what_has_no_grid():
         zero_insert(torch.ones(2, 0), 2)
     with pytest.raises(ValueError, match="stride=0"):
         zero_insert(torch.ones(2, 2), 0)
+
+
+def test_numpy_numbers_do_not_overflow_and_truth_values_are_no_numbers():
+    with pytest.raises(ValueError, match="nothing is left"):
+        transposed_conv_output_size(*map(np.uint8, (1, 1, 1, 1)))
+    assert transposed_conv_output_size(*map(np.int8, (100, 3, 2))) == 201
+    assert type(conv_output_size(torch.tensor(7), np.int64(3))) is int
+    with pytest.raises(ValueError, match="stride=True"):
+        conv_output_size(7, 3, stride=True)

@@ -101,7 +101,7 @@ def test_rings_have_every_frequency_at_its_place():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: reduce(torch.rand(3, 1, 8), 2), r"\(3, 1, 8\), not floats"),
+        (lambda: reduce(torch.rand(3, 1, 8), 2), r"\(1, 8\) pixels has no block of 2"),
         (lambda: reduce(torch.zeros(3, 8, 8, dtype=torch.uint8), 2), "torch.uint8"),
         (lambda: reduce(torch.rand(3, 8, 8), 0), "scale=0"),
         (lambda: enlarge_again(torch.rand(3, 8, 8), lambda x, factor: x, 2), r"the scheme made \(3, 4, 4\) of"),
@@ -110,5 +110,34 @@ def test_rings_have_every_frequency_at_its_place():
     ],
 )
 def test_refusals(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("side", [2, 5, 8, 12])
+def test_a_large_kernel_gives_the_border_as_much_as_the_inside(side):
+    made = enlarge_by_kernel(torch.ones(1, 6, 6), torch.ones(side, side) * 4 / side**2, 2)
+    inner = enlarge_by_kernel(torch.ones(1, 30, 30), torch.ones(side, side) * 4 / side**2, 2)[:, 24:36, 24:36]
+    torch.testing.assert_close(made, inner)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: enlarge_by_kernel(torch.arange(16).reshape(1, 4, 4), torch.ones(2, 2), 2), "torch.int64"),
+        (lambda: enlarge_by_kernel(torch.rand(1, 4, 4), torch.ones(2, 3), 2), r"\(2, 3\) is not \(K, K\)"),
+        (lambda: enlarge_by_kernel(torch.rand(1, 4, 4), torch.ones(1, 1), 2), "at least factor=2"),
+        (lambda: SCHEMES["nearest"](torch.rand(1, 3, 4, 4), 2), r"\(1, 3, 4, 4\), not a picture"),
+        (lambda: SCHEMES["nearest"](torch.rand(3, 4, 4), 1.5), "scale=1.5"),
+        (lambda: enlarge_again(torch.rand(3, 8, 8), lambda x, factor: None, 2), "returned NoneType"),
+        (
+            lambda: enlarge_again(torch.rand(3, 8, 8), lambda x, factor: torch.full((3, 8, 8), torch.inf), 2),
+            "not finite",
+        ),
+        (lambda: names_of({"": len, "b": len}), "no function with a name"),
+        (lambda: names_of({"a": None, "b": len}), "scheme 'a': None"),
+    ],
+)
+def test_bad_input_is_one_sentence(call, message):
     with pytest.raises(ValueError, match=message):
         call()

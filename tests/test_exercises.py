@@ -153,3 +153,34 @@ def test_rounding_is_close_and_given_as_a_power_of_ten():
     assert halving(0.005).kind == "close"
     assert halving(0.05).kind == "wrong"
     assert halving(float("nan")).kind == "wrong"
+
+
+class Unshowable:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda right: right + 5j,
+        lambda right: (right + 1).bfloat16(),
+        lambda right: right.float().to_sparse() + 1,
+        lambda right: right.to("meta"),
+        lambda right: Unshowable(),
+        lambda right: "x" * 100_000,
+        lambda right: list(range(200_000)),
+    ],
+)
+def test_whatever_is_returned_gets_an_answer_of_reasonable_length(give):
+    said = verdict("nearest_exact", lambda *case: give(RIGHT["nearest_exact"](*case)))
+    assert said.kind == "wrong" and len(str(said)) < 3000
+
+
+def test_a_flipped_array_is_taken_as_what_it_is():
+    assert verdict("nearest_exact", lambda *case: np.flip(np.flip(RIGHT["nearest_exact"](*case).numpy()))).passed
+
+
+def test_a_name_that_is_no_text_is_named():
+    with pytest.raises(ValueError, match=r"no exercise \[\]"):
+        check([], len)

@@ -189,3 +189,36 @@ def test_a_widget_with_a_file_upload_draws_the_uploaded_picture():
         {**upload("mine.png", encoded(np.zeros((5, 7, 3), dtype=np.uint8))), "last_modified": datetime.now(UTC)},
     )
     assert widget.sentence == "Yours: 7 x 5."
+
+
+def test_what_is_transparent_lies_on_white():
+    clear = np.zeros((3, 4, 4), dtype=np.uint8)
+    assert (uploaded_picture((upload("logo.png", encoded(clear)),)) == 255).all()
+    half = np.full((3, 4, 4), (255, 0, 0, 128), dtype=np.uint8)
+    assert abs(uploaded_picture((upload("half.png", encoded(half)),))[0, 0].astype(int) - (255, 127, 127)).max() <= 1
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_grey_of_unknown_white_is_refused(kind):
+    ramp = np.linspace(0, 1 if kind is np.float32 else 65535, 64).reshape(8, 8).astype(kind)
+    content = encoded(ramp, "tiff")
+    with pytest.raises(ValueError, match=r"scan\.tif is grey with more than 8 bits"):
+        uploaded_picture((upload("scan.tif", content),))
+
+
+def test_a_huge_upload_is_refused_before_it_is_decoded(monkeypatch):
+    monkeypatch.setattr("course_utils.figure_widget.MOST_PIXELS", 20)
+    with pytest.raises(ValueError, match=r"map\.png has 7 × 5 pixels, more than"):
+        uploaded_picture((upload("map.png", encoded(np.zeros((5, 7, 3), dtype=np.uint8))),))
+
+
+def test_a_value_that_a_control_does_not_have_moves_nothing():
+    figure, _ = plt.subplots()
+    controls = {
+        "x": ipywidgets.IntSlider(3, description="x"),
+        "zoom": ipywidgets.SelectionSlider(options=(1, 2), description="zoom"),
+    }
+    widget = FigureWidget(lambda x, zoom: (figure, f"{x}, {zoom}"), controls, css_class="two")
+    with pytest.raises(ValueError, match="zoom=3 is not one of 1, 2"):
+        widget.set(x=10, zoom=3)
+    assert widget.sentence == "3, 1" and controls["x"].value == 3

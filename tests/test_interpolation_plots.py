@@ -48,3 +48,12 @@ def test_a_side_without_pixels_is_refused():
         centres(0, 4)
     with pytest.raises(ValueError, match="scale=0"):
         show_centres(4, 0)
+
+
+def test_bad_input_is_one_sentence():
+    with pytest.raises(ValueError, match=r"n=2\.5"):
+        centres(2.5, 4)
+    with pytest.raises(ValueError, match="n=1: with less than two"):
+        show_centres(1, 1)
+    with pytest.raises(ValueError, match="5 kernels: draw 1 to 4"):
+        show_responses({str(i): torch.ones(2) for i in range(5)})

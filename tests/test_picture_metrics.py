@@ -58,3 +58,20 @@ def test_refusals(metric):
 def test_ssim_needs_room_for_its_window():
     with pytest.raises(ValueError, match="10"):
         ssim(torch.rand(1, 3, 10, 30), torch.rand(1, 3, 10, 30))
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim])
+def test_half_precision_is_calculated_in_full(metric):
+    prediction, target = (picture.bfloat16() for picture in noisy_pair())
+    assert metric(prediction, target) == pytest.approx(metric(prediction.double(), target.double()), abs=1e-6)
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim])
+def test_pictures_that_cannot_be_judged(metric):
+    picture = torch.rand(1, 3, 16, 16)
+    with pytest.raises(ValueError, match="not finite"):
+        metric(picture * torch.nan, picture)
+    with pytest.raises(ValueError, match="hold no picture"):
+        metric(picture[:0], picture[:0])
+    with pytest.raises(ValueError, match="rescale"):
+        metric(picture * 255, picture * 255)

@@ -38,7 +38,7 @@ def test_it_opens_with_all_skips_on(explorer):
 
 
 def test_every_control_changes_picture_and_sentence(explorer):
-    moves = [{"picture": 1}, {"level": 5}, {"level": 10}, *({f"skip_{k}": False} for k in (1, 2, 3, 4))]
+    moves = [{"picture": 1}, {"level": "up 4"}, {"level": "scores"}, *({f"skip_{k}": False} for k in (1, 2, 3, 4))]
     assert {name for move in moves for name in move} == set(explorer.controls)
     for move in moves:
         png, sentence = explorer.png, explorer.sentence
@@ -47,14 +47,14 @@ def test_every_control_changes_picture_and_sentence(explorer):
 
 
 def test_every_setting_draws(explorer):
-    for level, skips in product(range(len(explorer.levels)), product((True, False), repeat=4)):
-        explorer.set(level=level, **{f"skip_{k}": on for k, on in enumerate(skips, 1)})
-        assert explorer.sentence.startswith(explorer.levels[level].name)
+    for level, skips in product(explorer.levels, product((True, False), repeat=4)):
+        explorer.set(level=level.name, **{f"skip_{k}": on for k, on in enumerate(skips, 1)})
+        assert explorer.sentence.startswith(f"{level.name}: {level.channels} channels on {level.grid}")
         assert ("all skips on" in explorer.sentence) == all(skips)
 
 
 def test_the_sentence_says_what_changed(explorer):
-    explorer.set(level=7, skip_2=False, skip_4=False)
+    explorer.set(level="up 2", skip_2=False, skip_4=False)
     assert explorer.sentence.startswith("up 2: 256 channels on 16 × 20; skip 2 comes from down 2, switched off.")
     assert "Picture 0 without skips 2, 4: " in explorer.sentence
     changed = float(explorer.sentence.rpartition("right, ")[2].partition("%")[0])
@@ -66,8 +66,8 @@ def test_the_network_runs_once_for_each_picture_and_choice_of_skips(data, monkey
     monkeypatch.setattr(unet_widget, "trace", lambda *a, real=unet_widget.trace: runs.append(a[2]) or real(*a))
     explorer = UnetExplorer(make_model(last_cross=False), *data)
     for _ in range(2):
-        for level in range(len(explorer.levels)):
-            explorer.set(level=level)
+        for level in explorer.levels:
+            explorer.set(level=level.name)
         explorer.set(skip_1=False)
         explorer.set(skip_1=True, picture=1)
         explorer.set(picture=0)

@@ -132,3 +132,30 @@ def test_icnr_starts_without_checkerboard_and_random_weights_with_one(scale):
 def test_checkerboard_energy_refuses(x, message):
     with pytest.raises(ValueError, match=message):
         checkerboard_energy(x)
+
+
+@pytest.mark.parametrize("value", [200 / 255, 0.1, 1e-6])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_rounding_is_no_checkerboard(value, mode):
+    flat = F.interpolate(torch.full((1, 3, 12, 12), value), scale_factor=3, mode=mode)
+    assert checkerboard_energy(flat) == 0 and checkerboard_energy(flat, 3) == 0
+
+
+@pytest.mark.parametrize("name", UPSAMPLERS)
+def test_truth_values_and_texts_are_no_scale(name):
+    for scale in (True, "2", None):
+        with pytest.raises(ValueError, match="scale="):
+            make_upsampler(name, 4, 4, scale)
+
+
+def test_more_refusals():
+    with pytest.raises(ValueError, match=r"\(3, 8, 8\) is not \(N, C, H, W\)"):
+        InterpolateConv(3, 3)(torch.rand(3, 8, 8))
+    with pytest.raises(ValueError, match="kernel_size=4 is even"):
+        TransposedConv(2, 3, kernel_size=4, stride=1)
+    with pytest.raises(ValueError, match="kernel_size='3'"):
+        TransposedConv(2, 3, kernel_size="3")
+    with pytest.raises(ValueError, match="holds no pixels"):
+        checkerboard_energy(torch.zeros(0, 3, 8, 8))
+    with pytest.raises(ValueError, match="not finite"):
+        checkerboard_energy(torch.full((1, 4, 4), torch.nan), 1)

@@ -65,6 +65,6 @@ def hint(name: str) -> None:
 
 
 def _exercise(name: str) -> Exercise:
-    if name not in EXERCISES:
+    if not isinstance(name, str) or name not in EXERCISES:
         raise ValueError(f"there is no exercise {name!r}; there are {', '.join(sorted(EXERCISES))}")
     return EXERCISES[name]

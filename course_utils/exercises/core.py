@@ -14,6 +14,8 @@ import torch
 SEED = 0
 LARGEST_SHOWN = 64
 """Tensors of at most this many elements are printed in full when an answer is wrong."""
+LONGEST_SHOWN = 400
+"""Anything else is cut off after so many characters."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple) -> _Ou
     except NotImplementedError:
         return _Outcome(missing=True, complaint=f"{shown}\nyours raises NotImplementedError")
     except Exception as error:
-        reason = f"{type(error).__name__}: {str(error).strip()}".splitlines()[0]
+        reason = _show_error(error)
         where = _arguments(exercise.reference, case, full=False)
         return _Outcome(complaint=f"your function raised {reason}\nfor {where}")
     if given is None or given is ...:
@@ -114,12 +116,22 @@ def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple) -> _Ou
     return _Outcome(difference=difference)
 
 
+def _show_error(error: Exception) -> str:
+    try:
+        said = str(error).strip()
+    except Exception:
+        said = ""
+    return f"{type(error).__name__}: {said}".splitlines()[0][:LONGEST_SHOWN]
+
+
 def _difference(given: Any, expected: Any, tolerance: float) -> tuple[str, float]:
     """What is wrong with `given` ("" if nothing), and the largest difference, relative to values above one."""
     try:
-        yours, reference = torch.as_tensor(given).detach().cpu(), torch.as_tensor(expected)
-    except (TypeError, ValueError, RuntimeError):
+        yours, reference = _plain_tensor(given), torch.as_tensor(expected)
+    except (TypeError, ValueError, RuntimeError, NotImplementedError):
         return f"yours is {_type(given)}, the reference {_type(expected)}", math.inf
+    if yours.is_complex() and not reference.is_complex():
+        return f"yours is {yours.dtype}, the reference {reference.dtype}", math.inf
     if yours.shape != reference.shape:
         return f"yours has shape {tuple(yours.shape)}, the reference {tuple(reference.shape)}", math.inf
     if not reference.is_floating_point() and yours.is_floating_point():
@@ -136,6 +148,14 @@ def _difference(given: Any, expected: Any, tolerance: float) -> tuple[str, float
     where = tuple((gap > tolerance).nonzero()[0].tolist())
     first = f"first at {list(where)}: {left[where]:.6g} instead of {right[where]:.6g}"
     return f"{int((gap > tolerance).sum())} of {gap.numel()} values differ, {first}", largest
+
+
+def _plain_tensor(value: Any) -> torch.Tensor:
+    """The value as a dense tensor on the CPU, of a type that numpy knows too."""
+    if isinstance(value, np.ndarray):
+        value = np.ascontiguousarray(value)
+    tensor = torch.as_tensor(value).detach().to_dense().cpu()
+    return tensor.float() if tensor.is_floating_point() and tensor.dtype != torch.float64 else tensor
 
 
 def _type(value: Any) -> str:
@@ -161,13 +181,17 @@ def _arguments(reference: Callable[..., Any], case: tuple, *, full: bool = True)
 def _show(value: Any, *, full: bool = True) -> str:
     """A value as the learner would type it; large tensors, and all if not `full`, by type and shape."""
     if isinstance(value, torch.Tensor):
-        if full and value.numel() <= LARGEST_SHOWN:
-            return "\n".join(filter(None, np.array2string(value.detach().cpu().numpy(), separator=", ").splitlines()))
+        if full and value.numel() <= LARGEST_SHOWN and not value.is_meta:
+            return "\n".join(filter(None, np.array2string(_plain_tensor(value).numpy(), separator=", ").splitlines()))
         return f"{value.dtype} of shape {tuple(value.shape)}"
     if isinstance(value, (list, tuple)) and _holds_tensors(value):
         opening, closing = "[]" if isinstance(value, list) else "()"
         return opening + ",\n ".join(_show(part, full=full).replace("\n", "\n ") for part in value) + closing
-    return repr(value)
+    try:
+        text = repr(value)
+    except Exception as error:
+        return f"{type(value).__name__}, which cannot be shown ({type(error).__name__})"
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + " …"
 
 
 def _holds_tensors(value: Any) -> bool:

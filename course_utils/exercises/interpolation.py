@@ -27,7 +27,7 @@ NEAREST_EXACT = Exercise(
     name="nearest_exact",
     specification=(
         "nearest_exact(x, height, width) gives the (height, width) picture in which each pixel copies the pixel of x "
-        "(H, W) that its centre lies in."
+        "(H, W) that its centre lies in; on a border, the pixel to the right or below."
     ),
     reference=_nearest_exact,
     cases=_nearest_exact_cases,
@@ -53,7 +53,15 @@ def _bilinear_at(x: Tensor, row: float, column: float) -> Tensor:
 
 def _bilinear_at_cases(generator: torch.Generator) -> Iterator[tuple]:
     x = torch.tensor([[1.0, 2.0], [3.0, 8.0]])
-    yield from [(x, 0.25, 0.25), (x, 0.0, 0.75), (x, 1.0, 1.0), (x, -0.25, 0.5), (x, 0.5, 1.25)]
+    yield from [
+        (x, 0.25, 0.25),
+        (x, 0.0, 0.75),
+        (x, 1.0, 1.0),
+        (x, -0.25, 0.5),
+        (x, 0.5, 1.25),
+        (x, 0.5, -0.25),
+        (x, 1.25, 0.5),
+    ]
     y = torch.randn(4, 6, generator=generator)
     yield from [(y, 2.6, 4.1), (y, 0.3, 3.9), (y, 3.0, 5.0), (y, 3.4, 1.5), (y, 1.0, 2.0)]
 
