@@ -200,33 +200,44 @@ def count_colours(counts: np.ndarray) -> np.ndarray:
     return COUNT_COLOURS[low] + (position - low)[..., None] * (COUNT_COLOURS[high] - COUNT_COLOURS[low])
 
 
-def show_spectra(pictures: Mapping[str, Numbers], *, panel: float = 2.3) -> Figure:
-    """Grey pictures above their spectra: how strong each frequency is, the low ones in the middle.
+def show_spectra(pictures: Mapping[str, Numbers], *, panel: int = 224) -> Figure:
+    """Grey pictures above their spectra: how strong each wave is, the slow ones in the middle.
 
     A checkerboard of period 2 is a bright spot amid a side (every second row or column) or in a corner (both
-    at once), where photographs have next to nothing.
+    at once), where photographs have next to nothing. Every pixel is drawn as a square of whole screen pixels: anything
+    else would show patterns that are not there.
 
     Args:
         pictures: by title, each ``(H, W)``, drawn from its darkest to its brightest value.
-        panel: width of a picture in inches.
+        panel: aimed-at side of a picture on the screen in pixels at 100 dots per inch.
     """
-    figure = Figure(figsize=(panel * len(pictures) + 0.3, 2 * panel + 0.3), layout="compressed")
-    axes = figure.subplots(2, len(pictures), squeeze=False)
-    for (top, bottom), (name, picture) in zip(axes.T, pictures.items(), strict=True):
-        picture = torch.as_tensor(picture).detach().cpu().double()
+    arrays = {name: torch.as_tensor(picture).detach().cpu().double() for name, picture in pictures.items()}
+    zooms = [max(round(panel / max(array.shape)), 1) for array in arrays.values()]
+    widths = [zoom * array.shape[1] for zoom, array in zip(zooms, arrays.values(), strict=True)]
+    tallest = max(zoom * array.shape[0] for zoom, array in zip(zooms, arrays.values(), strict=True))
+    before, gap, head, foot = 62, 40, 26, 30
+    width, height = before + sum(widths) + gap * len(widths), head + 2 * tallest + 18 + foot
+    figure = Figure(figsize=(width / 100, height / 100), dpi=100)
+    left = before
+    for (name, picture), zoom, side in zip(arrays.items(), zooms, widths, strict=True):
+        rows = zoom * picture.shape[0]
+        places = [
+            (left / width, bottom / height, side / width, rows / height) for bottom in (height - head - rows, foot)
+        ]
+        top, bottom = map(figure.add_axes, places)
         darkest, brightest = picture.min().item(), picture.max().item()
         if brightest - darkest < FLAT * abs(brightest):  # rounding is no pattern: such a picture is drawn in mid-grey
             darkest, brightest = darkest - 1, brightest + 1
-        top.imshow(picture.numpy(), cmap="gray", vmin=darkest, vmax=brightest, interpolation="nearest")
+        style = {"interpolation": "nearest", "aspect": "auto"}
+        top.imshow(picture.numpy(), cmap="gray", vmin=darkest, vmax=brightest, **style)
         top.set_title(name, fontsize=TEXT_SIZE)
         top.set_axis_off()
         extent = (-0.5, 0.5, 0.5, -0.5)
-        bottom.imshow(
-            log_spectrum(picture).numpy(), cmap="magma", vmin=-5, vmax=0, extent=extent, interpolation="nearest"
-        )
+        bottom.imshow(log_spectrum(picture).numpy(), cmap="magma", vmin=-5, vmax=0, extent=extent, **style)
         bottom.set_xticks((-0.5, 0, 0.5), ("-½", "0", "½"), fontsize=SMALL_SIZE)
         bottom.set_yticks((-0.5, 0, 0.5), ("-½", "0", "½"), fontsize=SMALL_SIZE)
-    axes[1, 0].set_ylabel("cycles per pixel", fontsize=SMALL_SIZE)
+        left += side + gap
+    figure.axes[1].set_ylabel("cycles per pixel", fontsize=SMALL_SIZE)
     return figure
 
 

@@ -19,7 +19,7 @@ ZOOMS = (1, 2, 4, 8, 16)
 FULL_COLOUR = 0.2
 """A difference of so much of white is drawn in full red or blue."""
 
-_PIXELS = 304
+_PIXELS = 288
 _ORANGE = "#E69F00"
 
 

@@ -7,6 +7,8 @@ import torch
 from ipywidgets import IntSlider, Layout, SelectionSlider, ToggleButtons
 from matplotlib.figure import Figure
 from torch import Tensor
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as v2_functional
 
 from course_utils.comparer_plots import VIEWS, ZOOMS, ComparerFigure, Window
 from course_utils.enlargement import SCHEMES, Enlargement, Scheme, cut_to, enlarge_again, names_of, rings
@@ -17,7 +19,7 @@ PICTURES = ("chelsea", "astronaut", "coffee", "rocket", "rings")
 YOURS = "yours"
 FACTORS = (2, 3, 4)
 ROWS = (("picture", "upload"), ("first", "second"), ("view", "factor"), ("zoom", "wipe"), ("x", "y"))
-LARGEST_SIDE, SMALLEST_SIDE, LARGEST_UPLOAD = 384, 16, 1024
+LARGEST_SIDE, SMALLEST_SIDE, LARGEST_UPLOAD = 288, 16, 4096
 
 
 class UpsamplingComparer(FigureWidget):
@@ -130,13 +132,19 @@ class UpsamplingComparer(FigureWidget):
 
 
 def square(picture: Tensor) -> Tensor:
-    """Middle of a uint8 picture ``(3, H, W)``, a square of at most 384 pixels, as floats from 0 to 1.
+    """Middle of a uint8 picture ``(3, H, W)``, reduced to a square of at most 288 pixels, as floats from 0 to 1.
+
+    288 has the factors and zooms as divisors, so that a pixel of a window is a whole number of pixels on the screen.
 
     Raises:
         ValueError: if a side is smaller than 16 pixels.
     """
     height, width = picture.shape[1:]
-    side = min(height, width, LARGEST_SIDE)
+    side = min(height, width)
+    if side > LARGEST_SIDE:
+        picture = v2_functional.resize(picture, [LARGEST_SIDE], v2.InterpolationMode.BICUBIC)
+        height, width = picture.shape[1:]
+        side = LARGEST_SIDE
     if side < SMALLEST_SIDE:
         raise ValueError(
             f"a picture of {width} × {height} pixels is too small to be reduced; take {SMALLEST_SIDE} or more"

@@ -95,13 +95,41 @@ def show_responses(kernels: Mapping[str, Tensor], factor: int = 2) -> Figure:
     return figure
 
 
-def show_pictures(pictures: Mapping[str, Tensor], *, panel: float = 2.4) -> Figure:
-    """Pictures side by side, each below its title and at its own number of pixels; grey ``(H, W)`` or ``(3, H, W)``."""
-    figure = Figure(figsize=(panel * len(pictures), panel + 0.32), layout="constrained")
-    for ax, (name, picture) in zip(figure.subplots(1, len(pictures), squeeze=False)[0], pictures.items(), strict=True):
-        picture = picture.detach().cpu().clamp(0, 1)
-        shown = picture if picture.ndim == 2 else picture.permute(1, 2, 0)
-        ax.imshow(shown.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        ax.set_title(name, fontsize=11)
+def show_pictures(pictures: Mapping[str, Tensor], *, panel: int = 240) -> Figure:
+    """Pictures side by side, each below its title, every pixel drawn as a square of whole screen pixels.
+
+    Anything else would alias, and show patterns that are not in the picture.
+
+    Args:
+        pictures: by title, grey ``(H, W)`` or colour ``(3, H, W)``, floats from 0 (black) to 1 (white).
+        panel: aimed-at side of a picture on the screen in pixels at 100 dots per inch.
+
+    Raises:
+        ValueError: if there is no picture, or one is not of floats in one of these shapes.
+    """
+    if not pictures:
+        raise ValueError("no picture to show.")
+    shown = {name: _array(name, picture) for name, picture in pictures.items()}
+    zooms = {name: max(round(panel / max(array.shape[:2])), 1) for name, array in shown.items()}
+    gap, head = 16, 26
+    sides = [zooms[name] * array.shape[1] for name, array in shown.items()]
+    height = max(zooms[name] * array.shape[0] for name, array in shown.items()) + head
+    width = sum(sides) + gap * len(sides)
+    figure = Figure(figsize=(width / 100, height / 100), dpi=100)
+    left = gap // 2
+    for (name, array), side in zip(shown.items(), sides, strict=True):
+        rows = zooms[name] * array.shape[0]
+        ax = figure.add_axes((left / width, (height - head - rows) / height, side / width, rows / height))
+        ax.imshow(array, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+        ax.set_title(name, fontsize=11, parse_math=False)
         ax.set_axis_off()
+        left += side + gap
     return figure
+
+
+def _array(name: str, picture: Tensor) -> np.ndarray:
+    grey, colour = picture.ndim == 2, picture.ndim == 3 and picture.shape[0] == 3
+    if not (grey or colour) or not picture.is_floating_point():
+        raise ValueError(f"{name}: {picture.dtype} of shape {tuple(picture.shape)}, not floats (H, W) or (3, H, W).")
+    clear = picture.detach().cpu().float().clamp(0, 1)
+    return (clear if grey else clear.permute(1, 2, 0)).numpy()

@@ -72,7 +72,7 @@ def test_an_upload_is_shown_at_once_and_another_replaces_it(comparer):
     assert comparer.controls["picture"].value == YOURS
     assert comparer.sentence.startswith("yours, 48 × 48, reduced to 24 × 24")
     comparer.set(upload=upload(png(500, 600)))
-    assert comparer.sentence.startswith("yours, 384 × 384")
+    assert comparer.sentence.startswith("yours, 288 × 288")
 
 
 @pytest.mark.parametrize(
