@@ -91,8 +91,11 @@ class FigureWidget(ipywidgets.VBox):
             raise ValueError(f"no control named {', '.join(unknown)}; there are {', '.join(self.controls)}")
         for name, value in values.items():
             options = getattr(self.controls[name], "options", None)
-            if options is not None and value not in options:
-                raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, options))}")
+            if options is None:
+                continue
+            choices = [option[1] if isinstance(option, tuple) else option for option in options]
+            if value not in choices:
+                raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}")
         with self._hold():
             for name, value in values.items():
                 self.controls[name].value = value

@@ -216,9 +216,11 @@ def test_a_value_that_a_control_does_not_have_moves_nothing():
     figure, _ = plt.subplots()
     controls = {
         "x": ipywidgets.IntSlider(3, description="x"),
-        "zoom": ipywidgets.SelectionSlider(options=(1, 2), description="zoom"),
+        "zoom": ipywidgets.SelectionSlider(options=(("one", 1), ("two", 2)), description="zoom"),
     }
     widget = FigureWidget(lambda x, zoom: (figure, f"{x}, {zoom}"), controls, css_class="two")
     with pytest.raises(ValueError, match="zoom=3 is not one of 1, 2"):
         widget.set(x=10, zoom=3)
     assert widget.sentence == "3, 1" and controls["x"].value == 3
+    widget.set(x=10, zoom=2)
+    assert widget.sentence == "10, 2"

@@ -104,7 +104,7 @@ class WidgetOnPage:
     @property
     def sentence(self) -> str:
         """What the widget says about its picture."""
-        return self.label.inner_text()
+        return self.label.text_content() or ""
 
     def control(self, description: str) -> Locator:
         """What takes the keyboard in the first control whose description starts so: handle, button, box or field."""
