@@ -96,5 +96,17 @@ def compare(record: Mapping, metric: str, recipe: str = "recipe") -> list[Compar
 
 
 def spread_over_seeds(comparisons: Sequence[Comparison]) -> float:
-    """How far the result of one network moves from seed to seed: standard deviation, median over the variants."""
-    return median(comparison.sd for comparison in comparisons)
+    """How far the result of one network moves from seed to seed: standard deviation, median over the variants.
+
+    nan where no variant has two seeds.
+    """
+    deviations = [comparison.sd for comparison in comparisons if len(comparison.seeds) > 1]
+    return median(deviations) if deviations else float("nan")
+
+
+def signals(record: Mapping, metric: str) -> list[Comparison]:
+    """The variants whose difference to the recipe is a signal in `metric`, the largest gain first."""
+    comparisons = compare(record, metric)
+    spread = spread_over_seeds(comparisons)
+    found = [comparison for comparison in comparisons if comparison.is_signal(spread)]
+    return sorted(found, key=lambda comparison: -comparison.mean_difference)

@@ -19,7 +19,7 @@ def table(record: Mapping) -> str:
     """A row for each variant, best accuracy first, below two lines of heading.
 
     The difference is variant minus recipe, paired by seed: its mean, and the smallest and largest. ``step`` is the time
-    of a training step as a multiple of the recipe's.
+    of a training step as a multiple of the recipe's; fewer than three seeds have no verdict.
     """
     accuracy = {found.name: found for found in compare(record, "accuracy")}
     others = {metric: {c.name: c for c in compare(record, metric)} for metric in ("mean_iou", "boundary_error")}
@@ -32,7 +32,7 @@ def table(record: Mapping) -> str:
         if found.name != RECIPE:
             low, high = (100 * limit for limit in (min(found.differences), max(found.differences)))
             difference = f"{100 * found.mean_difference:+.2f} ({low:+.2f}..{high:+.2f})"
-            verdict = "signal" if found.is_signal(spread) else "noise"
+            verdict = "signal" if found.is_signal(spread) else "noise" if len(found.seeds) >= 3 else "?"
         iou = others["mean_iou"][found.name]
         boundary = others["boundary_error"][found.name]
         ratio = f"{seconds[found.name] / seconds[RECIPE]:5.2f}" if found.name in seconds else f"{'':5s}"

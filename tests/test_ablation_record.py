@@ -6,7 +6,15 @@ import os
 
 import pytest
 
-from course_utils.ablation_record import FORMAT, compare, differing, load_record, spread_over_seeds, update_record
+from course_utils.ablation_record import (
+    FORMAT,
+    compare,
+    differing,
+    load_record,
+    signals,
+    spread_over_seeds,
+    update_record,
+)
 from course_utils.ablation_table import table
 
 ACCURACY = {
@@ -44,6 +52,9 @@ def test_signal_is_what_exceeds_the_spread_in_every_seed():
     assert found["nearest"].is_signal(0.005) and not found["resblock"].is_signal(0.0)
     two = {c.name: c for c in compare(record_of(seeds=(0, 1)), "accuracy")}
     assert not two["skip-none"].is_signal(0.0)
+    assert [c.name for c in signals(record_of(), "accuracy")] == ["skip-none"]
+    ordered = record_of({"recipe": (0.5,) * 3, "nearest": (0.6,) * 3, "resblock": (0.4,) * 3, "bilinear": (0.9,) * 3})
+    assert [c.name for c in signals(ordered, "mean_iou")] == ["bilinear", "nearest", "resblock"]
 
 
 def test_only_seeds_that_both_have_are_compared():
@@ -72,6 +83,15 @@ def test_a_table_without_measured_cost_leaves_that_column_empty():
     record = record_of()
     del record["cost"]
     assert "1.50" not in table(record)
+
+
+def test_too_few_seeds_have_no_verdict_and_do_not_spoil_the_spread():
+    record = record_of({"recipe": (0.8, 0.82, 0.84), "nearest": (0.9, 0.91, 0.95), "resblock": (0.7,)})
+    assert spread_over_seeds(compare(record, "accuracy")) == pytest.approx((0.02 + math.sqrt(7) / 100) / 2)
+    lines = table(record).splitlines()
+    assert " signal " in lines[2] and " ? " in lines[-1] and "nan" in lines[-1]
+    alone = record_of({"recipe": (0.8,), "resblock": (0.7,)})
+    assert math.isnan(spread_over_seeds(compare(alone, "accuracy"))) and "?" in table(alone)
 
 
 def test_a_kill_while_writing_leaves_the_old_record(tmp_path, monkeypatch):
