@@ -33,7 +33,7 @@ class InitialisationExplorer(FigureWidget):
             "steps": ipywidgets.SelectionSlider(options=WATCHED, description="Steps"),
         }
         for name in ("start", "scale"):
-            controls[name].style.button_width = "70px"
+            controls[name].style.button_width = "90px"
         super().__init__(self._draw, controls, css_class="initialisation-explorer", width=840)
 
     def _draw(self, start: str, blur: bool, scale: int, steps: int) -> tuple[Figure, str]:
