@@ -13,6 +13,8 @@ from course_utils.plots import TEXT_SIZE, TITLE_SIZE, NotebookFigure
 
 # Colour-blind-safe, and each verdict has a marker of its own.
 _BETTER, _WORSE, _NOISE = ("#0072B2", "^"), ("#D55E00", "v"), ("0.45", "o")
+# Means further than this from the recipe, in points, become a number at the edge: to scale they would squeeze the rest.
+_FAR = 6
 _COSTS = (("MACs", "#009E73", "s"), ("time of a step", "#CC79A7", "D"))
 
 
@@ -20,7 +22,7 @@ def ablation_figure(record: Mapping) -> Figure:
     """Three panels over the same rows, best on top: accuracy, mean IoU, and cost as a multiple of the recipe's.
 
     A small mark is one seed, the bar through it their mean. Grey marks lie within the spread over seeds, the band, or
-    on both sides of zero.
+    on both sides of zero. What is far off the scale is a number at the edge.
     """
     accuracy = [found for found in compare(record, "accuracy") if found.name != RECIPE]
     order = [found.name for found in sorted(accuracy, key=lambda found: found.mean_difference)]
@@ -50,13 +52,23 @@ def _differences(ax: Axes, comparisons: Sequence[Comparison], order: Sequence[st
     ax.axvspan(-100 * spread, 100 * spread, color="0.88", zorder=0)
     ax.axvline(0, color="0.3", linewidth=1)
     found = {comparison.name: comparison for comparison in comparisons}
+    near = [
+        100 * d for c in comparisons if abs(100 * c.mean_difference) <= _FAR for d in (*c.differences, spread, -spread)
+    ]
+    margin = 0.06 * (max(near) - min(near))
+    ax.set_xlim(min(near) - margin, max(near) + margin)
     for row, name in enumerate(order):
         comparison = found[name]
         signal = comparison.is_signal(spread)
         colour, marker = _NOISE if not signal else _BETTER if comparison.mean_difference > 0 else _WORSE
+        mean = 100 * comparison.mean_difference
+        if abs(mean) > _FAR:
+            side, text = (0.02, f"◂ {mean:+.1f}") if mean < 0 else (0.98, f"{mean:+.1f} ▸")
+            place = {"ha": "left" if mean < 0 else "right", "va": "center", "color": colour, "fontsize": TEXT_SIZE}
+            ax.text(side, row, text.replace("-", "−"), transform=ax.get_yaxis_transform(), weight="bold", **place)
+            continue
         points = [100 * difference for difference in comparison.differences]
         ax.plot(points, [row] * len(points), marker, color=colour, markersize=6, alpha=0.75)
-        mean = 100 * comparison.mean_difference
         ax.plot([mean, mean], [row - 0.32, row + 0.32], color=colour, linewidth=2.5)
 
 

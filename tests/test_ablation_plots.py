@@ -33,3 +33,11 @@ def test_a_better_variant_points_up_and_a_record_without_cost_is_drawn(tmp_path)
     figure = ablation_figure(record)
     assert markers(figure.axes[0])[0][1] == "^"
     figure.savefig(tmp_path / "figure.png")
+
+
+def test_what_is_far_off_is_a_number_at_the_edge():
+    record = record_of({"recipe": (0.80, 0.81, 0.82), "nearest": (0.81, 0.82, 0.84), "skip-none": (0.5, 0.6, 0.7)})
+    accuracy = ablation_figure(record).axes[0]
+    assert [text.get_text() for text in accuracy.texts] == ["◂ −21.0"]
+    low, high = accuracy.get_xlim()
+    assert -3 < low < -0.5 and 2 < high < 3
