@@ -93,7 +93,8 @@ class FigureWidget(ipywidgets.VBox):
             options = getattr(self.controls[name], "options", None)
             if options is None:
                 continue
-            choices = [option[1] if isinstance(option, tuple) else option for option in options]
+            pairs = options.items() if isinstance(options, Mapping) else options
+            choices = [option[1] if isinstance(option, tuple) else option for option in pairs]
             if value not in choices:
                 raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}")
         with self._hold():

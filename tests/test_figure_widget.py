@@ -212,11 +212,12 @@ def test_a_huge_upload_is_refused_before_it_is_decoded(monkeypatch):
         uploaded_picture((upload("map.png", encoded(np.zeros((5, 7, 3), dtype=np.uint8))),))
 
 
-def test_a_value_that_a_control_does_not_have_moves_nothing():
+@pytest.mark.parametrize("options", [(1, 2), (("one", 1), ("two", 2)), {"one": 1, "two": 2}])
+def test_a_value_that_a_control_does_not_have_moves_nothing(options):
     figure, _ = plt.subplots()
     controls = {
         "x": ipywidgets.IntSlider(3, description="x"),
-        "zoom": ipywidgets.SelectionSlider(options=(("one", 1), ("two", 2)), description="zoom"),
+        "zoom": ipywidgets.SelectionSlider(options=options, description="zoom"),
     }
     widget = FigureWidget(lambda x, zoom: (figure, f"{x}, {zoom}"), controls, css_class="two")
     with pytest.raises(ValueError, match="zoom=3 is not one of 1, 2"):

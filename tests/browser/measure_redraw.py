@@ -11,17 +11,22 @@ import tempfile
 import time
 from pathlib import Path
 
+import nbformat
 from playwright.sync_api import sync_playwright
 
-from tests.browser.conftest import CHROMIUM_ARGUMENTS, NOTEBOOKS, find_chromium
+from tests.browser.conftest import CHROMIUM_ARGUMENTS, find_chromium
 from tests.browser.jupyter_lab import jupyter_lab
 from tests.browser.notebook_page import NotebookPage, WidgetOnPage
 
 WIDGETS = {
-    "arithmetic-explorer": ("02_transposed_convolution_arithmetic.ipynb", "Step"),
-    "upsampling-comparer": ("03_nearest_and_bilinear_upsampling.ipynb", "Across"),
+    "arithmetic-explorer": ("from course_utils.arithmetic_widget import ArithmeticExplorer as Widget", "Step"),
+    "upsampling-comparer": ("from course_utils.comparer_widget import UpsamplingComparer as Widget", "Across"),
+    "initialisation-explorer": (
+        "from course_utils.initialisation_widget import InitialisationExplorer as Widget",
+        "Steps",
+    ),
 }
-"""CSS class of each widget: the notebook that shows it, and the slider that is moved."""
+"""CSS class of each widget: how it is imported, and the slider that is moved."""
 
 MOVE = """async ([root, handle]) => {
     const image = root.querySelector('img'), before = image.src, start = performance.now();
@@ -49,6 +54,14 @@ def redraw_times(widget: WidgetOnPage, slider: str, moves: int) -> list[float]:
     return times
 
 
+def write_notebook(path: Path, code: str) -> None:
+    """A notebook of one cell."""
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata={"kernelspec": kernel})
+    path.parent.mkdir(exist_ok=True)
+    nbformat.write(book, path)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.browser.measure_redraw", description=__doc__.splitlines()[0])
@@ -60,10 +73,13 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"no widget {', '.join(unknown)}; there are {', '.join(WIDGETS)}")
     with sync_playwright() as driver, tempfile.TemporaryDirectory() as folder:
         browser = driver.chromium.launch(executable_path=find_chromium(driver), args=CHROMIUM_ARGUMENTS)
-        with jupyter_lab(NOTEBOOKS, Path(folder)) as server:
+        source = Path(folder) / "source"
+        for name, (code, _) in WIDGETS.items():
+            write_notebook(source / f"{name}.ipynb", f"{code}\n\nWidget()")
+        with jupyter_lab(source, Path(folder)) as server:
             for name in args.widgets or WIDGETS:
-                notebook, slider = WIDGETS[name]
-                page = NotebookPage(browser.new_page(), server.address(notebook), Path(folder))
+                slider = WIDGETS[name][1]
+                page = NotebookPage(browser.new_page(), server.address(f"{name}.ipynb"), Path(folder))
                 page.run_all()
                 times = sorted(redraw_times(page.widget(name), slider, args.moves))
                 p95 = times[min(round(0.95 * len(times)), len(times) - 1)]
