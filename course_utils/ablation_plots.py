@@ -52,9 +52,8 @@ def _differences(ax: Axes, comparisons: Sequence[Comparison], order: Sequence[st
     ax.axvspan(-100 * spread, 100 * spread, color="0.88", zorder=0)
     ax.axvline(0, color="0.3", linewidth=1)
     found = {comparison.name: comparison for comparison in comparisons}
-    near = [
-        100 * d for c in comparisons if abs(100 * c.mean_difference) <= _FAR for d in (*c.differences, spread, -spread)
-    ]
+    kept = [c.differences for c in comparisons if abs(100 * c.mean_difference) <= _FAR]
+    near = [100 * difference for differences in (*kept, (-spread, spread)) for difference in differences]
     margin = 0.06 * (max(near) - min(near))
     ax.set_xlim(min(near) - margin, max(near) + margin)
     for row, name in enumerate(order):
