@@ -29,7 +29,7 @@ class InitialisationExplorer(FigureWidget):
         controls = {
             "start": ipywidgets.ToggleButtons(options=list(STARTS), description="Start"),
             "blur": ipywidgets.Checkbox(False, description="Blur", indent=False),
-            "scale": ipywidgets.ToggleButtons(options={f"× {scale}": scale for scale in SCALES}, description="Scale"),
+            "scale": ipywidgets.ToggleButtons(options=[(f"× {scale}", scale) for scale in SCALES], description="Scale"),
             "steps": ipywidgets.SelectionSlider(options=WATCHED, description="Steps"),
         }
         for name in ("start", "scale"):
