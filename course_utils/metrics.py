@@ -138,8 +138,8 @@ def psnr(prediction: Tensor, target: Tensor) -> float:
     Raises:
         ValueError: if the shapes differ or the pictures are not floats.
     """
-    _check_pictures(prediction, target)
-    return float(peak_signal_noise_ratio(prediction.double(), target.double(), data_range=1.0, dim=(1, 2, 3)))
+    prediction, target = _checked_pictures(prediction, target)
+    return float(peak_signal_noise_ratio(prediction, target, data_range=1.0, dim=(1, 2, 3)))
 
 
 def ssim(prediction: Tensor, target: Tensor) -> float:
@@ -152,13 +152,14 @@ def ssim(prediction: Tensor, target: Tensor) -> float:
     Raises:
         ValueError: if the shapes differ, the pictures are not floats, or the window does not fit into them.
     """
-    _check_pictures(prediction, target)
+    prediction, target = _checked_pictures(prediction, target)
     if min(prediction.shape[-2:]) < 11:
         raise ValueError(f"pictures of {tuple(prediction.shape[-2:])} pixels are smaller than the window of 11 × 11.")
-    return float(structural_similarity_index_measure(prediction.double(), target.double(), data_range=1.0))
+    return float(structural_similarity_index_measure(prediction, target, data_range=1.0))
 
 
-def _check_pictures(prediction: Tensor, target: Tensor) -> None:
+def _checked_pictures(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Both, once they can be judged, in single precision at least: in half precision these formulas go wrong."""
     if prediction.shape != target.shape or prediction.ndim != 4:
         raise ValueError(
             f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} are not pictures (N, C, H, W) "
@@ -175,6 +176,8 @@ def _check_pictures(prediction: Tensor, target: Tensor) -> None:
             f"the target runs from {target.min():.3g} to {target.max():.3g}, not from 0 (black) to 1 (white): "
             "rescale both."
         )
+    precision = torch.promote_types(torch.promote_types(prediction.dtype, target.dtype), torch.float32)
+    return prediction.to(precision), target.to(precision)
 
 
 def _spread(values: Tensor, choose) -> Tensor:
