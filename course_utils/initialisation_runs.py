@@ -9,7 +9,7 @@ from torch import Tensor
 from course_utils.metrics import psnr
 from course_utils.photographs import PHOTOGRAPHS, patches, photograph
 from course_utils.upsampling import checkerboard_energy
-from course_utils.upsampling_contest import Enlarger, Pairs, plain_checkerboard, training
+from course_utils.upsampling_contest import Enlarger, Pairs, one_thread, plain_checkerboard, training
 
 STARTS = {"random": "shuffle", "ICNR": "shuffle + ICNR"}
 """What the explorer calls them, and their scheme in the contest."""
@@ -65,7 +65,8 @@ def watch(start: str, blur: bool, scale: int, full: Tensor) -> dict[int, State]:
 def watch_all() -> dict[Setting, dict[int, State]]:
     """`watch` for every start, with and without blur, at every scale: a few seconds."""
     full = lesson()
-    return {setting: watch(*setting, full) for setting in product(STARTS, (False, True), SCALES)}
+    with one_thread():
+        return {setting: watch(*setting, full) for setting in product(STARTS, (False, True), SCALES)}
 
 
 @torch.no_grad()

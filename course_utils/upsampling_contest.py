@@ -7,6 +7,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, median, stdev
@@ -236,17 +237,29 @@ def contest(
     widths = dict.fromkeys(SCHEMES, WIDTH) if widths is None else widths
     results = {name: Result(name, width, *costs(name, width)) for name, width in widths.items()}
     device = photographs.train.full.device
-    for seed, name in progress_bar([(seed, name) for seed in seeds for name in widths]):
-        network, result = Enlarger(name, widths[name], seed).to(device), results[name]
-        result.before.append(checkerboard_energy(enlarge(network, photographs.soft)))
-        for _ in training(network, photographs.train, steps=steps, lr=lr, seed=seed):
-            pass
-        for key, value in score(network, photographs).items():
-            getattr(result, key).append(value)
-        result.network = result.network or network
-    for name, duration in durations({name: r.network for name, r in results.items()}).items():
-        results[name].time = duration
+    with one_thread():
+        for seed, name in progress_bar([(seed, name) for seed in seeds for name in widths]):
+            network, result = Enlarger(name, widths[name], seed).to(device), results[name]
+            result.before.append(checkerboard_energy(enlarge(network, photographs.soft)))
+            for _ in training(network, photographs.train, steps=steps, lr=lr, seed=seed):
+                pass
+            for key, value in score(network, photographs).items():
+                getattr(result, key).append(value)
+            result.network = result.network or network
+        for name, duration in durations({name: r.network for name, r in results.items()}).items():
+            results[name].time = duration
     return list(results.values())
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Calculate on one core: tensors this small are slower on several, and ten times slower on several busy ones."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @torch.no_grad()
