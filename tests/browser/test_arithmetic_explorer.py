@@ -26,8 +26,8 @@ def test_every_control_moves_picture_and_sentence(lab):
     notebook.screenshot("arithmetic-explorer-refuses")
     explorer.press("Padding", "Home", until="1 × 1 becomes 7 × 7")
     explorer.press("Input side", "ArrowRight", until="2 × 2 becomes")
-    explorer.press("Step", "Home", until="input pixel 1 of 4")
     explorer.press("Step", "End", until="input pixel 4 of 4")
+    explorer.press("Step", "Home", until="input pixel 1 of 4")
     notebook.assert_clean()
 
 
