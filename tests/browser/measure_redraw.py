@@ -46,7 +46,7 @@ def redraw_times(widget: WidgetOnPage, slider: str, moves: int) -> list[float]:
     root, handle = widget.root.element_handle(), widget.control(slider).element_handle()
     times = []
     for i in range(moves):
-        key = "ArrowLeft" if i // 8 % 2 else "ArrowRight"
+        key = "ArrowLeft" if i // 4 % 2 else "ArrowRight"
         took = widget.root.page.evaluate(MOVE.replace("KEY", repr(key)), [root, handle])
         if took is not None:
             times.append(took)
