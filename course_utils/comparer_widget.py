@@ -44,8 +44,8 @@ class UpsamplingComparer(FigureWidget):
             "picture": ToggleButtons(
                 options=[*PICTURES, YOURS],
                 description="Picture",
-                style={"button_width": "80px", **style},
-                layout=Layout(width="640px"),
+                style={"button_width": "94px", **style},
+                layout=Layout(width="720px"),
             ),
             "upload": ipywidgets.FileUpload(accept="image/*", multiple=False, description="Your picture"),
             "first": SelectionSlider(options=names, value=start[0], description="First", layout=wide, style=style),
