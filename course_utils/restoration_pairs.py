@@ -1,0 +1,67 @@
+"""Training pairs made on the fly: what the network gets, and what it should give back."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from course_utils.restoration import Degradation
+
+Target = Callable[[Tensor], Tensor]
+
+
+class Pairs:
+    """Batches of a damaged picture and its target: a pure function of seed, epoch and position, as `fit` wants them.
+
+    Iterating yields inputs ``(B, 3, H, W)``, white 1 and black 0, and targets as `target` makes them. Each epoch
+    brings another order, other mirror images and another damage; `set_epoch` says which.
+
+    Args:
+        pictures: ``(N, 3, H, W)`` uint8, on the device on which the pairs are made.
+        degrade: makes the input from the picture.
+        target: makes the target from the picture; None takes the picture itself.
+        shuffle: another order in each epoch, and half of the pictures mirrored.
+
+    Raises:
+        ValueError: if the pictures are not colour bytes, or there are fewer than a batch.
+    """
+
+    def __init__(
+        self,
+        pictures: Tensor,
+        degrade: Degradation,
+        batch_size: int,
+        *,
+        target: Target | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+    ) -> None:
+        if pictures.ndim != 4 or pictures.shape[1] != 3 or pictures.dtype != torch.uint8:
+            raise ValueError(f"pictures are {pictures.dtype} of shape {tuple(pictures.shape)}, not uint8 (N, 3, H, W).")
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= len(pictures):
+            raise ValueError(f"batch_size={batch_size!r} is not a whole number from 1 to {len(pictures)} pictures.")
+        self.pictures, self.degrade, self.target = pictures, degrade, target
+        self.batch_size, self.shuffle, self.seed, self.epoch = batch_size, shuffle, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order and the damage of the next pass."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Whole batches in one pass; a rest is left out."""
+        return len(self.pictures) // self.batch_size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        order, seeds = np.random.SeedSequence([self.seed, self.epoch]).generate_state(2)
+        generator = torch.Generator().manual_seed(int(order))
+        chosen = torch.arange(len(self.pictures))
+        if self.shuffle:
+            chosen = torch.randperm(len(self.pictures), generator=generator)
+        for i in range(len(self)):
+            batch = chosen[i * self.batch_size : (i + 1) * self.batch_size].to(self.pictures.device)
+            pictures = self.pictures[batch].float() / 255
+            if self.shuffle:
+                mirrored = torch.rand(len(pictures), 1, 1, 1, generator=generator).to(pictures.device) < 0.5
+                pictures = torch.where(mirrored, pictures.flip(-1), pictures)
+            yield self.degrade(pictures, int(seeds) + i), pictures if self.target is None else self.target(pictures)
