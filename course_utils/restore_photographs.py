@@ -1,0 +1,222 @@
+"""Train restorers for any of the tasks and losses, without Jupyter: ``python -m course_utils.restore_photographs --help``."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from course_utils.camvid import load_split
+from course_utils.checkpoint import temporary_path
+from course_utils.command_line import check_files, check_seed, command_again, provenance, usable_device
+from course_utils.feature_network import FeatureNetwork, feature_network
+from course_utils.losses import FeatureLoss
+from course_utils.metrics import psnr, ssim
+from course_utils.photographs import PHOTOGRAPHS, patches
+from course_utils.progress import progress_bar
+from course_utils.restoration_tasks import (
+    BATCH_SIZE,
+    SIZE,
+    STEPS,
+    TASKS,
+    baselines,
+    detail,
+    finish,
+    hole_masks,
+    photograph_patches,
+    train_restorer,
+    wanted,
+)
+
+FORMAT = "restorations, version 1"
+LOSSES = ("pixel", "feature")
+SCORED, SCORED_SIDE, DAMAGE_SEED = 24, 160, 1000
+CAMVID_SIZE = (192, 256)
+PLACES = ("data", "out", "device", "pictures")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; the defaults are what notebook 07 trains live."""
+    parse = argparse.ArgumentParser(
+        prog="python -m course_utils.restore_photographs",
+        description="Train one network for each task, loss and seed on patches of photographs, and score it on others "
+        "that it has never seen. Runs that the file already holds are kept, so the same command continues.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parse.add_argument("--out", type=Path, required=True, help="JSON file that keeps every run, from the first on")
+    parse.add_argument(
+        "--data", type=Path, help="prepared CamVid folder; without it, the photographs that installed packages ship"
+    )
+    parse.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS, metavar="TASK", help=", ".join(TASKS))
+    parse.add_argument("--losses", nargs="+", default=["pixel"], choices=LOSSES, help="which losses, one run for each")
+    parse.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of patches, weights, order and damage")
+    parse.add_argument("--steps", type=int, default=STEPS, help="training steps")
+    parse.add_argument("--batch-size", type=int, default=BATCH_SIZE, help="patches in a step")
+    parse.add_argument("--split", default="test", choices=("val", "test"), help="what is scored; choose on val")
+    parse.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parse.add_argument(
+        "--pictures", type=Path, help="folder for a row of pictures of each task's first seed (photographs only)"
+    )
+    return parse
+
+
+def load_patches(root: Path | None, split: str, n: int, seed: int, progress: bool = True) -> Tensor:
+    """`n` patches ``(n, 3, 96, 96)`` uint8 of one split, for training if that is ``"train"``, else for scoring."""
+    if root is None and split == "train":
+        return photograph_patches(split, n, seed)
+    if root is None:
+        return patches(PHOTOGRAPHS[split], SIZE, n, short_side=SCORED_SIDE, seed=seed)
+    pictures = load_split(root, split, CAMVID_SIZE, progress=progress).images
+    generator = torch.Generator().manual_seed(seed)
+    rows, columns = (torch.randint(side - SIZE + 1, (n,), generator=generator).tolist() for side in CAMVID_SIZE)
+    return torch.stack(
+        [pictures[i % len(pictures), :, r : r + SIZE, c : c + SIZE] for i, (r, c) in enumerate(zip(rows, columns))]
+    )
+
+
+def score(name: str, made: dict[str, Tensor], truth: Tensor, judge: FeatureNetwork) -> dict[str, dict[str, float]]:
+    """PSNR, SSIM, detail and feature distance of each picture in `made`."""
+    loss = FeatureLoss(judge.features, judge.weights, gram=0).to(truth.device)
+    with torch.no_grad():
+        return {
+            kind: {
+                "psnr": round(psnr(picture, truth), 3),
+                "ssim": round(ssim(picture, truth), 4),
+                "detail": round(detail(picture, truth), 4),
+                "features": round(float(loss.parts(picture, truth)["features"]), 5),
+            }
+            for kind, picture in made.items()
+        }
+
+
+def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch.device, judge: FeatureNetwork) -> dict:
+    """Train and score once; the record of it, with the pictures made under ``"made"``."""
+    task = TASKS[name]
+    pictures = load_patches(args.data, "train", args.steps * args.batch_size, seed, progress=False).to(device)
+    loss_fn = F.mse_loss if loss == "pixel" else FeatureLoss(judge.features, judge.weights, gram=judge.gram).to(device)
+    start = time.perf_counter()
+    model = train_restorer(
+        task, pictures, batch_size=args.batch_size, loss_fn=loss_fn, seed=seed, label=f"{name}, {loss}, seed {seed}"
+    )
+    seconds = time.perf_counter() - start
+    originals = load_patches(args.data, args.split, SCORED, 1, progress=False).to(device).float() / 255
+    inputs, truth = task.damage(originals, DAMAGE_SEED), wanted(task, originals)
+    restored = finish(task, model, inputs)
+    if name == "holes":
+        restored = torch.where(hole_masks(originals, DAMAGE_SEED), restored, inputs)
+    made = {**baselines(name, inputs, originals, DAMAGE_SEED), "network": restored}
+    facts = {"task": name, "loss": loss, "seed": seed, "seconds": round(seconds, 1)}
+    return {**facts, "scores": score(name, made, truth, judge), "made": {**made, "original": truth}}
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parse = parser()
+    args = parse.parse_args(words)
+    try:
+        device = _check(args)
+        record = load_record(args.out) if args.out.exists() else {"format": FORMAT}
+        settings = _settings(args)
+        if record.get("settings", settings) != settings:
+            raise ValueError(f"{args.out} holds runs with other settings, {record['settings']}; name another file.")
+    except (ValueError, OSError) as error:
+        print(f"{parse.prog}: {error}", file=sys.stderr)
+        return 2
+    judge = feature_network()
+    record |= {"settings": settings, "judge": judge.said, "command": command_again(parse, args, PLACES)}
+    record |= provenance(device)
+    runs = record.setdefault("runs", [])
+    done = {(one["task"], one["loss"], one["seed"]) for one in runs}
+    wishes = [(name, loss, seed) for name in args.tasks for loss in args.losses for seed in args.seeds]
+    todo = [wish for wish in wishes if wish not in done and _fits(*wish[:2])]
+    for name, loss, seed in progress_bar(todo, desc="runs"):
+        result = run(name, loss, seed, args, device, judge)
+        made = result.pop("made")
+        runs.append(result)
+        _save(args.out, record)
+        if args.pictures and seed == args.seeds[0]:
+            _save_row(args.pictures / f"restored_{name}_{loss}.png", made)
+    print("\n".join(table(record)))
+    return 0
+
+
+def table(record: dict) -> list[str]:
+    """One line for each task and loss: PSNR on held-out pictures, mean and spread over seeds."""
+    lines = []
+    for name, loss in dict.fromkeys((one["task"], one["loss"]) for one in record["runs"]):
+        found = [one["scores"] for one in record["runs"] if (one["task"], one["loss"]) == (name, loss)]
+        parts = []
+        for kind in found[0]:
+            values = torch.tensor([scores[kind]["psnr"] for scores in found])
+            spread = f" ± {values.std():.2f}" if len(values) > 1 and kind == "network" else ""
+            parts.append(f"{kind} {values.mean():.2f}{spread}")
+        lines.append(f"{name:17} {loss:8} {', '.join(parts)} dB")
+    return lines
+
+
+def load_record(path: Path) -> dict:
+    """Read what the command wrote.
+
+    Raises:
+        ValueError: if the file is something else.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no JSON file ({error}); name another one.") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT or not isinstance(record.get("runs", []), list):
+        raise ValueError(f"{path} is no record of restorations; name another file.")
+    return record
+
+
+def _fits(name: str, loss: str) -> bool:
+    """A feature loss compares pictures, so the target must be one."""
+    return loss == "pixel" or TASKS[name].target is None
+
+
+def _settings(args: argparse.Namespace) -> dict:
+    data = "photographs" if args.data is None else args.data.resolve().name
+    return {"data": data, "steps": args.steps, "batch_size": args.batch_size, "size": SIZE, "split": args.split}
+
+
+def _check(args: argparse.Namespace) -> torch.device:
+    for name in ("steps", "batch_size"):
+        if getattr(args, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} {getattr(args, name)} is not a positive whole number.")
+    for seed in args.seeds:
+        check_seed(seed)
+    check_files([args.out])
+    if args.data is not None and not args.data.is_dir():
+        raise FileNotFoundError(
+            f"{args.data} is no folder; prepare CamVid with python -m data_scripts.download_camvid."
+        )
+    if args.pictures is not None and args.data is not None:
+        raise ValueError("--pictures shows photographs that may be shown; leave --data out.")
+    if args.pictures is not None and not args.pictures.is_dir():
+        raise FileNotFoundError(f"{args.pictures} is no folder; make it first.")
+    return usable_device(args.device)
+
+
+def _save(path: Path, record: dict) -> None:
+    temporary = temporary_path(path)
+    try:
+        temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _save_row(path: Path, made: dict[str, Tensor], n: int = 6) -> None:
+    """The first pictures, a row for each kind, as a PNG of whole-number pixels."""
+    from torchvision.utils import save_image
+
+    save_image(torch.cat([pictures[:n] for pictures in made.values()]).cpu(), path, nrow=n, padding=4, pad_value=1.0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
