@@ -16,7 +16,7 @@ LAYERS = {VGG: (22, 32, 42), LITE0: (1, 3, 4)}
 
 WEIGHTS = {VGG: (5.0, 15.0, 2.0), LITE0: (0.2, 0.01, 0.01)}
 GRAM = {VGG: 5e3, LITE0: 100.0}
-"""VGG's numbers are the lecture's. Lite0's features are larger; these make each part weigh about as much as pixels do."""
+"""VGG's numbers are the lecture's; those of Lite0, whose features are larger, let each part weigh as much as pixels."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Train restorers for any of the tasks and losses, without Jupyter: ``python -m course_utils.restore_photographs --help``."""
+"""Train and score restorers without Jupyter: ``python -m course_utils.restore_photographs --help``."""
 
 import argparse
 import json
@@ -75,7 +75,10 @@ def load_patches(root: Path | None, split: str, n: int, seed: int, progress: boo
     generator = torch.Generator().manual_seed(seed)
     rows, columns = (torch.randint(side - SIZE + 1, (n,), generator=generator).tolist() for side in CAMVID_SIZE)
     return torch.stack(
-        [pictures[i % len(pictures), :, r : r + SIZE, c : c + SIZE] for i, (r, c) in enumerate(zip(rows, columns))]
+        [
+            pictures[i % len(pictures), :, row : row + SIZE, column : column + SIZE]
+            for i, (row, column) in enumerate(zip(rows, columns, strict=True))
+        ]
     )
 
 
