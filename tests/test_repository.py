@@ -98,6 +98,7 @@ def test_imports_point_one_way():
         "initialisation_widget.py",
         "unet_widget.py",
         "comparer_widget.py",
+        "restoration_widget.py",
     }
     for path in (ROOT / "course_utils").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
