@@ -1,0 +1,45 @@
+"""Pictures in rows: one row for each way of making them, one column for each thing shown."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+from torch import Tensor
+
+DPI = 100
+LABEL, GAP, HEAD = 150, 6, 8
+
+
+def show_rows(rows: Mapping[str, Tensor], *, zoom: int = 1, columns: int = 8) -> Figure:
+    """Rows of pictures, each behind its name, every pixel `zoom` by `zoom` pixels of the screen.
+
+    Args:
+        rows: by name (a line break starts a second line), pictures ``(N, 3, H, W)``, white 1; all of one shape.
+        columns: so many pictures of each row at most.
+
+    Raises:
+        ValueError: if there is no row, or shapes differ.
+    """
+    shapes = {tuple(pictures.shape) for pictures in rows.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 4 or next(iter(shapes))[1] != 3:
+        raise ValueError(f"rows of shapes {sorted(shapes)} are not pictures (N, 3, H, W), all of one shape.")
+    count, _, height, width = next(iter(shapes))
+    count = min(count, columns)
+    high, wide = height * zoom + GAP, width * zoom + GAP
+    size = (LABEL + count * wide, HEAD + len(rows) * high)
+    figure = Figure(figsize=(size[0] / DPI, size[1] / DPI), dpi=DPI)
+    for row, (name, pictures) in enumerate(rows.items()):
+        bottom = size[1] - (row + 1) * high
+        figure.text(8 / size[0], (bottom + high / 2) / size[1], name, fontsize=10.5, va="center", parse_math=False)
+        for column, picture in enumerate(pictures[:count]):
+            left = LABEL + column * wide
+            place = (left / size[0], bottom / size[1], width * zoom / size[0], height * zoom / size[1])
+            ax = figure.add_axes(place)
+            ax.imshow(_bytes(picture), interpolation="nearest", aspect="auto")
+            ax.set_axis_off()
+    return figure
+
+
+def _bytes(picture: Tensor) -> np.ndarray:
+    clear = picture.detach().cpu().float().clamp(0, 1).permute(1, 2, 0).numpy()
+    return (clear * 255).round().astype(np.uint8)

@@ -1,0 +1,62 @@
+"""Pairs against what they are made of: the same seed, the damage itself, and nothing shared between splits."""
+
+import itertools
+
+import pytest
+import torch
+
+from course_utils.photographs import PHOTOGRAPHS
+from course_utils.restoration import LowerResolution, Overprint, luminance
+from course_utils.restoration_pairs import Pairs
+from course_utils.restoration_tasks import photograph_patches
+
+PICTURES = torch.randint(0, 256, (10, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_without_shuffling_the_pairs_are_the_pictures_in_order_and_damaged():
+    pairs = list(Pairs(PICTURES, LowerResolution(2), 3, shuffle=False))
+    assert len(pairs) == 3  # the tenth picture is left out
+    for i, (x, y) in enumerate(pairs):
+        torch.testing.assert_close(y, PICTURES[3 * i : 3 * i + 3] / 255)
+        torch.testing.assert_close(x, LowerResolution(2)(y))
+
+
+def test_the_same_epoch_gives_the_same_pairs_and_another_epoch_others():
+    first, second = Pairs(PICTURES, Overprint(), 4, seed=3), Pairs(PICTURES, Overprint(), 4, seed=3)
+    for a, b in zip(itertools.chain(*first), itertools.chain(*second), strict=True):
+        assert torch.equal(a, b)
+    second.set_epoch(1)
+    assert not torch.equal(next(iter(first))[0], next(iter(second))[0])
+
+
+def test_shuffled_targets_are_the_pictures_or_their_mirror_images():
+    known = {picture.numpy().tobytes() for picture in torch.cat([PICTURES, PICTURES.flip(-1)])}
+    for _, y in Pairs(PICTURES, LowerResolution(2), 5):
+        assert all((one * 255).round().to(torch.uint8).contiguous().numpy().tobytes() in known for one in y)
+
+
+def test_a_target_of_ones_own():
+    x, y = next(iter(Pairs(PICTURES, LowerResolution(1), 2, target=luminance)))
+    torch.testing.assert_close(y, luminance(x))
+
+
+@pytest.mark.parametrize("wrong", [0, 11, 2.0, True])
+def test_a_wrong_batch_size_is_named(wrong):
+    with pytest.raises(ValueError, match="batch_size="):
+        Pairs(PICTURES, LowerResolution(2), wrong)
+
+
+def test_floats_are_refused():
+    with pytest.raises(ValueError, match="uint8"):
+        Pairs(PICTURES.float(), LowerResolution(2), 2)
+
+
+def test_no_photograph_is_in_two_splits_and_no_patch_either():
+    names = [name for split in PHOTOGRAPHS.values() for name in split]
+    assert len(names) == len(set(names)) == 6
+    patches = {split: photograph_patches(split, 9) for split in PHOTOGRAPHS}
+    for a, b in itertools.combinations(PHOTOGRAPHS, 2):
+        together = torch.cat([patches[a], patches[b]]).flatten(1)
+        assert len(together.unique(dim=0)) == len(patches[a].flatten(1).unique(dim=0)) + len(
+            patches[b].flatten(1).unique(dim=0)
+        )

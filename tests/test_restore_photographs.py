@@ -1,0 +1,77 @@
+"""The command that trains restorers: it records, continues, and refuses before it trains."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from course_utils.restoration_tasks import SIZE
+from course_utils.restore_photographs import load_patches, load_record, main, table
+from tests.small_camvid import write_prepared
+
+RESULTS = Path(__file__).resolve().parents[1] / "notebooks" / "results"
+
+
+def test_a_run_is_recorded_and_not_repeated(tmp_path, capsys):
+    out = tmp_path / "out.json"
+    command = ["--tasks", "text", "--seeds", "0", "--steps", "1", "--out", str(out), "--device", "cpu"]
+    assert main([*command, "--pictures", str(tmp_path)]) == 0
+    first = json.loads(out.read_text())
+    assert [run["task"] for run in first["runs"]] == ["text"]
+    assert set(first["runs"][0]["scores"]) == {"nothing", "bicubic", "network"}
+    assert (tmp_path / "restored_text_pixel.png").exists()
+    assert main(command) == 0
+    assert json.loads(out.read_text())["runs"] == first["runs"]
+    assert "text" in capsys.readouterr().out
+    assert str(tmp_path) not in first["command"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--steps", "0"], "--steps 0"),
+        (["--batch-size", "-1"], "--batch-size -1"),
+        (["--data", "nowhere"], "no folder"),
+        (["--pictures", "nowhere"], "no folder"),
+        (["--device", "nonsense"], "device"),
+    ],
+)
+def test_bad_settings_end_with_one_sentence_and_no_file(tmp_path, capsys, words, said):
+    out = tmp_path / "out.json"
+    assert main(["--out", str(out), *words]) == 2
+    message = capsys.readouterr().err
+    assert said in message and message.count("\n") == 1
+    assert not out.exists()
+
+
+def test_patches_of_a_prepared_folder_come_from_the_split_named(tmp_path):
+    write_prepared(tmp_path)
+    found = {split: load_patches(tmp_path, split, 5, 0, progress=False) for split in ("train", "val", "test")}
+    assert all(patches.shape == (5, 3, SIZE, SIZE) and patches.dtype == torch.uint8 for patches in found.values())
+    assert not torch.equal(found["train"], found["test"])
+
+
+def test_other_settings_are_not_mixed_into_one_file(tmp_path, capsys):
+    out = tmp_path / "out.json"
+    assert main(["--tasks", "jpeg", "--seeds", "0", "--steps", "1", "--out", str(out), "--device", "cpu"]) == 0
+    assert main(["--tasks", "jpeg", "--seeds", "0", "--steps", "2", "--out", str(out), "--device", "cpu"]) == 2
+    assert "other settings" in capsys.readouterr().err
+
+
+def test_a_file_of_something_else_is_refused(tmp_path):
+    for text in ("{", "[]", '{"format": "x"}'):
+        (tmp_path / "x.json").write_text(text)
+        with pytest.raises(ValueError, match="name another"):
+            load_record(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("restorations_*.json")), ids=lambda path: path.name)
+def test_what_is_recorded_beats_doing_nothing_and_bicubic(path):
+    record = load_record(path)
+    assert {"command", "date", "hardware", "versions", "settings"} <= set(record)
+    assert table(record)
+    for run in record["runs"]:
+        if run["loss"] == "pixel" and run["task"] in ("super-resolution", "jpeg", "text"):
+            scores = {kind: values["psnr"] for kind, values in run["scores"].items()}
+            assert scores["network"] > max(scores["nothing"], scores["bicubic"])
