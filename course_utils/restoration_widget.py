@@ -176,24 +176,25 @@ def _checked(restorers: Mapping[str, PictureRestorer]) -> dict[str, PictureResto
 
 
 def _controls(names: tuple[str, ...]) -> dict[str, ipywidgets.DOMWidget]:
-    style = {"description_width": "140px"}
+    style = {"description_width": "150px"}
     wide = Layout(width="460px")
     slider = {"style": style, "layout": wide}
     options = (*names, ORIGINAL)
+    beside = Layout(display="flex", align_items="center", max_width="950px")  # else the description stands above
     button = 34 + 8 * max(map(len, options))
     return {
         "picture": ToggleButtons(
             options=[*PICTURES, YOURS],
             description="Picture",
             style={"button_width": "120px", **style},
-            layout=Layout(width="680px"),
+            layout=beside,
         ),
         "upload": ipywidgets.FileUpload(accept="image/*", multiple=False, description="Your picture"),
         "restorer": ToggleButtons(
             options=options,
             description="Right of the line",
             style={"button_width": f"{button}px", **style},
-            layout=Layout(width=f"{min(160 + (button + 6) * len(options), 940)}px"),
+            layout=beside,
         ),
         "factor": SelectionSlider(options=FACTORS, value=2, description="Resolution divided by", **slider),
         "quality": SelectionSlider(options=QUALITIES, value=30, description="JPEG quality", **slider),

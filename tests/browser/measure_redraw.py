@@ -19,14 +19,42 @@ from tests.browser.jupyter_lab import jupyter_lab
 from tests.browser.notebook_page import NotebookPage, WidgetOnPage
 
 WIDGETS = {
-    "arithmetic-explorer": ("from course_utils.arithmetic_widget import ArithmeticExplorer as Widget", "Step"),
-    "upsampling-comparer": ("from course_utils.comparer_widget import UpsamplingComparer as Widget", "Across"),
+    "arithmetic-explorer": (
+        "from course_utils.arithmetic_widget import ArithmeticExplorer\n\nArithmeticExplorer()",
+        "Step",
+    ),
+    "upsampling-comparer": (
+        "from course_utils.comparer_widget import UpsamplingComparer\n\nUpsamplingComparer()",
+        "Across",
+    ),
     "initialisation-explorer": (
-        "from course_utils.initialisation_widget import InitialisationExplorer as Widget",
+        "from course_utils.initialisation_widget import InitialisationExplorer\n\nInitialisationExplorer()",
         "Steps",
     ),
+    "unet-explorer": (
+        """import torch
+
+from course_utils.encoders import create_encoder
+from course_utils.unet import DynamicUnet
+from course_utils.unet_widget import UnetExplorer
+
+encoder = create_encoder("efficientnet_lite0", pretrained=False)
+model = DynamicUnet(encoder, 12, (72, 96), last_cross=False)
+images = torch.randint(0, 256, (1, 3, 72, 96), dtype=torch.uint8)
+UnetExplorer(model, images, images[:, 0] % 12)""",
+        "Level",
+    ),
+    "restoration-wipe": (
+        """from functools import partial
+
+from course_utils.restoration_widget import RestorationWipe
+from course_utils.restorer import make_restorer, restore
+
+RestorationWipe({"network": partial(restore, make_restorer(64, pretrained=False))})""",
+        "Wipe",
+    ),
 }
-"""CSS class of each widget: how it is imported, and the slider that is moved."""
+"""CSS class of each widget: the cell that shows it, and the slider that is moved."""
 
 MOVE = """async ([root, handle]) => {
     const image = root.querySelector('img'), before = image.src, start = performance.now();
@@ -75,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
         browser = driver.chromium.launch(executable_path=find_chromium(driver), args=CHROMIUM_ARGUMENTS)
         source = Path(folder) / "source"
         for name, (code, _) in WIDGETS.items():
-            write_notebook(source / f"{name}.ipynb", f"{code}\n\nWidget()")
+            write_notebook(source / f"{name}.ipynb", code)
         with jupyter_lab(source, Path(folder)) as server:
             for name in args.widgets or WIDGETS:
                 slider = WIDGETS[name][1]

@@ -5,6 +5,8 @@ other notebooks.
 """
 
 import pytest
+
+pytest.importorskip("playwright", reason="no Playwright: `pip install playwright`")
 from PIL import Image
 
 from tests.browser.measure_redraw import write_notebook
