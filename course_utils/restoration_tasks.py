@@ -88,7 +88,7 @@ TASKS = {
     "jpeg": Task(Jpeg((10, 30))),
     "text": Task(Overprint(1, 0.15)),
     "colour": Task(without_colour, target=colours, n_out=2, residual=False, picture=with_colours),
-    "holes": Task(CutOut(1, (0.15, 0.25))),
+    "holes": Task(CutOut(3, (0.15, 0.25))),
     "sketch": Task(target=pencil, n_out=1, residual=False, picture=in_grey),
 }
 
