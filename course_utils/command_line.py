@@ -30,8 +30,8 @@ def find_data(given: Path | None) -> Path:
 
 def usable_device(name: str) -> torch.device:
     """The device called `name`, after something was put there."""
-    device = pick_device(name)
     try:
+        device = pick_device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
