@@ -10,9 +10,8 @@ from pathlib import Path
 import torch
 import torchvision
 
+from course_utils.data_layout import DATA_DIR
 from course_utils.devices import hardware, pick_device
-
-DATA_DIR = Path(__file__).resolve().parents[1] / "data"
 
 
 def find_data(given: Path | None) -> Path:

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from course_utils.data_layout import DATA_DIR, is_prepared
 from data_scripts.make_street_scenes import make_street_scenes
-
-DATA_DIR = Path(__file__).resolve().parents[1] / "data"
-LAYOUT = ("codes.txt", "train.txt", "val.txt", "test.txt", "images", "labels")
-
-
-def is_prepared(root: str | Path) -> bool:
-    """Whether a folder has every part of the prepared layout."""
-    return all((Path(root) / name).exists() for name in LAYOUT)
 
 
 def camvid_or_street_scenes(data_dir: str | Path | None = None, **settings: int) -> Path:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from data_scripts.locate import LAYOUT, camvid_or_street_scenes, is_prepared
+from course_utils.data_layout import LAYOUT, is_prepared
+from data_scripts.locate import camvid_or_street_scenes
 
 SMALL = {"n_train": 1, "n_val": 1, "n_test": 1, "height": 32, "width": 40}
 

@@ -1,18 +1,17 @@
 """Fixtures of the browser tests: one JupyterLab and one Chromium for all, a fresh page for each notebook."""
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from course_utils.check_setup import HOW_TO_GET_CHROMIUM, find_chromium
 from tests.browser.jupyter_lab import Server, jupyter_lab
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 ARTIFACTS = ROOT / "artifacts"
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -22,22 +21,16 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-HOW_TO_GET_CHROMIUM = "no Chromium: `python -m playwright install chromium`, or your system's package of that name"
-
-
-def find_chromium(driver) -> str:
-    """The system's Chromium, else where Playwright's own would be."""
-    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None) or driver.chromium.executable_path
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator:
     """A headless Chromium: the system's, else the one Playwright has installed; without either, the test is skipped."""
     playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: `pip install playwright`")
+    path = find_chromium()
+    if path is None:
+        pytest.skip(f"no Chromium: {HOW_TO_GET_CHROMIUM}")
     with playwright.sync_playwright() as driver:
-        path = find_chromium(driver)
-        if not Path(path).exists():
-            pytest.skip(HOW_TO_GET_CHROMIUM)
         browser = driver.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
         yield browser
         browser.close()

@@ -14,7 +14,8 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import sync_playwright
 
-from tests.browser.conftest import CHROMIUM_ARGUMENTS, find_chromium
+from course_utils.check_setup import HOW_TO_GET_CHROMIUM, find_chromium
+from tests.browser.conftest import CHROMIUM_ARGUMENTS
 from tests.browser.jupyter_lab import jupyter_lab
 from tests.browser.notebook_page import NotebookPage, WidgetOnPage
 
@@ -99,8 +100,11 @@ def main(argv: list[str] | None = None) -> int:
     unknown = sorted(set(args.widgets) - set(WIDGETS))
     if unknown:
         parser.error(f"no widget {', '.join(unknown)}; there are {', '.join(WIDGETS)}")
+    chromium = find_chromium()
+    if chromium is None:
+        parser.error(f"no Chromium: {HOW_TO_GET_CHROMIUM}")
     with sync_playwright() as driver, tempfile.TemporaryDirectory() as folder:
-        browser = driver.chromium.launch(executable_path=find_chromium(driver), args=CHROMIUM_ARGUMENTS)
+        browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         source = Path(folder) / "source"
         for name, (code, _) in WIDGETS.items():
             write_notebook(source / f"{name}.ipynb", code)
