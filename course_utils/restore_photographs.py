@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -34,7 +35,7 @@ from course_utils.restoration_tasks import (
 )
 
 FORMAT = "restorations, version 1"
-LOSSES = ("pixel", "feature")
+LOSSES = ("pixel", "feature", "pixel+feature")
 SCORED, SCORED_SIDE, DAMAGE_SEED = 24, 160, 1000
 CAMVID_SIZE = (192, 256)
 PLACES = ("data", "out", "device", "pictures")
@@ -53,7 +54,13 @@ def parser() -> argparse.ArgumentParser:
         "--data", type=Path, help="prepared CamVid folder; without it, the photographs that installed packages ship"
     )
     parse.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS, metavar="TASK", help=", ".join(TASKS))
-    parse.add_argument("--losses", nargs="+", default=["pixel"], choices=LOSSES, help="which losses, one run for each")
+    parse.add_argument(
+        "--losses",
+        nargs="+",
+        default=["pixel"],
+        choices=LOSSES,
+        help="which losses, one run for each; pixel+feature takes half of the steps with each, in this order",
+    )
     parse.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of patches, weights, order and damage")
     parse.add_argument("--steps", type=int, default=STEPS, help="training steps")
     parse.add_argument("--batch-size", type=int, default=BATCH_SIZE, help="patches in a step")
@@ -101,11 +108,18 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
     """Train and score once; the record of it, with the pictures made under ``"made"``."""
     task = TASKS[name]
     pictures = load_patches(args.data, "train", args.steps * args.batch_size, seed, progress=False).to(device)
-    loss_fn = F.mse_loss if loss == "pixel" else FeatureLoss(judge.features, judge.weights, gram=judge.gram).to(device)
+    known = {
+        "pixel": F.mse_loss,
+        "feature": FeatureLoss(judge.features, judge.weights, gram=judge.gram).to(device),
+    }
+    phases = loss.split("+")
+    parts = pictures.split(math.ceil(args.steps / len(phases)) * args.batch_size)
+    model, label = None, f"{name}, {loss}, seed {seed}"
     start = time.perf_counter()
-    model = train_restorer(
-        task, pictures, batch_size=args.batch_size, loss_fn=loss_fn, seed=seed, label=f"{name}, {loss}, seed {seed}"
-    )
+    for phase, part in zip(phases, parts, strict=False):  # a single step is the first phase's
+        model = train_restorer(
+            task, part, batch_size=args.batch_size, loss_fn=known[phase], seed=seed, model=model, label=label
+        )
     seconds = time.perf_counter() - start
     originals = load_patches(args.data, args.split, SCORED, 1, progress=False).to(device).float() / 255
     inputs, truth = task.damage(originals, DAMAGE_SEED), wanted(task, originals)

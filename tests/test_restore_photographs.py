@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from course_utils import restore_photographs
 from course_utils.restoration_tasks import SIZE
 from course_utils.restore_photographs import load_patches, load_record, main, table
+from course_utils.restorer import make_restorer
 from tests.small_camvid import write_prepared
 
 RESULTS = Path(__file__).resolve().parents[1] / "notebooks" / "results"
@@ -25,6 +27,20 @@ def test_a_run_is_recorded_and_not_repeated(tmp_path, capsys):
     assert json.loads(out.read_text())["runs"] == first["runs"]
     assert "text" in capsys.readouterr().out
     assert str(tmp_path) not in first["command"]
+
+
+def test_pixel_and_feature_share_the_steps_and_the_model(tmp_path, monkeypatch):
+    phases = []
+
+    def spy(task, pictures, *, loss_fn, model, batch_size, **options):
+        phases.append((len(pictures) // batch_size, getattr(loss_fn, "__name__", type(loss_fn).__name__), model))
+        return make_restorer()
+
+    monkeypatch.setattr(restore_photographs, "train_restorer", spy)
+    command = ["--tasks", "text", "--losses", "pixel+feature", "--seeds", "0", "--steps", "5", "--device", "cpu"]
+    assert main([*command, "--out", str(tmp_path / "out.json")]) == 0
+    assert [phase[:2] for phase in phases] == [(3, "mse_loss"), (2, "FeatureLoss")]
+    assert phases[0][2] is None and phases[1][2] is not None
 
 
 @pytest.mark.parametrize(
