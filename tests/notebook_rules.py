@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import unquote, urlparse
 
+import nbformat
 from nbformat import NotebookNode
 
 WORDS_PER_LINE = (4, 11)
@@ -148,17 +149,34 @@ def is_file(link: str) -> bool:
     return is_internal(link) and not link.startswith("#")
 
 
-def links_resolve(notebook: NotebookNode, path: Path) -> list[str]:
-    """Links to files and to headings of this notebook lead somewhere; web addresses are not followed."""
-    anchors = {heading.replace(" ", "-") for text in prose(notebook) for heading in HEADING.findall(text)}
+def anchors(texts: list[str]) -> set[str]:
+    """What a link to a heading in `texts` may say behind its #, as JupyterLab has it."""
+    return {heading.replace(" ", "-") for text in texts for heading in HEADING.findall(text)}
+
+
+def texts_of(path: Path) -> list[str]:
+    """The prose of a notebook or a Markdown file."""
+    if path.suffix == ".ipynb":
+        return prose(nbformat.read(path, as_version=4))
+    return [FENCED_CODE.sub("", path.read_text(encoding="utf-8"))]
+
+
+def dead_links(texts: list[str], path: Path) -> list[str]:
+    """Complaints about links in `texts`, which stand in the file `path`; web addresses are not followed."""
     complaints = []
-    for link in (link for text in prose(notebook) for link in links(text) if is_internal(link)):
+    for link in (link for text in texts for link in links(text) if is_internal(link)):
         target, _, anchor = unquote(link).partition("#")
-        if target and not (path.parent / target).exists():
+        place = path.parent / target
+        if target and not place.exists():
             complaints.append(f"the link {link} leads to no file")
-        if not target and anchor not in anchors:
+        elif anchor and anchor not in anchors(texts_of(place) if target else texts):
             complaints.append(f"the link {link} leads to no heading")
     return complaints
+
+
+def links_resolve(notebook: NotebookNode, path: Path) -> list[str]:
+    """Links to files, and to headings of this notebook or another, lead somewhere."""
+    return dead_links(prose(notebook), path)
 
 
 HYGIENE: tuple[Rule, ...] = (saved_from_one_clean_run, no_absolute_paths, known_tags, links_resolve)

@@ -46,12 +46,12 @@ TOP = """# Masks are integers
 
 After this you will be **able to** read a mask. It tests claims C1 and C2.
 About 2 minutes on two CPU cores, 1 on a GPU."""
-END = """Go on with [the next one](next.ipynb) or back to [the masks](#Masks-are-integers)."""
+END = """Go on with [the next one](next.ipynb#Next) or back to [the masks](#Masks-are-integers)."""
 
 
 def good_notebook(folder: Path):
     """A small notebook that keeps every rule, at its path in `folder`."""
-    (folder / "next.ipynb").touch()
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# Next")]), folder / "next.ipynb")
     stream = new_output("stream", name="stdout", text="3 classes\n")
     picture = new_output("display_data", {"image/png": "iVBORw0KGgo=", "text/plain": "<Figure size 640x480>"})
     cells = [
@@ -101,7 +101,7 @@ BROKEN = {
     "no summary": (replaced(3, "Summary", "Masks"), "no heading 'Summary'"),
     "no exercises": (replaced(4, "Exercises", "Work"), "no heading 'Summary' followed by"),
     "exercises first": (lambda nb: nb.cells.insert(1, nb.cells.pop(4)), "no heading 'Summary' followed by"),
-    "no link on": (replaced(6, "[the next one](next.ipynb)", "the next"), "does not link on"),
+    "no link on": (replaced(6, "[the next one](next.ipynb#Next)", "the next"), "does not link on"),
     "ends with code": (lambda nb: nb.cells.append(new_code_cell("1", execution_count=4)), "does not link on"),
     "too little prose": (lambda nb: nb.cells.insert(3, new_code_cell("1\n" * 12)), "words of prose to a line"),
     "too much prose": (replaced(3, "whole", "whole " * 60), "words of prose to a line"),
@@ -121,8 +121,9 @@ BROKEN = {
     "a path on Windows": (replaced(1, "a = 1", r"open('C:\\me')"), "absolute path C:"),
     "a path in an output": (output(1, "stream", name="stdout", text="in /srv/me/x"), "absolute path /srv/me/x"),
     "a misspelt tag": (lambda nb: nb.cells[1].metadata.update(tags=["nbval-ignore-outputs"]), "unknown tag"),
-    "a dead link": (replaced(6, "next.ipynb", "nowhere.ipynb"), "nowhere.ipynb leads to no file"),
+    "a dead link": (replaced(6, "next.ipynb", "nowhere.ipynb"), "nowhere.ipynb#Next leads to no file"),
     "a dead picture": (replaced(3, "A mask", "<img alt='' src='no.png'> A mask"), "no.png leads to no file"),
+    "a dead anchor elsewhere": (replaced(6, "next.ipynb#Next", "next.ipynb#Last"), "#Last leads to no heading"),
     "a dead anchor": (replaced(6, "#Masks-are-integers", "#Masks-are-red"), "#Masks-are-red leads to no heading"),
 }
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.notebook_rules import dead_links, texts_of
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TEST_COMMAND = (
@@ -66,10 +68,11 @@ def test_style(arguments):
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-def test_links_in_the_readme_lead_somewhere():
-    targets = [target for target in re.findall(r"\]\(([^)]+)\)", README) if "://" not in target]
-    assert targets
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+def test_links_in_markdown_files_lead_somewhere():
+    files = tracked("*.md")
+    assert ROOT / "README.md" in files
+    complaints = [f"{path.name}: {complaint}" for path in files for complaint in dead_links(texts_of(path), path)]
+    assert not complaints, "\n".join(complaints)
 
 
 def test_results_in_the_readme_are_those_that_were_recorded():
