@@ -8,6 +8,7 @@ from collections import Counter
 from course_utils.exercises.core import Exercise, Verdict, judge
 from course_utils.exercises.interpolation import INTERPOLATION_EXERCISES
 from course_utils.exercises.pixel_shuffle import PIXEL_SHUFFLE_EXERCISES
+from course_utils.exercises.restoration import RESTORATION_EXERCISES
 from course_utils.exercises.segmentation import SEGMENTATION_EXERCISES
 from course_utils.exercises.skips_and_hooks import SKIPS_AND_HOOKS_EXERCISES
 from course_utils.exercises.transposed_convolution import TRANSPOSED_CONVOLUTION_EXERCISES
@@ -24,6 +25,7 @@ EXERCISES: dict[str, Exercise] = {
         *PIXEL_SHUFFLE_EXERCISES,
         *SKIPS_AND_HOOKS_EXERCISES,
         *UNET_TRAINING_EXERCISES,
+        *RESTORATION_EXERCISES,
     )
 }
 

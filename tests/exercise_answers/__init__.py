@@ -3,6 +3,7 @@
 from tests.exercise_answers import (
     interpolation,
     pixel_shuffle,
+    restoration,
     segmentation,
     skips_and_hooks,
     transposed_convolution,
@@ -14,6 +15,7 @@ _TOPICS = (
     transposed_convolution,
     interpolation,
     pixel_shuffle,
+    restoration,
     skips_and_hooks,
     unet_training,
 )

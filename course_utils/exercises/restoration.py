@@ -1,0 +1,157 @@
+"""The exercises of notebook 07: decibels, the lecture's sizes, best guesses, Gram matrices, weights of a loss."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from course_utils.exercises.core import Exercise
+
+
+def _grey_levels(psnr: float) -> float:
+    return 255 * 10 ** (-psnr / 20)
+
+
+def _grey_levels_cases(generator: torch.Generator) -> Iterator[tuple]:
+    yield from [(0.0,), (20.0,), (28.1,), (40.0,), (48.13,)]
+
+
+GREY_LEVELS = Exercise(
+    name="grey_levels",
+    specification=(
+        "grey_levels(psnr) takes a PSNR in decibels, white being 1, and gives the root of the mean squared error in "
+        "grey levels, white being 255."
+    ),
+    reference=_grey_levels,
+    cases=_grey_levels_cases,
+    hints=(
+        "Solve psnr = -10 · log10(mse) for the mean squared error first.",
+        "mse = 10 ** (-psnr / 10), where white is 1; its root is an error as a share of white.",
+        "255 * (10 ** (-psnr / 10)) ** 0.5",
+    ),
+    tolerance=1e-9,
+)
+
+
+def _lecture_size(height: int, width: int, short_side: int) -> tuple[int, int]:
+    if min(height, width) <= short_side:
+        return height, width
+    # In whole numbers, a half upwards.
+    short, long = min(height, width), max(height, width)
+    other = (2 * long * short_side + short) // (2 * short)
+    return (short_side, other) if height <= width else (other, short_side)
+
+
+def _lecture_size_cases(generator: torch.Generator) -> Iterator[tuple]:
+    yield from [(192, 256, 96), (256, 192, 96), (96, 128, 96), (300, 300, 96), (64, 200, 96), (361, 480, 96)]
+    yield from [(480, 361, 100), (200, 150, 75)]
+
+
+LECTURE_SIZE = Exercise(
+    name="lecture_size",
+    specification=(
+        "lecture_size(height, width, short_side) gives the (height, width) of a picture whose shorter side was reduced "
+        "to short_side, the other by the same factor, rounded to the nearest pixel; a picture whose shorter side is "
+        "already that small or smaller keeps its size."
+    ),
+    reference=_lecture_size,
+    cases=_lecture_size_cases,
+    hints=(
+        "Which side is the shorter one? The factor follows from it, and holds for both.",
+        "factor = short_side / min(height, width); only if that is below 1 is there anything to do.",
+        "round(height * factor), round(width * factor)",
+    ),
+)
+
+
+def _best_guess(targets: Tensor, loss: str) -> Tensor:
+    return targets.mean(0) if loss == "mse" else targets.median(0).values
+
+
+def _best_guess_cases(generator: torch.Generator) -> Iterator[tuple]:
+    edges = torch.tensor([[0.0, 0, 1, 1], [0, 0, 0, 1], [0, 1, 1, 1]])
+    few = torch.tensor([[0.0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 1], [0, 0, 0, 0], [0, 1, 0, 0]])
+    several = torch.rand(5, 2, 3, generator=generator)
+    for targets in (edges, few, several):
+        for loss in ("mse", "l1"):
+            yield targets, loss
+
+
+BEST_GUESS = Exercise(
+    name="best_guess",
+    specification=(
+        "best_guess(targets, loss) takes an odd number K of equally likely pictures (K, ...) and gives the one picture "
+        "with the smallest expected loss: mean squared error if loss is 'mse', mean absolute error if it is 'l1'."
+    ),
+    reference=_best_guess,
+    cases=_best_guess_cases,
+    hints=(
+        "Each pixel of the guess can be chosen alone: it has K possible targets.",
+        "Which number has the smallest sum of squared distances to K numbers? Which the smallest sum of distances?",
+        "The mean over the first axis for 'mse'; for 'l1' the number in the middle, targets.median(0).values.",
+    ),
+    tolerance=1e-6,
+)
+
+
+def _joined_gram(left: Tensor, right: Tensor, left_width: int, right_width: int) -> Tensor:
+    return (left * left_width + right * right_width) / (left_width + right_width)
+
+
+def _joined_gram_cases(generator: torch.Generator) -> Iterator[tuple]:
+    yield torch.tensor([[1.0]]), torch.tensor([[4.0]]), 1, 2
+    for channels, left_width, right_width in [(2, 3, 3), (2, 5, 1), (3, 2, 6)]:
+        parts = [torch.randn(channels, 4 * width, generator=generator) for width in (left_width, right_width)]
+        yield *(part @ part.T / part.numel() for part in parts), left_width, right_width
+
+
+JOINED_GRAM = Exercise(
+    name="joined_gram",
+    specification=(
+        "joined_gram(left, right, left_width, right_width) takes the Gram matrices x·xᵀ / (C·H·W), (C, C), of two "
+        "feature maps of equal height, and gives that of the two side by side."
+    ),
+    reference=_joined_gram,
+    cases=_joined_gram_cases,
+    hints=(
+        "The sum x·xᵀ of the whole is the sum of the parts' x·xᵀ. What was each divided by?",
+        "Multiply each by its C·H·W, add, divide by C·H·(both widths); C·H cancels.",
+        "(left * left_width + right * right_width) / (left_width + right_width)",
+    ),
+    tolerance=1e-5,
+)
+
+
+def _balanced_weights(pixel: float, features: Sequence[float], grams: Sequence[float]) -> list[float]:
+    weights = [pixel / distance for distance in features]
+    return [*weights, pixel / sum(weight**2 * gram for weight, gram in zip(weights, grams, strict=True))]
+
+
+def _balanced_weights_cases(generator: torch.Generator) -> Iterator[tuple]:
+    yield 0.5, [0.5], [0.25]
+    yield 0.05, [0.1], [0.002]
+    yield 0.04, [0.2, 2.0], [0.01, 0.3]
+    yield 0.03, [0.15, 0.6, 1.2], [4e-4, 2e-3, 5e-3]
+    yield 0.1, [0.1, 0.05, 0.2, 0.4], [1e-3, 1e-3, 2e-2, 1e-1]
+
+
+BALANCED_WEIGHTS = Exercise(
+    name="balanced_weights",
+    specification=(
+        "balanced_weights(pixel, features, grams) takes three kinds of measured mean absolute differences: of the "
+        "pixels (a number), of each layer's features and of each layer's Gram matrices (lists). It gives the list of "
+        "the layers' weights wᵢ, each making wᵢ · featuresᵢ equal to pixel, and behind them the factor with which "
+        "factor · Σ wᵢ² · gramsᵢ equals pixel as well."
+    ),
+    reference=_balanced_weights,
+    cases=_balanced_weights_cases,
+    hints=(
+        "One layer: which weight turns a difference of 0.1 into 0.05?",
+        "weights = [pixel / distance for distance in features]; the Gram part uses their squares.",
+        "The last entry is pixel / sum(w**2 * g for w, g in zip(weights, grams)).",
+    ),
+    tolerance=1e-5,
+)
+
+
+RESTORATION_EXERCISES = (GREY_LEVELS, LECTURE_SIZE, BEST_GUESS, JOINED_GRAM, BALANCED_WEIGHTS)

@@ -1,0 +1,107 @@
+"""Answers to the exercises of notebook 07."""
+
+import math
+from fractions import Fraction
+
+import torch
+
+from course_utils.losses import gram_matrix
+
+
+def grey_levels(psnr):
+    return 255 * math.exp(-psnr * math.log(10) / 20)
+
+
+def lecture_size(height, width, short_side):
+    factor = min(Fraction(short_side, min(height, width)), Fraction(1))
+    return tuple(int(side * factor + Fraction(1, 2)) for side in (height, width))
+
+
+def best_guess(targets, loss):
+    """Tries, for each pixel, all targets and their mean."""
+    candidates = torch.cat([targets, targets.mean(0, keepdim=True)])
+    errors = candidates[:, None] - targets[None]
+    expected = (errors.square() if loss == "mse" else errors.abs()).mean(1)
+    return candidates.gather(0, expected.argmin(0, keepdim=True))[0]
+
+
+def joined_gram(left, right, left_width, right_width):
+    """Rebuilds features with these Gram matrices, and lays them side by side."""
+    channels = len(left)
+    parts = []
+    for gram, width in ((left, left_width), (right, right_width)):
+        values, vectors = torch.linalg.eigh(gram.double())
+        root = vectors * values.clamp_min(0).sqrt()  # root · rootᵀ is the Gram matrix
+        parts.append((root * channels).repeat(1, width).view(1, channels, width, channels))
+    return gram_matrix(torch.cat([part.transpose(2, 3) for part in parts], dim=3))[0].float()
+
+
+def balanced_weights(pixel, features, grams):
+    found = torch.tensor(features, dtype=torch.float64).reciprocal() * pixel
+    share = found.square() @ torch.tensor(grams, dtype=torch.float64)
+    return torch.cat([found, (pixel / share)[None]])
+
+
+def smallest_error(targets, power):
+    """The whole target that is nearest to the others."""
+    distances = (targets[:, None] - targets[None]).abs().pow(power).flatten(2).sum((1, 2))
+    return targets[distances.argmin()]
+
+
+RIGHT = {f.__name__: f for f in (grey_levels, lecture_size, best_guess, joined_gram, balanced_weights)}
+
+WRONG = {
+    "grey_levels": {
+        "no root": lambda psnr: 255 * 10 ** (-psnr / 10),
+        "white stays 1": lambda psnr: 10 ** (-psnr / 20),
+        "wrong sign": lambda psnr: 255 * 10 ** (psnr / 20),
+        "natural logarithm": lambda psnr: 255 * math.exp(-psnr / 20),
+        "root of the decibels": lambda psnr: 255 * 10 ** -math.sqrt(psnr / 10),
+        "256 levels": lambda psnr: 256 * 10 ** (-psnr / 20),
+    },
+    "lecture_size": {
+        "always the width": lambda h, w, s: (round(h * s / w), s) if w > s else (h, w),
+        "the longer side": lambda h, w, s: tuple(round(side * s / max(h, w)) for side in (h, w)),
+        "a square": lambda h, w, s: (s, s),
+        "enlarges too": lambda h, w, s: tuple(round(side * s / min(h, w)) for side in (h, w)),
+        "rounds down": lambda h, w, s: (
+            lecture_size(h, w, s) if min(h, w) <= s else (h * s // min(h, w), w * s // min(h, w))
+        ),
+        "width first": lambda h, w, s: lecture_size(h, w, s)[::-1],
+    },
+    "best_guess": {
+        "the mean for both": lambda targets, loss: targets.mean(0),
+        "the median for both": lambda targets, loss: targets.median(0).values,
+        "exchanged": lambda targets, loss: best_guess(targets, "l1" if loss == "mse" else "mse"),
+        "one of the pictures": lambda targets, loss: smallest_error(targets, 2 if loss == "mse" else 1),
+        "between black and white": lambda targets, loss: (targets.amin(0) + targets.amax(0)) / 2,
+        "one number for all pixels": lambda targets, loss: best_guess(targets.reshape(-1), loss).expand(
+            targets.shape[1:]
+        ),
+    },
+    "joined_gram": {
+        "the sum": lambda a, b, m, n: a + b,
+        "the plain mean": lambda a, b, m, n: (a + b) / 2,
+        "widths exchanged": lambda a, b, m, n: (a * n + b * m) / (m + n),
+        "weights not divided": lambda a, b, m, n: a * m + b * n,
+        "side by side": lambda a, b, m, n: torch.cat([a, b], dim=1),
+        "product": lambda a, b, m, n: a @ b,
+    },
+    "balanced_weights": {
+        "the other way round": lambda p, f, g: [
+            *(d / p for d in f),
+            p / sum((d / p) ** 2 * x for d, x in zip(f, g, strict=True)),
+        ],
+        "one for all": lambda p, f, g: [p / d for d in f] + [1.0],
+        "weights not squared": lambda p, f, g: [
+            *(p / d for d in f),
+            p / sum(p / d * x for d, x in zip(f, g, strict=True)),
+        ],
+        "ignores the weights": lambda p, f, g: [*(p / d for d in f), p / sum(g)],
+        "shares the pixels out": lambda p, f, g: [
+            *(p / d / len(f) for d in f),
+            p / sum((p / d / len(f)) ** 2 * x for d, x in zip(f, g, strict=True)),
+        ],
+        "forgets the factor": lambda p, f, g: [p / d for d in f],
+    },
+}
