@@ -19,6 +19,7 @@ from course_utils.feature_network import FeatureNetwork, feature_network
 from course_utils.losses import FeatureLoss
 from course_utils.metrics import psnr, ssim
 from course_utils.photographs import PHOTOGRAPHS, patches
+from course_utils.picture_rows import show_rows
 from course_utils.progress import progress_bar
 from course_utils.restoration_tasks import (
     BATCH_SIZE,
@@ -157,7 +158,7 @@ def main(words: list[str] | None = None) -> int:
         runs.append(result)
         _save(args.out, record)
         if args.pictures and seed == args.seeds[0]:
-            _save_row(args.pictures / f"restored_{name}_{loss}.png", made)
+            _save_row(args.pictures / f"restored_{name}_{loss}.jpg", made)
     print("\n".join(table(record)))
     return 0
 
@@ -229,10 +230,8 @@ def _save(path: Path, record: dict) -> None:
 
 
 def _save_row(path: Path, made: dict[str, Tensor], n: int = 6) -> None:
-    """The first pictures, a row for each kind, as a PNG of whole-number pixels."""
-    from torchvision.utils import save_image
-
-    save_image(torch.cat([pictures[:n] for pictures in made.values()]).cpu(), path, nrow=n, padding=4, pad_value=1.0)
+    """The first pictures, a row for each kind, pixel by pixel."""
+    show_rows(made, columns=n).savefig(path, pil_kwargs={"quality": 92, "subsampling": 0})
 
 
 if __name__ == "__main__":

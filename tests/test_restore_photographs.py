@@ -22,7 +22,7 @@ def test_a_run_is_recorded_and_not_repeated(tmp_path, capsys):
     first = json.loads(out.read_text())
     assert [run["task"] for run in first["runs"]] == ["text"]
     assert set(first["runs"][0]["scores"]) == {"nothing", "bicubic", "network"}
-    assert (tmp_path / "restored_text_pixel.png").exists()
+    assert (tmp_path / "restored_text_pixel.jpg").exists()
     assert main(command) == 0
     assert json.loads(out.read_text())["runs"] == first["runs"]
     assert "text" in capsys.readouterr().out
