@@ -197,12 +197,15 @@ def kernel_figure(kernels: Mapping[str, Tensor], split: tuple[int, int], inputs:
     return figure
 
 
-def show_maps(maps: Mapping[str, Tensor], *, shared: bool = False, cmap: str = "gray", panel: float = 3.1) -> Figure:
+def show_maps(
+    maps: Mapping[str, Tensor], *, shared: bool = False, label: str = "", cmap: str = "gray", panel: float = 3.1
+) -> Figure:
     """Maps ``(H, W)`` side by side, each below its title, from darkest (smallest) to brightest.
 
     Args:
         shared: one scale for all of them, with a bar that explains it: from 0 to what no more than 1 % of the pixels
             exceed.
+        label: of that bar.
         panel: width of a map in inches.
     """
     height, width = next(iter(maps.values())).shape
@@ -216,7 +219,9 @@ def show_maps(maps: Mapping[str, Tensor], *, shared: bool = False, cmap: str = "
         ax.set_title(title, fontsize=TEXT_SIZE)
         ax.axis("off")
     if shared:
-        figure.colorbar(drawn, ax=list(axes), fraction=0.03, extend="max").ax.tick_params(labelsize=SMALL_SIZE)
+        bar = figure.colorbar(drawn, ax=list(axes), fraction=0.03, extend="max")
+        bar.set_label(label, fontsize=TEXT_SIZE)
+        bar.ax.tick_params(labelsize=SMALL_SIZE)
     return figure
 
 
@@ -361,8 +366,11 @@ class ExplorerFigure:
         skip, reference = now.skips[end], all_on.skips[end]
         number = self.levels[end].partner + 1
         picks = strongest(reference)
-        state = "is off and brings zeros" if number in off else f"brings: {len(picks)} of {len(skip)} feature maps"
-        self._show("arriving", montage(skip, reference, picks), f"skip {number} {state}")
+        if number in off:
+            scale, state = skip, "is off and brings zeros"  # on the scale of a map, zero is another shade in each
+        else:
+            scale, state = reference, f"brings: {len(picks)} of {len(skip)} feature maps"
+        self._show("arriving", montage(skip, scale, picks), f"skip {number} {state}")
 
     def _show(self, name: str, picture: np.ndarray, title: str) -> None:
         self._images[name].set_data(np.ma.masked_invalid(picture))

@@ -39,6 +39,18 @@ def test_the_ring_lies_on_the_checkerboards_frequency():
     assert (-0.5, -0.5) in zip(*drawing._marks.get_data(), strict=True)
 
 
+def test_no_ring_reaches_into_a_title():
+    drawing = InitialisationFigure(torch.rand(24, 24), (0, 0, 8))
+    figure = drawing.update(torch.rand(24, 24), "A start", 2)
+    figure.draw_without_rendering()
+    rings = drawing._marks.get_transform().transform(np.column_stack(drawing._marks.get_data()))
+    reach = drawing._marks.get_markersize() / 2 * figure.dpi / 72
+    for title in figure.texts:
+        box = title.get_window_extent().padded(reach)
+        assert not any(box.contains(*ring) for ring in rings), title.get_text()
+        assert title.get_window_extent().y1 < figure.bbox.y1
+
+
 def results(shift):
     return [Result(name, 16, psnr=[30 + shift, 31], plain=[0.0, shift]) for name in ("one", "two", "three")]
 

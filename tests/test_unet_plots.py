@@ -99,6 +99,7 @@ def test_maps_share_a_scale_where_asked():
     limits = [ax.images[0].get_clim() for ax in show_maps(maps, shared=True).axes[:2]]
     assert limits == [(0.0, 3.0), (0.0, 3.0)]
     assert len(show_maps(maps).axes) == 2
+    assert show_maps(maps, shared=True, label="volts").axes[2].get_ylabel() == "volts"
 
 
 def test_predictions_stand_beside_the_truth_with_their_accuracy():
@@ -143,6 +144,16 @@ def test_the_whole_grid_of_settings_draws(traces):
             rest = "is off and brings zeros" if number in off else "brings: 8 of"
             assert texts["arriving"].startswith(f"skip {number} {rest}")
     assert len(pictures) == 3 * len(levels), "every setting gives a picture of its own"
+
+
+def test_a_skip_that_is_off_is_one_dark_shade(traces):
+    levels = traces[()].levels
+    figure = ExplorerFigure(levels, SIZE, CLASS_NAMES)
+    chosen = [level.name for level in levels].index("up 2")
+    all_on = replace(traces[()], skips={index: skip - 1 for index, skip in traces[()].skips.items()})
+    figure.update(np.zeros((*SIZE, 3), np.uint8), np.zeros(SIZE, int), all_on, traces[(2, 4)], chosen, (2, 4))
+    assert set(figure._images["arriving"].get_array().compressed()) == {0.0}, "zeros look alike in every map"
+    assert len(set(figure._images["leaving"].get_array().compressed())) > 10
 
 
 def test_the_percentages_are_those_of_the_outputs(traces):
