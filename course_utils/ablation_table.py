@@ -6,11 +6,11 @@ from course_utils.ablation_record import compare, spread_over_seeds
 from course_utils.ablations import RECIPE, VARIANTS
 
 HEADER = (
-    f"{'variant':36s} {'accuracy':>13s} {'difference':>20s}  {'verdict':7s} {'mean IoU':>10s} "
+    f"{'variant':36s} {'accuracy':>13s} {'difference':>23s}  {'verdict':7s} {'mean IoU':>10s} "
     f"{'boundary':>8s} {'params':>6s} {'MACs':>6s} {'step':>5s}"
 )
 UNITS = (
-    f"{'':36s} {'% mean ± sd':>13s} {'points: mean (range)':>20s}  {'':7s} {'%':>10s} "
+    f"{'':36s} {'% mean ± sd':>13s} {'points: mean (range)':>23s}  {'':7s} {'%':>10s} "
     f"{'error %':>8s} {'M':>6s} {'G':>6s} {'×':>5s}"
 )
 
@@ -37,7 +37,7 @@ def table(record: Mapping) -> str:
         boundary = others["boundary_error"][found.name]
         ratio = f"{seconds[found.name] / seconds[RECIPE]:5.2f}" if found.name in seconds else f"{'':5s}"
         lines.append(
-            f"{VARIANTS[found.name].label:36s} {100 * found.mean:6.2f} ± {100 * found.sd:4.2f} {difference:>20s}  "
+            f"{VARIANTS[found.name].label:36s} {100 * found.mean:6.2f} ± {100 * found.sd:4.2f} {difference:>23s}  "
             f"{verdict:7s} {100 * iou.mean:5.1f} ± {100 * iou.sd:3.1f} {100 * boundary.mean:7.1f} "
             f"{facts['parameters'] / 1e6:6.2f} {facts['multiply_adds'] / 1e9:6.2f} {ratio}"
         )

@@ -79,6 +79,12 @@ def test_the_table_holds_the_numbers_sorted_by_accuracy():
     assert max(map(len, lines)) <= 150 and all(line == line.rstrip() for line in lines)
 
 
+def test_a_difference_of_twenty_points_stays_in_its_column():
+    lines = table(record_of({"recipe": (0.8, 0.81, 0.82), "skip-none": (0.5, 0.52, 0.51)})).splitlines()
+    assert "-30.00 (-31.00..-29.00)" in lines[-1]
+    assert lines[-1].index("signal") == lines[0].index("verdict")
+
+
 def test_a_table_without_measured_cost_leaves_that_column_empty():
     record = record_of()
     del record["cost"]
