@@ -4,34 +4,46 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from course_utils.modes import evaluation_mode
 
 
 class Hook:
     """Keeps the last output of `module` in ``.stored`` until it is removed.
 
     Use it as a context manager: leaving the block removes the hook and drops what it stored. Removing twice is fine.
+    Copying or pickling the model takes a hook along that stores nothing: nobody could remove it.
 
     Args:
         module: any module that returns a tensor (or a tuple of tensors).
-        detach: store the tensor cut from the graph (right for looking, wrong for training through it).
+        detach: store a copy, cut from the graph (right for looking, wrong for training through it). Otherwise it is
+            the tensor itself, which a layer that works in place, such as ``nn.ReLU(inplace=True)``, overwrites.
     """
 
     def __init__(self, module: nn.Module, detach: bool = True) -> None:
         self.detach = detach
         self.stored: Tensor | tuple[Tensor, ...] | None = None
-        self._handle = module.register_forward_hook(self._store)
+        self._handle: RemovableHandle | None = module.register_forward_hook(self._store)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"detach": self.detach, "stored": None, "_handle": None}
 
     def _store(self, module: nn.Module, inputs: tuple, output: Tensor | tuple[Tensor, ...]) -> None:
+        if self._handle is None:
+            return
         parts = (output,) if isinstance(output, Tensor) else output
         if not isinstance(parts, tuple) or not all(isinstance(part, Tensor) for part in parts):
             raise TypeError(f"{type(module).__name__} returned no tensor or tuple of tensors, which is all Hook keeps.")
         if self.detach:
-            output = output.detach() if isinstance(output, Tensor) else tuple(part.detach() for part in output)
+            copies = tuple(part.detach().clone() for part in parts)
+            output = copies[0] if isinstance(output, Tensor) else copies
         self.stored = output
 
     def remove(self) -> None:
         """Take the hook off the module and release what it stored."""
-        self._handle.remove()
+        if self._handle is not None:
+            self._handle.remove()
         self.stored = None
 
     def __enter__(self) -> "Hook":
@@ -92,17 +104,11 @@ def activation_sizes(model: nn.Module, input_size: tuple[int, int]) -> list[torc
 
     The picture is all zeros, no gradient is kept, and every module is back in its own train/eval mode afterwards.
     """
-    parameter = next(model.parameters())
-    picture = parameter.new_zeros(1, in_channels_of(model), *input_size)
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad(), Hooks(model.children()) as hooks:
-            model(picture)
-            return [stored.shape for stored in hooks.stored]
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    channels = in_channels_of(model)
+    picture = next(model.parameters()).new_zeros(1, channels, *input_size)
+    with torch.no_grad(), evaluation_mode(model), Hooks(model.children()) as hooks:
+        model(picture)
+        return [stored.shape for stored in hooks.stored]
 
 
 def size_change_indices(sizes: Sequence[torch.Size]) -> list[int]:

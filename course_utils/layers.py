@@ -19,6 +19,18 @@ def check_choice(name: str, value: object, allowed: tuple) -> None:
         raise ValueError(f"{name}={value!r} is not one of {', '.join(repr(choice) for choice in allowed)}.")
 
 
+def is_batch_of_floats(x: object) -> bool:
+    """Whether `x` is a tensor of floats with four dimensions, as ``(N, C, H, W)`` is."""
+    return isinstance(x, Tensor) and x.ndim == 4 and x.is_floating_point()
+
+
+def describe(x: object) -> str:
+    """What was given in place of a tensor that fits, for an error message."""
+    if isinstance(x, Tensor):
+        return f"{x.dtype} of shape {tuple(x.shape)}"
+    return f"a {type(x).__name__}, which is no tensor"
+
+
 class WeightNormConv2d(nn.Conv2d):
     """Convolution whose kernels are stored as length times direction (Salimans & Kingma 2016).
 

@@ -5,6 +5,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from course_utils.layers import describe, is_batch_of_floats
+from course_utils.modes import evaluation_mode
+
 LEVELS = 4
 STRIDE = 2**LEVELS
 """Pixels by which a picture has to move so that every pooling window meets the same pixels again."""
@@ -75,8 +78,8 @@ class UNet2015(nn.Module):
         return self.head(x)
 
     def _check(self, x: Tensor) -> None:
-        if x.ndim != 4 or x.shape[1] != self.in_channels or not x.is_floating_point():
-            raise ValueError(f"got {x.dtype} of shape {tuple(x.shape)}, not floats (N, {self.in_channels}, H, W).")
+        if not is_batch_of_floats(x) or x.shape[1] != self.in_channels:
+            raise ValueError(f"got {describe(x)}, not floats (N, {self.in_channels}, H, W).")
         for side in x.shape[-2:]:
             unet2015_output_size(side)
 
@@ -141,7 +144,7 @@ def predict_tiled(
     windows, and the result is the one of a single tile as large as everything, to rounding. (Tiles as far apart as
     `UNet2015`'s output of 388 is wide would not do: 388 is no multiple of 16.)
 
-    The model runs in evaluation mode, without gradients, and is back in its own mode afterwards.
+    The model runs in evaluation mode, without gradients, and each of its modules is back in its own mode afterwards.
 
     Args:
         tile: side of the square input tiles in pixels; for `UNet2015` a side that fits.
@@ -150,12 +153,13 @@ def predict_tiled(
         stride: by how much the picture may move without changing the pooling windows: ``2 ** n_halvings``.
 
     Raises:
-        ValueError: if `tile` is too small for the margin, or the model's output fits neither kind.
+        ValueError: for a number that is not whole or too small, or if the model's output fits neither kind.
     """
-    if picture.ndim != 4 or not picture.is_floating_point() or not picture.numel():
-        raise ValueError(f"got {picture.dtype} of shape {tuple(picture.shape)}, not floats (N, C, H, W).")
-    if margin < 0 or stride < 1:
-        raise ValueError(f"margin={margin} and stride={stride} must be at least 0 and 1.")
+    if not is_batch_of_floats(picture) or not picture.numel():
+        raise ValueError(f"got {describe(picture)}, not floats (N, C, H, W).")
+    for name, value, least in (("tile", tile, 1), ("margin", margin, 0), ("stride", stride, 1)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{name}={value!r} is not a whole number of pixels, at least {least}.")
     step = (tile - 2 * margin) // stride * stride
     if step < stride:
         raise ValueError(
@@ -166,16 +170,12 @@ def predict_tiled(
     rows, columns = range(0, height, step), range(0, width, step)
     beyond = tile - margin  # from a tile's first result to its end
     padded = mirror_pad(picture, margin, columns[-1] + beyond - width, margin, rows[-1] + beyond - height)
-    training = model.training
-    model.eval()
-    try:
-        bands = []
+    bands = []
+    with evaluation_mode(model):
         for top in rows:
             windows = (padded[..., top : top + tile, left : left + tile] for left in columns)
             bands.append(torch.cat([_inside(model(window), tile, margin, step) for window in windows], dim=-1))
-        return torch.cat(bands, dim=-2)[..., :height, :width]
-    finally:
-        model.train(training)
+    return torch.cat(bands, dim=-2)[..., :height, :width]
 
 
 def _inside(output: Tensor, tile: int, margin: int, step: int) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.hooks import Hooks
+from course_utils.modes import evaluation_mode
 from course_utils.unet import DynamicUnet
 
 Shape = Sequence[int]
@@ -76,9 +77,11 @@ def trace(model: DynamicUnet, picture: Tensor, off: Collection[int] = ()) -> Tra
         off: numbers of skips, 1 the finest, that bring zeros instead of the encoder's features.
 
     Raises:
-        ValueError: if the model has no skips, or none of that number.
+        ValueError: if the model has no skips, or none of that number, or there is more than one picture.
     """
     n = len(model.blocks)
+    if len(picture) != 1:
+        raise ValueError(f"a batch of {len(picture)}, shape {tuple(picture.shape)}, is not one picture (1, C, H, W).")
     if any(block.skip_norm is None for block in model.blocks):
         raise ValueError('this network was built with skip="none": it has no skips to look at.')
     if not set(off) <= set(range(1, n + 1)):
@@ -87,19 +90,15 @@ def trace(model: DynamicUnet, picture: Tensor, off: Collection[int] = ()) -> Tra
     tail = {"last up": model.final_up, "with input": model.last_block, "scores": model.head}
     tail = {name: module for name, module in tail.items() if module is not None and _computes(module)}
     arriving = [block.skip_norm for block in model.blocks]
-    training = model.training
-    model.eval()
-    try:
-        with (
-            _silenced([model.blocks[n - number].skip_norm for number in off]),
-            Hooks([*down, model.middle, *model.blocks, *tail.values()]) as stages,
-            Hooks(arriving) as skips,
-        ):
-            output = model(picture)[0]
-            activations = [stored[0] for stored in stages.stored]
-            arrived = [stored[0] for stored in skips.stored]
-    finally:
-        model.train(training)
+    with (
+        evaluation_mode(model),
+        _silenced([model.blocks[n - number].skip_norm for number in off]),
+        Hooks([*down, model.middle, *model.blocks, *tail.values()]) as stages,
+        Hooks(arriving) as skips,
+    ):
+        output = model(picture)[0]
+        activations = [stored[0] for stored in stages.stored]
+        arrived = [stored[0] for stored in skips.stored]
     shapes = [tuple(activation.shape) for activation in activations]
     levels = u_shape(shapes[: n + 1], shapes[n + 1 : 2 * n + 1], list(zip(tail, shapes[2 * n + 1 :], strict=True)))
     levels[n] = replace(levels[n], name="middle")

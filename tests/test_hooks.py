@@ -1,6 +1,8 @@
 """Hooks store what the module returned, let go of it, and leave the model as it was."""
 
+import copy
 import gc
+import pickle
 import weakref
 
 import pytest
@@ -59,6 +61,33 @@ def test_removing_twice_is_harmless_and_releases_the_memory():
     assert hooks.stored == [None] * 4
 
 
+def test_what_is_stored_for_looking_is_safe_from_layers_that_work_in_place():
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU(inplace=True))
+    x = torch.randn(1, 1, 4, 4)
+    with torch.no_grad(), Hook(net[0]) as hook:
+        net(x)
+        assert hook.stored.min() < 0 and torch.equal(hook.stored, net[0](x))
+
+
+@pytest.mark.parametrize("detach", [True, False])
+def test_a_copy_of_a_hooked_model_keeps_nothing_and_disturbs_nothing(detach):
+    net, x = small_net(), torch.randn(1, 2, 8, 8)
+    with Hook(net[0], detach) as hook:
+        net(x)
+        kept = hook.stored
+        for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+            alive = []
+            handle = twin[0].register_forward_hook(lambda _, __, output, alive=alive: alive.append(weakref.ref(output)))
+            twin(x + 1)
+            handle.remove()
+            gc.collect()
+            assert alive[0]() is None and hook.stored is kept
+            (copied,) = (function.__self__ for function in twin[0]._forward_hooks.values())
+            assert copied is not hook and copied.stored is None
+            copied.remove()
+    assert not net[0]._forward_hooks
+
+
 def test_activation_sizes_agree_with_running_layer_by_layer():
     net = small_net()
     x = torch.zeros(1, 2, 9, 12)
@@ -87,6 +116,8 @@ def test_a_change_of_height_alone_is_a_change_of_grid():
 def test_no_convolution_is_one_sentence():
     with pytest.raises(ValueError, match=r"holds no nn\.Conv2d"):
         in_channels_of(nn.Linear(2, 2))
+    with pytest.raises(ValueError, match=r"holds no nn\.Conv2d"):
+        activation_sizes(nn.Sequential(nn.ReLU()), (8, 8))
 
 
 class Named(nn.Module):

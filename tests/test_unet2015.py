@@ -156,7 +156,14 @@ def test_a_side_that_does_not_fit_is_named_with_those_that_do(side, message):
 
 
 @pytest.mark.parametrize(
-    "x", [torch.zeros(1, 188, 188), torch.zeros(1, 3, 188, 188), torch.zeros(1, 1, 188, 188, dtype=torch.uint8)]
+    "x",
+    [
+        torch.zeros(1, 188, 188),
+        torch.zeros(1, 3, 188, 188),
+        torch.zeros(1, 1, 188, 188, dtype=torch.uint8),
+        np.zeros((1, 1, 188, 188), np.float32),
+        None,
+    ],
 )
 def test_inputs_that_are_no_batch_of_floats_are_named(x):
     with pytest.raises(ValueError, match=r"not floats \(N, 1, H, W\)"):
@@ -250,12 +257,18 @@ def test_tiling_leaves_the_models_mode_and_no_gradient():
     model = narrow().train()
     assert not predict_tiled(model, torch.randn(1, 1, 20, 20), 188 + 16).requires_grad
     assert model.training and model.dropout.training
+    model.down.eval()
+    predict_tiled(model, torch.randn(1, 1, 20, 20), 188 + 16)
+    assert model.training and not model.down.training and not model.down[0][0].training
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"tile": 188}, "take 200 or more"),
+        ({"tile": 204.0}, r"tile=204\.0 is not a whole number"),
+        ({"tile": 204, "margin": 92.0}, r"margin=92\.0 is not a whole number"),
+        ({"tile": True}, "tile=True"),
         ({"tile": 210}, "210 pixels does not fit"),
         ({"tile": 252, "margin": 60}, "give its margin"),
         ({"tile": 252, "margin": -1}, "margin=-1"),
@@ -267,7 +280,10 @@ def test_tiles_that_cannot_be_are_one_sentence(arguments, message):
         predict_tiled(narrow(), torch.zeros(1, 1, 40, 40), **arguments)
 
 
-@pytest.mark.parametrize("picture", [torch.zeros(40, 40), torch.zeros(1, 1, 0, 4), torch.zeros(1, 1, 9, 9).byte()])
+@pytest.mark.parametrize(
+    "picture",
+    [torch.zeros(40, 40), torch.zeros(1, 1, 0, 4), torch.zeros(1, 1, 9, 9).byte(), np.zeros((1, 1, 9, 9), np.float32)],
+)
 def test_a_picture_that_is_none_is_named(picture):
     with pytest.raises(ValueError, match=r"not floats \(N, C, H, W\)"):
         predict_tiled(narrow(), picture, 204)

@@ -74,6 +74,9 @@ def test_a_skip_that_is_off_brings_zeros_and_changes_what_lies_above_it_alone():
     zero = {on.levels[index].name: bool((skip == 0).all()) for index, skip in off.skips.items()}
     assert zero == {"up 4": False, "up 3": False, "up 2": True, "up 1": False}
     assert model.training
+    model.encoder.eval()
+    trace(model, picture())
+    assert model.training and not model.encoder[1].training
     assert torch.equal(trace(model, picture()).output, on.output), "nothing is left switched off"
     assert not any(module._forward_hooks for module in model.modules())
 
@@ -89,3 +92,5 @@ def test_what_cannot_be_traced_is_one_sentence():
         trace(make(skip="none"), picture())
     with pytest.raises(ValueError, match=r"off=\[5\] .* 1 to 4"):
         trace(make(), picture(), off=[5])
+    with pytest.raises(ValueError, match="a batch of 2, .* is not one picture"):
+        trace(make(), picture().expand(2, -1, -1, -1))
