@@ -92,5 +92,5 @@ def test_what_cannot_be_traced_is_one_sentence():
         trace(make(skip="none"), picture())
     with pytest.raises(ValueError, match=r"off=\[5\] .* 1 to 4"):
         trace(make(), picture(), off=[5])
-    with pytest.raises(ValueError, match="a batch of 2, .* is not one picture"):
+    with pytest.raises(ValueError, match=r"a batch of 2, .* is not one picture"):
         trace(make(), picture().expand(2, -1, -1, -1))
