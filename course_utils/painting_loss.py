@@ -8,33 +8,79 @@ from course_utils.feature_network import FeatureNetwork
 from course_utils.losses import StyleLoss, gram_matrix
 
 
-class PaintingLoss(nn.Module):
-    """``content·|f(p) - f(t)| + style·Σ|G(fᵢ(p)) - G(fᵢ(painting))| + smooth·|∇p|`` (Johnson et al. 2016).
+class Neighbourhoods(nn.Module):
+    """Each pixel with its eight neighbours, at full, half and quarter size: 27 numbers at each place.
 
-    Each term is divided by the size of what it is compared with, so that 1 is about "all wrong". `f` is the last layer
-    of the feature network, `fᵢ` are all of them, `G` is the Gram matrix. Call with prediction and photograph
-    ``(N, 3, H, W)``, white 1; it gives a scalar.
+    Their Gram matrices know palette and brush strokes, and what a network that halves the grid at once overlooks: a
+    mesh of single pixels.
+    """
+
+    layers = (0, 1, 2)
+
+    def forward(self, pictures: Tensor) -> list[Tensor]:
+        """Pictures ``(N, 3, H, W)`` as three tensors ``(N, 27, h, w)``."""
+        found = []
+        for level in self.layers:
+            smaller = F.avg_pool2d(pictures, 2**level)
+            height, width = smaller.shape[-2:]
+            found.append(F.unfold(smaller, 3).unflatten(2, (height - 2, width - 2)))
+        return found
+
+
+class PaintingLoss(nn.Module):
+    """``content·(f(p) - f(t))² + style·Σ|G(fᵢ(p)) - G(fᵢ(painting))| + smooth·|∇p|`` (after Johnson et al. 2016).
+
+    `f` is the last layer of the feature network; `fᵢ` are all its layers and, weighing twice, `Neighbourhoods`; `G` is
+    the Gram matrix. Each term is divided by the size of what it is compared with, so that 1 is about "all wrong".
+    Content is squared: the mean absolute difference has a kink at the photograph itself, and a network that starts
+    there stays.
 
     Args:
         judge: as `course_utils.feature_network.feature_network` gives it.
         painting: ``(3, H, W)`` floats, white 1; its strokes should be as wide in pixels as those wanted.
         smooth: weight of differences between neighbours, which keeps single pixels from flickering.
+
+    Raises:
+        ValueError: if a weight is negative, or the painting is not of that shape and type.
     """
 
     def __init__(
-        self, judge: FeatureNetwork, painting: Tensor, *, content: float = 1.0, style: float = 2.0, smooth: float = 1.0
+        self, judge: FeatureNetwork, painting: Tensor, *, content: float = 1.5, style: float = 4.0, smooth: float = 3.0
     ) -> None:
         super().__init__()
-        with torch.no_grad():
-            sizes = [gram_matrix(f).abs().mean().item() for f in judge.features(painting[None])]
-        self.style_loss = StyleLoss(judge.features, painting, [1 / (len(sizes) * size) for size in sizes])
-        self.features = judge.features
-        self.content, self.style, self.smooth = content, style, smooth
+        if min(content, style, smooth) < 0:
+            raise ValueError(f"content={content}, style={style}, smooth={smooth}: none may be negative.")
+        if painting.ndim != 3 or len(painting) != 3 or not painting.is_floating_point():
+            raise ValueError(
+                f"the painting is {painting.dtype} of shape {tuple(painting.shape)}, not floats (3, H, W)."
+            )
+        self.features, self.content, self.style, self.smooth = judge.features, content, style, smooth
+        stacks = ((judge.features, 1.0), (Neighbourhoods(), 2.0))
+        self.styles = nn.ModuleList(_style_loss(stack, painting, weight) for stack, weight in stacks)
 
-    def forward(self, prediction: Tensor, photograph: Tensor) -> Tensor:
+    def style_distance(self, pictures: Tensor) -> Tensor:
+        """How far pictures ``(N, 3, H, W)`` are from the painting's style, a scalar: 0 if there is no difference."""
+        return torch.stack([loss(pictures) for loss in self.styles]).sum()
+
+    def parts(self, prediction: Tensor, photograph: Tensor) -> dict[str, Tensor]:
+        """The weighted summands by name, ``"content"``, ``"style"`` and ``"smooth"``; their sum is the loss."""
         found = self.features(prediction)[-1]
         with torch.no_grad():
             wanted = self.features(photograph)[-1]
         rough = prediction.diff(dim=-1).abs().mean() + prediction.diff(dim=-2).abs().mean()
-        away = F.l1_loss(found, wanted) / wanted.abs().mean()
-        return self.content * away + self.style * self.style_loss(prediction) + self.smooth * rough
+        return {
+            "content": self.content * F.mse_loss(found, wanted) / wanted.square().mean(),
+            "style": self.style * self.style_distance(prediction),
+            "smooth": self.smooth * rough,
+        }
+
+    def forward(self, prediction: Tensor, photograph: Tensor) -> Tensor:
+        """The loss of predictions for photographs, both ``(N, 3, H, W)``, white 1: a scalar."""
+        return torch.stack(list(self.parts(prediction, photograph).values())).sum()
+
+
+def _style_loss(stack: nn.Module, painting: Tensor, weight: float) -> StyleLoss:
+    """A `StyleLoss` in which every layer of `stack` weighs the same, all together `weight`."""
+    with torch.no_grad():
+        sizes = [gram_matrix(f).abs().mean().item() for f in stack(painting[None])]
+    return StyleLoss(stack, painting, [weight / (len(sizes) * size) for size in sizes])

@@ -10,14 +10,18 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
+from torchvision.transforms.v2.functional import pil_to_tensor
 
 from course_utils.camvid import load_split
 from course_utils.checkpoint import temporary_path
 from course_utils.command_line import check_files, check_seed, command_again, provenance, usable_device
+from course_utils.data_layout import DATA_DIR
 from course_utils.feature_network import FeatureNetwork, feature_network
 from course_utils.losses import FeatureLoss
 from course_utils.metrics import psnr, ssim
+from course_utils.painting_loss import PaintingLoss
 from course_utils.photographs import PHOTOGRAPHS, patches
 from course_utils.picture_rows import show_rows
 from course_utils.progress import progress_bar
@@ -39,7 +43,8 @@ FORMAT = "restorations, version 1"
 LOSSES = ("pixel", "feature", "pixel+feature")
 SCORED, SCORED_SIDE, DAMAGE_SEED = 24, 160, 1000
 CAMVID_SIZE = (192, 256)
-PLACES = ("data", "out", "device", "pictures")
+PLACES = ("data", "out", "device", "pictures", "painting")
+PAINTING = DATA_DIR / "painting.png"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,13 +59,22 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument(
         "--data", type=Path, help="prepared CamVid folder; without it, the photographs that installed packages ship"
     )
-    parse.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS, metavar="TASK", help=", ".join(TASKS))
+    without_painting = [name for name in TASKS if name != "monet"]
+    parse.add_argument(
+        "--tasks", nargs="+", default=without_painting, choices=TASKS, metavar="TASK", help=", ".join(TASKS)
+    )
     parse.add_argument(
         "--losses",
         nargs="+",
         default=["pixel"],
         choices=LOSSES,
         help="which losses, one run for each; pixel+feature takes half of the steps with each, in this order",
+    )
+    parse.add_argument(
+        "--painting",
+        type=Path,
+        default=PAINTING,
+        help="picture file for the task monet, which has a loss of its own; python -m data_scripts.painting makes one",
     )
     parse.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of patches, weights, order and damage")
     parse.add_argument("--steps", type=int, default=STEPS, help="training steps")
@@ -113,6 +127,8 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
         "pixel": F.mse_loss,
         "feature": FeatureLoss(judge.features, judge.weights, gram=judge.gram).to(device),
     }
+    if loss == "painting":
+        known[loss] = PaintingLoss(judge, load_painting(args.painting)).to(device)
     phases = loss.split("+")
     parts = pictures.split(math.ceil(args.steps / len(phases)) * args.batch_size)
     model, label = None, f"{name}, {loss}, seed {seed}"
@@ -129,7 +145,22 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
         restored = torch.where(hole_masks(originals, DAMAGE_SEED), restored, inputs)
     made = {**baselines(name, inputs, originals, DAMAGE_SEED), "network": restored}
     facts = {"task": name, "loss": loss, "seed": seed, "seconds": round(seconds, 1)}
+    if loss == "painting":
+        scores = {kind: {"style": round(_style_distance(known[loss], shown), 4)} for kind, shown in made.items()}
+        return {**facts, "scores": scores, "made": made}
     return {**facts, "scores": score(name, made, truth, judge), "made": {**made, "original": truth}}
+
+
+@torch.no_grad()
+def _style_distance(loss: PaintingLoss, pictures: Tensor) -> float:
+    return float(loss.style_distance(pictures))
+
+
+def load_painting(path: Path) -> Tensor:
+    """A picture file as floats ``(3, H, W)``, at half its size: its strokes are then some ten pixels long."""
+    with Image.open(path) as opened:
+        picture = opened.convert("RGB")
+    return pil_to_tensor(picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.LANCZOS)) / 255
 
 
 def main(words: list[str] | None = None) -> int:
@@ -150,8 +181,8 @@ def main(words: list[str] | None = None) -> int:
     record |= provenance(device)
     runs = record.setdefault("runs", [])
     done = {(one["task"], one["loss"], one["seed"]) for one in runs}
-    wishes = [(name, loss, seed) for name in args.tasks for loss in args.losses for seed in args.seeds]
-    todo = [wish for wish in wishes if wish not in done and _fits(*wish[:2])]
+    wishes = [(name, _loss(name, loss), seed) for name in args.tasks for loss in args.losses for seed in args.seeds]
+    todo = [wish for wish in dict.fromkeys(wishes) if wish not in done and _fits(*wish[:2])]
     for name, loss, seed in progress_bar(todo, desc="runs"):
         result = run(name, loss, seed, args, device, judge)
         made = result.pop("made")
@@ -164,16 +195,16 @@ def main(words: list[str] | None = None) -> int:
 
 
 def table(record: dict) -> list[str]:
-    """One line for each task and loss: PSNR on held-out pictures, mean and spread over seeds."""
+    """One line for each task and loss: PSNR on held-out pictures, or distance from the painting's style."""
     lines = []
     for name, loss in dict.fromkeys((one["task"], one["loss"]) for one in record["runs"]):
         found = [one["scores"] for one in record["runs"] if (one["task"], one["loss"]) == (name, loss)]
-        parts = []
+        parts, measure, unit = [], *(("style", "from the style") if loss == "painting" else ("psnr", "dB"))
         for kind in found[0]:
-            values = torch.tensor([scores[kind]["psnr"] for scores in found])
+            values = torch.tensor([scores[kind][measure] for scores in found])
             spread = f" ± {values.std():.2f}" if len(values) > 1 and kind == "network" else ""
             parts.append(f"{kind} {values.mean():.2f}{spread}")
-        lines.append(f"{name:17} {loss:8} {', '.join(parts)} dB")
+        lines.append(f"{name:17} {loss:8} {', '.join(parts)} {unit}")
     return lines
 
 
@@ -192,9 +223,14 @@ def load_record(path: Path) -> dict:
     return record
 
 
+def _loss(name: str, loss: str) -> str:
+    """The task monet has one loss only."""
+    return "painting" if name == "monet" else loss
+
+
 def _fits(name: str, loss: str) -> bool:
     """A feature loss compares pictures, so the target must be one."""
-    return loss == "pixel" or TASKS[name].target is None
+    return loss in ("pixel", "painting") or TASKS[name].target is None
 
 
 def _settings(args: argparse.Namespace) -> dict:
@@ -217,7 +253,20 @@ def _check(args: argparse.Namespace) -> torch.device:
         raise ValueError("--pictures shows photographs that may be shown; leave --data out.")
     if args.pictures is not None and not args.pictures.is_dir():
         raise FileNotFoundError(f"{args.pictures} is no folder; make it first.")
+    if "monet" in args.tasks:
+        _check_painting(args.painting)
     return usable_device(args.device)
+
+
+def _check_painting(path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no painting {path}; make one with python -m data_scripts.painting.")
+    try:
+        sides = load_painting(path).shape[1:]
+    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, OSError) as error:
+        raise ValueError(f"{path} is no picture that can be read; name another one with --painting.") from error
+    if min(sides) < SIZE // 2:
+        raise ValueError(f"the painting {path} is smaller than {SIZE} pixels; name another one with --painting.")
 
 
 def _save(path: Path, record: dict) -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from course_utils import restore_photographs
 from course_utils.restoration_tasks import SIZE
-from course_utils.restore_photographs import load_patches, load_record, main, table
+from course_utils.restore_photographs import load_painting, load_patches, load_record, main, table
 from course_utils.restorer import make_restorer
+from data_scripts.painting import paint_lily_pond
 from tests.small_camvid import write_prepared
 
 RESULTS = Path(__file__).resolve().parents[1] / "notebooks" / "results"
@@ -43,9 +45,23 @@ def test_pixel_and_feature_share_the_steps_and_the_model(tmp_path, monkeypatch):
     assert phases[0][2] is None and phases[1][2] is not None
 
 
+def test_the_painting_has_one_loss_and_is_judged_by_its_style(tmp_path, capsys):
+    Image.fromarray(paint_lily_pond(128, 160)).save(tmp_path / "pond.png")
+    out = tmp_path / "out.json"
+    command = ["--tasks", "monet", "--losses", "pixel", "feature", "--seeds", "0", "--steps", "1", "--out", str(out)]
+    assert main([*command, "--painting", str(tmp_path / "pond.png"), "--device", "cpu"]) == 0
+    (only,) = load_record(out)["runs"]
+    assert only["loss"] == "painting" and set(only["scores"]) == {"nothing", "network"}
+    assert all(scores["style"] > 0 for scores in only["scores"].values())
+    assert "from the style" in capsys.readouterr().out
+    assert load_painting(tmp_path / "pond.png").shape == (3, 64, 80)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["--tasks", "monet", "--painting", "nowhere.png"], "python -m data_scripts.painting"),
+        (["--tasks", "monet", "--painting", __file__], "no picture"),
         (["--steps", "0"], "--steps 0"),
         (["--batch-size", "-1"], "--batch-size -1"),
         (["--data", "nowhere"], "no folder"),
