@@ -1,5 +1,6 @@
 """From a trained network to class maps and their scores: predict a split, judge it, segment one photograph."""
 
+import itertools
 from collections.abc import Iterable
 
 import numpy as np
@@ -9,7 +10,8 @@ from torch import Tensor, nn
 
 from course_utils.camvid import CachedSplit, normalise
 from course_utils.classes import VOID
-from course_utils.metrics import class_iou, confusion_matrix, mean_iou, pixel_accuracy
+from course_utils.distributed import rank, sum_over_processes, world_size
+from course_utils.metrics import class_iou, confusion_matrix, mean_iou
 
 
 def cross_entropy(void: int = VOID) -> nn.CrossEntropyLoss:
@@ -33,16 +35,40 @@ def predict(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Tenso
         model.train(training)
 
 
+def count_confusion(
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], n_classes: int, void: int = VOID
+) -> Tensor:
+    """Confusion matrix ``(C, C)`` int64 of `model` over all batches, in eval mode, void left out.
+
+    Several processes take the batches in turn, and each gets the sum of all.
+    """
+    device = next(model.parameters()).device
+    confusion = torch.zeros(n_classes, n_classes, dtype=torch.int64, device=device)
+    for images, masks in itertools.islice(batches, rank(), None, world_size()):
+        confusion += confusion_matrix(predict(model, [(images, masks)]), masks.to(device), n_classes, void)
+    return sum_over_processes(confusion)
+
+
+def scores_of(confusion: Tensor) -> dict[str, float]:
+    """Pooled pixel accuracy and mean IoU from a confusion matrix ``(C, C)``; nan where no pixel is labelled."""
+    right, labelled = int(confusion.trace()), int(confusion.sum())
+    return {"accuracy": right / labelled if labelled else float("nan"), "mean_iou": mean_iou(confusion)}
+
+
 def scores(prediction: Tensor, split: CachedSplit) -> dict[str, float]:
     """Pooled pixel accuracy and mean IoU of ``(N, H, W)`` predictions for a whole split, void left out."""
     masks = split.masks.to(prediction.device)
-    confusion = confusion_matrix(prediction, masks, len(split.codes), split.void)
-    return {"accuracy": pixel_accuracy(prediction, masks, split.void), "mean_iou": mean_iou(confusion)}
+    return scores_of(confusion_matrix(prediction, masks, len(split.codes), split.void))
 
 
 def iou_by_class(prediction: Tensor, split: CachedSplit) -> dict[str, float]:
     """IoU of each class by its name, without void; nan for a class that neither truth nor prediction holds."""
-    iou = class_iou(confusion_matrix(prediction, split.masks.to(prediction.device), len(split.codes), split.void))
+    return iou_of(confusion_matrix(prediction, split.masks.to(prediction.device), len(split.codes), split.void), split)
+
+
+def iou_of(confusion: Tensor, split: CachedSplit) -> dict[str, float]:
+    """IoU of each class of `split` by its name, from a confusion matrix ``(C, C)``."""
+    iou = class_iou(confusion)
     return {name: iou[code].item() for code, name in enumerate(split.codes) if code != split.void}
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from course_utils.augment import Augment
 from course_utils.camvid import Batches, CachedSplit
-from course_utils.segmentation import cross_entropy, predict, scores
+from course_utils.segmentation import count_confusion, cross_entropy, scores_of
 from course_utils.training import fit, freeze, unfreeze
 from course_utils.unet import DynamicUnet
 
@@ -44,6 +45,8 @@ def train_in_stages(
     weight_decay: float = 1e-2,
     amp: torch.dtype | None = None,
     compile: bool = False,
+    ema: float | None = None,
+    loss_fn: nn.Module | None = None,
     recipe: str = "",
     score: bool = True,
 ) -> list[dict]:
@@ -52,11 +55,13 @@ def train_in_stages(
     Args:
         load: ``load(split, size)`` gives a cached split on the model's device.
         checkpoint: each stage saves to, and resumes from, a file of its own beside this name.
+        ema: as in `fit`; each stage has an average of its own.
+        loss_fn: as in `fit`; cross-entropy without void if not given.
         recipe: what else the run depends on; a checkpoint with another recipe is refused.
         score: False leaves the scoring out, where only the end matters.
 
     Returns:
-        One row for each epoch: the stage's name, what `fit` recorded and, with `score`, ``val_accuracy``,
+        One row for each epoch: the stage's name and size, what `fit` recorded and, with `score`, ``val_accuracy``,
         ``val_mean_iou``, and the seconds that scoring took of the row's ``seconds``.
     """
     rows = []
@@ -71,18 +76,19 @@ def train_in_stages(
             Batches(train, batch_size, augment=augment, shuffle=True, drop_last=True, seed=seed + 1000 * number),
             epochs=stage.epochs,
             lr=stage.lr,
-            loss_fn=cross_entropy(train.void),
+            loss_fn=loss_fn or cross_entropy(train.void),
             evaluate=scoring,
             weight_decay=weight_decay,
             channels_last=True,
             amp=amp,
             compile=compile,
+            ema=ema,
             checkpoint=checkpoint and checkpoint.with_name(f"{checkpoint.stem}.stage{number}{checkpoint.suffix}"),
             seed=seed + number,
             recipe=recipe,
             label=stage.name,
         )
-        rows += [{"stage": stage.name, **row} for row in history.epochs]
+        rows += [{"stage": stage.name, "size": list(stage.size), **row} for row in history.epochs]
     unfreeze(model.encoder)
     return rows
 
@@ -95,7 +101,7 @@ class _Scoring:
 
     def __call__(self, model: DynamicUnet) -> dict[str, float]:
         start = time.perf_counter()
-        found = scores(predict(model, self.batches), self.val)
+        found = scores_of(count_confusion(model, self.batches, len(self.val.codes), self.val.void))
         return {
             **{f"val_{name}": value for name, value in found.items()},
             "scoring_seconds": time.perf_counter() - start,

@@ -7,9 +7,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from course_utils.checkpoint import check_same_run, load_checkpoint, prepare_checkpoint, seed_everything
+from course_utils.checkpoint import (
+    CheckpointError,
+    check_same_run,
+    load_checkpoint,
+    prepare_checkpoint,
+    seed_everything,
+)
+from course_utils.distributed import SharedTraining, any_process, rank, wait_for_all, world_size
 from course_utils.history import History
 from course_utils.interrupt import DeferredInterrupt
 from course_utils.optimisation import ParameterGroups, adamw, one_cycle, trainable_groups
@@ -48,6 +56,7 @@ def fit(
     weight_decay: float = 1e-2,
     pct_start: float = 0.3,
     grad_clip: float | None = None,
+    ema: float | None = None,
     amp: torch.dtype | None = None,
     channels_last: bool = False,
     compile: bool = False,
@@ -69,6 +78,9 @@ def fit(
     The same seed, model and batches give the same result where the device's arithmetic repeats: always on a CPU with
     the same number of threads, on CUDA after ``torch.use_deterministic_algorithms(True)``.
 
+    Inside ``course_utils.distributed.process_group`` the processes share every batch, and the result is that of one
+    process, to rounding; `evaluate` must then return the same numbers on each.
+
     Args:
         batches: has a length and yields ``(x, y)``; ``batches.set_epoch(epoch)`` is called before each epoch, from
             0, where there is such a method.
@@ -78,6 +90,8 @@ def fit(
             precision; its numbers go to the history.
         pct_start: share of the steps in which the learning rate rises.
         grad_clip: largest norm of the gradient over all parameters together.
+        ema: evaluate, and leave in `model`, the moving average of weights and running statistics, of which each step
+            keeps this share (0.99: a memory of a hundred steps); None takes the weights of the last step.
         amp: ``torch.bfloat16``, or ``torch.float16`` on CUDA (with a loss scale), for mixed precision.
         channels_last: put model and inputs into the memory format that tensor cores and oneDNN like; same maths.
         compile: run the training step through `torch.compile`; `model` itself stays as it is.
@@ -103,8 +117,9 @@ def fit(
             Ctrl-C does not wait.
     """
     groups = trainable_groups(model, lr)
-    _check_functions(loss_fn, evaluate, weight_decay)
+    _check_functions(loss_fn, evaluate, weight_decay, ema)
     _check_arguments(groups, batches, epochs, pct_start, grad_clip, amp, checkpoint_every)
+    _check_processes(batches, compile)
     settings = {
         "epochs": index(epochs),
         "batches per epoch": len(batches),
@@ -112,6 +127,7 @@ def fit(
         "weight_decay": float(weight_decay),
         "pct_start": float(pct_start),
         "grad_clip": None if grad_clip is None else float(grad_clip),
+        "ema": None if ema is None else float(ema),
         "amp": str(amp),
         "channels_last": channels_last,
         "compile": compile,
@@ -128,26 +144,30 @@ def fit(
     optimizer = adamw(groups, settings["weight_decay"])
     scheduler = one_cycle(optimizer, settings["epochs"] * len(batches), pct_start)
     scaler = torch.amp.GradScaler(enabled=amp is torch.float16)
-    run = TrainingRun(model, batches, optimizer, scheduler, scaler, settings, path)
+    average = None if ema is None else AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
+    run = TrainingRun(model, batches, optimizer, scheduler, scaler, settings, path, average)
     if saved is None:
         seed_everything(seed)
     else:
         run.restore(saved)
     trainable = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     device = trainable[0].device
-    forward = torch.compile(model) if compile else model
+    shared = SharedTraining(model, loss_fn)
+    forward = torch.compile(shared.model) if compile else shared.model
     autocast = {"device_type": device.type, "dtype": amp, "enabled": amp is not None}
 
-    with _progress_bar(run, progress, label) as bar, DeferredInterrupt() as interrupt:
+    with _progress_bar(run, progress, label) as bar, shared.norms, DeferredInterrupt(world_size() > 1) as interrupt:
         while run.epoch < epochs:
             model.train()
             for x, y in run.remaining_batches():
                 x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
                 if channels_last and x.ndim == 4:
                     x = x.contiguous(memory_format=torch.channels_last)
+                batch_size = len(x)
+                x, y = shared.own_share(x, y)
                 with torch.autocast(**autocast):
-                    loss = loss_fn(forward(x), y)
-                run.log(loss, len(x), bar)
+                    loss = shared.weighted(loss_fn(forward(x), y))
+                run.log(loss, batch_size, bar)
                 optimizer.zero_grad()
                 scaler.scale(loss).backward()
                 if grad_clip is not None:
@@ -156,28 +176,34 @@ def fit(
                 scaler.step(optimizer)
                 scaler.update()
                 scheduler.step()
+                if average is not None:
+                    average.update_parameters(model)
                 bar.update()
-                stop = interrupt.asked
+                stop = any_process(interrupt.asked)
                 if stop or (checkpoint_every and run.step % checkpoint_every == 0):
                     run.save(bar)
                 if stop:
                     raise KeyboardInterrupt(run.how_to_continue())
-            model.eval()
+            judged = (model if average is None else average.module).eval()
             with torch.no_grad(), torch.autocast(**autocast):
-                metrics = evaluate(model) if evaluate else {}
+                metrics = evaluate(judged) if evaluate else {}
             run.end_epoch(metrics, bar)
             run.save(bar)
-            if interrupt.asked:
+            if any_process(interrupt.asked):
                 raise KeyboardInterrupt(run.how_to_continue())
+    if average is not None:
+        model.load_state_dict(average.module.state_dict())
     model.eval()
     return run.history
 
 
-def _check_functions(loss_fn: object, evaluate: object, weight_decay: float) -> None:
+def _check_functions(loss_fn: object, evaluate: object, weight_decay: float, ema: float | None) -> None:
     if not callable(loss_fn) or not (evaluate is None or callable(evaluate)):
         raise ValueError(f"loss_fn={loss_fn!r} and evaluate={evaluate!r} must be functions; evaluate may be None.")
     if not 0 <= weight_decay < float("inf"):
         raise ValueError(f"weight_decay={weight_decay} is not a number of at least 0.")
+    if ema is not None and not 0 <= ema < 1:
+        raise ValueError(f"ema={ema} is not a share from 0 up to, but not including, 1; None switches averaging off.")
 
 
 def _check_arguments(
@@ -212,15 +238,30 @@ def _check_arguments(
         raise ValueError(f"amp=torch.float16 needs CUDA, and the model is on {device}; take torch.bfloat16.")
 
 
+def _check_processes(batches: Iterable[tuple[Tensor, Tensor]], compile: bool) -> None:
+    batch_size = getattr(batches, "batch_size", None)
+    if batch_size is not None and batch_size < world_size():
+        raise ValueError(
+            f"batch_size={batch_size} has less than one picture for each of {world_size()} processes; raise it, or "
+            "start fewer processes."
+        )
+    if compile and world_size() > 1:
+        raise ValueError(f"compile=True is for one process, and there are {world_size()}; leave it out.")
+
+
 def _find_checkpoint(
     path: Path | None, resume: bool, settings: dict[str, Any], model: nn.Module
 ) -> dict[str, Any] | None:
     """The checkpoint to continue from, if there is one."""
     if path is None:
         return None
-    prepare_checkpoint(path)
-    if not (resume and path.exists()):
+    if rank() == 0:
+        prepare_checkpoint(path)
+    wait_for_all()
+    if not (resume and any_process(path.exists())):
         return None
+    if not path.exists():
+        raise CheckpointError(f"process {rank()} does not see {path}; name a folder that all machines share.")
     saved = load_checkpoint(path)
     check_same_run(path, saved, settings, model)
     return saved

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from course_utils.checkpoint import rng_state, save_checkpoint, set_rng_state
+from course_utils.distributed import rank, sum_over_processes, wait_for_all, world_size
 from course_utils.history import History
 from course_utils.optimisation import restore_optimizer
 
@@ -33,6 +35,7 @@ class TrainingRun:
     Args:
         settings: what a checkpoint must agree with to be continued; has ``"epochs"`` and ``"batches per epoch"``.
         path: the checkpoint, or None to keep none.
+        average: the moving average of the model, if there is one.
     """
 
     def __init__(
@@ -44,10 +47,11 @@ class TrainingRun:
         scaler: torch.amp.GradScaler,
         settings: dict[str, Any],
         path: Path | None,
+        average: AveragedModel | None = None,
     ) -> None:
         self.model, self.batches = model, batches
         self.optimizer, self.scheduler, self.scaler = optimizer, scheduler, scaler
-        self.settings, self.path = settings, path
+        self.settings, self.path, self.average = settings, path, average
         self.history = History()
         self.epoch = 0  # epochs finished
         self.sizes: list[int] = []  # of the batches seen in this epoch
@@ -105,7 +109,7 @@ class TrainingRun:
         """
         if not self.unread:
             return
-        for value in torch.stack(self.unread).tolist():
+        for value in (sum_over_processes(torch.stack(self.unread)) / world_size()).tolist():
             self.history.step_losses.append(value)
             if not math.isfinite(value):
                 raise self._not_finite(f"the loss became {value}", len(self.history.step_losses))
@@ -159,6 +163,7 @@ class TrainingRun:
         payload = {
             "settings": self.settings,
             "model": self.model.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -169,12 +174,16 @@ class TrainingRun:
             "epoch_rng": self.epoch_rng,
             "rng": rng_state(self.random_owners),
         }
-        save_checkpoint(self.path, payload)
+        if rank() == 0:
+            save_checkpoint(self.path, payload)
+        wait_for_all()
         self.has_checkpoint = True
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go back to where `save` was called."""
         self.model.load_state_dict(saved["model"])
+        if self.average is not None:
+            self.average.load_state_dict(saved["average"])
         restore_optimizer(self.optimizer, saved["optimizer"])
         self.scheduler.load_state_dict(saved["scheduler"])
         self.scaler.load_state_dict(saved["scaler"])

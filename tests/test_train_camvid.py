@@ -42,6 +42,63 @@ def test_the_results_file_says_what_the_figures_depend_on(root, tmp_path, capsys
         assert min(drawn.size) > 300
 
 
+def test_every_ingredient_runs_and_is_in_the_command(root, tmp_path):
+    out, plain = tmp_path / "result.json", tmp_path / "plain.json"
+    training = ["--saturation", "0.3", "--balance", "0.5", "--lovasz", "0.5", "--ema", "0.5"]
+    assert run(root, "--out", str(plain), *training) == 0
+    assert run(root, "--out", str(out), *training, "--flips", "--scales", "0.75", "1.0") == 0
+    with_views, without = (json.loads(path.read_text()) for path in (out, plain))
+    for words in ("--saturation 0.3", "--balance 0.5", "--lovasz 0.5", "--ema 0.5", "--flips", "--scales 0.75 1.0"):
+        assert words in with_views["command"]
+    # Views change what is scored at the end, and nothing that was trained.
+    losses = [[row["train_loss"] for row in result["epochs"]] for result in (with_views, without)]
+    assert losses[0] == losses[1]
+    assert with_views["val"]["accuracy"] != without["val"]["accuracy"]
+
+
+def test_the_lectures_recipe():
+    args = train_camvid.parse_command(["--recipe", "lecture", "--batch-size", "4"])
+    assert (args.encoder, args.size, args.batch_size, args.count_void) == ("resnet34", (360, 480), 4, True)
+    stages = train_camvid.recipe(args)
+    assert [(stage.frozen, stage.epochs, stage.lr[1]) for stage in stages] == [
+        (True, 10, 2e-3),
+        (False, 12, 2e-3),
+        (True, 10, 1e-3),
+        (False, 10, 1e-4),
+    ]
+    assert all(stage.lr[0] == pytest.approx(stage.lr[1] / 10) for stage in stages)
+    model = train_camvid.build(train_camvid.parse_command(["--recipe", "lecture", "--random"]), 12)
+    # The network without a bottle, less its last residual block of 99 channels, plus one that is 49 wide inside.
+    narrowed = 41_222_168 - 2 * (9 * 99 * 99 + 99) + 2 * 9 * 99 * 49 + 49 + 99
+    assert sum(parameter.numel() for parameter in model.parameters()) == narrowed
+    said = train_camvid.command_again(train_camvid.parser("lecture"), args, train_camvid.PLACES)
+    assert said == "python -m course_utils.train_camvid --recipe lecture --batch-size 4"
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "void"),
+    [([], "CrossEntropyLoss", 11), (["--count-void"], "CrossEntropyLoss", -100), (["--lovasz", "1"], "Lovasz", 11)],
+)
+def test_which_loss_and_what_it_does_with_void(root, options, kind, void):
+    train = train_camvid.load_split(root, "train", (64, 64))
+    loss_fn = train_camvid.loss_function(train_camvid.parse_command(options), train)
+    assert type(loss_fn).__name__.startswith(kind) and loss_fn.ignore_index == void and loss_fn.weight is None
+    balanced = train_camvid.loss_function(train_camvid.parse_command(["--balance", "1"]), train)
+    # Sky and road share the pictures half and half; the other classes do not occur.
+    assert balanced.weight.tolist() == pytest.approx([1, 0, 0, 1] + [0] * 8)
+
+
+def test_the_time_to_a_level_counts_full_size_and_no_scoring():
+    rows = [
+        {"size": [32, 32], "seconds": 9.0, "scoring_seconds": 1.0, "val_accuracy": 0.99},
+        {"size": [64, 64], "seconds": 5.0, "scoring_seconds": 2.0, "val_accuracy": 0.905},
+        {"size": [64, 64], "seconds": 5.0, "scoring_seconds": 2.0, "val_accuracy": 0.93},
+        {"size": [64, 64], "seconds": 5.0, "scoring_seconds": 2.0, "val_accuracy": 0.92},
+    ]
+    found = train_camvid.seconds_to_levels(rows, (64, 64))
+    assert found == {"90.0%": 11.0, "91.5%": 14.0, "93.0%": 14.0, "94.1%": None}
+
+
 def test_test_is_not_read_unless_asked_for(root, tmp_path, monkeypatch):
     read = []
     original = train_camvid.load_split
@@ -77,6 +134,11 @@ def test_a_run_repeats_and_a_finished_checkpoint_gives_the_same_figures(root, tm
         (["--out", "same.x", "--save-weights", "same.x"], "name the same file"),
         (["--picture", "picture.xyz"], "does not end in .png"),
         (["--seed", str(2**70)], "64 bits"),
+        (["--scales", "0"], "not positive shares"),
+        (["--ema", "1.5"], "ema=1.5"),
+        (["--lovasz", "-1"], "lovasz=-1"),
+        (["--balance", "2"], "power=2"),
+        (["--balance", "0.5", "--count-void"], "exclude each other"),
         (["--weight-decay", "-1"], "weight_decay=-1"),
         (["--light", "-3"], "brightness=-3"),
     ],

@@ -196,6 +196,41 @@ class TestArithmetic:
         assert len(history.step_losses) == BATCHES
 
 
+class TestMovingAverage:
+    def test_it_equals_an_average_by_hand(self, path):
+        model, seen, judged = SmallNet(), [], []
+
+        def keep(call):
+            seen.append([tensor.clone() for tensor in model.state_dict().values()])
+
+        def evaluate(judge):
+            judged.append((judge.training, [tensor.clone() for tensor in judge.state_dict().values()]))
+            return {}
+
+        train(model, batches=pictures(), loss_fn=Spy(keep), evaluate=evaluate, ema=0.6, checkpoint=path, epochs=2)
+        last = list(load_checkpoint(path)["model"].values())
+        # What a loss sees has the running statistics of its own forward pass, but the parameters of the step before.
+        n_parameters = len(list(model.parameters()))
+        names = list(model.state_dict())
+        kernels = [i for i, name in enumerate(names) if name in dict(model.named_parameters())]
+        assert len(kernels) == n_parameters
+        for i in kernels:
+            steps = [tensors[i] for tensors in seen[1:]] + [last[i]]
+            average = steps[0]
+            for step in steps[1:]:
+                average = 0.6 * average + 0.4 * step
+            torch.testing.assert_close(list(model.state_dict().values())[i], average)
+            assert torch.equal(judged[-1][1][i], list(model.state_dict().values())[i])
+            assert not torch.allclose(average, last[i], atol=1e-5)
+        assert [training for training, _ in judged] == [False, False]
+
+    def test_an_average_of_one_step_is_that_step(self):
+        assert_same(results(*train(ema=0)), results(*train()))
+
+    def test_it_resumes_bit_for_bit(self, path):
+        assert_same(interrupted(path, 9, 4, ema=0.9), results(*train(ema=0.9)))
+
+
 class TestGroupsAndFreezing:
     def test_each_group_moves_at_its_own_rate(self):
         model, start = SmallNet(), SmallNet()
@@ -513,6 +548,7 @@ class TestBadInput:
             ({"batches": Endless()}, "batches has no length, which the schedule needs"),
             ({"pct_start": 1}, "pct_start=1 is not a share"),
             ({"grad_clip": 0.0}, r"grad_clip=0\.0 is not positive; None"),
+            ({"ema": 1}, "ema=1 is not a share from 0 up to"),
             ({"checkpoint_every": 0}, "checkpoint_every=0 is not a positive number of steps"),
             ({"amp": torch.float32}, r"amp=torch\.float32 is not None, torch\.bfloat16 or torch\.float16"),
             ({"amp": torch.float16}, r"amp=torch\.float16 needs CUDA, and the model is on cpu; take torch\.bfloat16"),

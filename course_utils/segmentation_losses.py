@@ -1,0 +1,69 @@
+"""Losses that give rare classes more of a say: class weights, and the Lovász extension of IoU."""
+
+import torch
+from torch import Tensor, nn
+
+from course_utils.camvid import CachedSplit
+from course_utils.classes import VOID
+from course_utils.distributed import terms
+
+
+def class_weights(train: CachedSplit, power: float = 0.5) -> Tensor:
+    """Weight of each class ``(C,)``: its share of the labelled pixels of `train` to the power ``-power``.
+
+    They are scaled so that the mean over labelled pixels is 1; a class that does not occur, and void, weigh nothing.
+    ``power=1`` gives every class the same say in the loss, 0 every pixel.
+
+    Raises:
+        ValueError: if `power` is not from 0 to 1.
+    """
+    if not 0 <= power <= 1:
+        raise ValueError(f"power={power} is not from 0 (no weights) to 1 (each class weighs the same).")
+    counts = torch.bincount(train.masks[train.masks != train.void], minlength=len(train.codes)).double()
+    weights = torch.where(counts > 0, counts**-power, 0)
+    return (weights * counts.sum() / (weights * counts).sum()).float()
+
+
+def lovasz_softmax(logits: Tensor, target: Tensor, ignore_index: int = VOID) -> Tensor:
+    """One minus the mean IoU of each picture ``(N,)``, made differentiable (Berman et al. 2018).
+
+    IoU is a function of the set of wrong pixels. Its Lovász extension takes soft errors ``|1 - p|`` and ``|p|`` in
+    falling order, and weighs each by how much IoU falls when that pixel joins the wrong ones. The mean runs over the
+    classes that the picture shows.
+
+    Args:
+        logits: ``(N, C, H, W)``.
+        target: ``(N, H, W)`` codes; pixels with `ignore_index` have no part in it.
+    """
+    codes = torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1)
+    target = target.flatten(1).unsqueeze(1)
+    labelled = target != ignore_index
+    there = (target == codes) & labelled
+    # A void pixel with error 0 comes last in the order, and weighs nothing.
+    errors = (there.float() - logits.float().softmax(1).flatten(2)).abs() * labelled
+    errors, order = errors.sort(2, descending=True)
+    found = there.gather(2, order).float()
+    pixels = found.sum(2, keepdim=True)
+    intersection, union = pixels - found.cumsum(2), pixels + (1 - found).cumsum(2)
+    lost = 1 - intersection / union
+    weights = lost.diff(dim=2, prepend=torch.zeros_like(pixels))
+    shown = pixels.squeeze(2) > 0
+    return ((errors * weights).sum(2) * shown).sum(1) / shown.sum(1).clamp(min=1)
+
+
+class LovaszCrossEntropy(nn.CrossEntropyLoss):
+    """Cross-entropy plus `lovasz` times `lovasz_softmax`, its mean over pictures, which weigh by their labelled pixels.
+
+    So both parts are means over the same terms, and the loss of a batch follows from those of its shares.
+    """
+
+    def __init__(self, lovasz: float = 1.0, weight: Tensor | None = None, ignore_index: int = VOID) -> None:
+        if not 0 <= lovasz < float("inf"):
+            raise ValueError(f"lovasz={lovasz} is not a number of at least 0.")
+        super().__init__(weight, ignore_index=ignore_index)
+        self.lovasz = lovasz
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        share = torch.stack([terms(self, mask) for mask in target])
+        extension = (lovasz_softmax(logits, target, self.ignore_index) * share).sum() / share.sum()
+        return super().forward(logits, target) + self.lovasz * extension

@@ -1,0 +1,71 @@
+"""Test-time views: a network that does not care about a view gains nothing, others get the mean by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from course_utils.averaged_views import AveragedViews
+
+
+class Blind(nn.Module):
+    """Scores each pixel by its colour alone, so that mirror images give mirrored scores."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class Leaning(nn.Module):
+    """Scores a pixel by its left neighbour, which a mirror image shows on the right."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, (1, 3), padding=(0, 1))
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+def test_a_network_that_flips_with_the_picture_says_the_same():
+    model, x = Blind(), torch.randn(2, 3, 8, 9)
+    torch.testing.assert_close(AveragedViews(model)(x), model(x).log_softmax(1))
+
+
+def test_a_mirror_image_counts_half():
+    model, x = Leaning(), torch.randn(2, 3, 8, 9)
+    mirrored = model(torch.flip(x, [3])).softmax(1).flip(3)
+    torch.testing.assert_close(AveragedViews(model)(x).exp(), (model(x).softmax(1) + mirrored) / 2)
+    assert not torch.allclose(AveragedViews(model)(x), model(x).log_softmax(1), atol=1e-3)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_one_view_is_the_network(flip):
+    x = torch.randn(1, 3, 8, 9)
+    x = x + x.flip(-1)
+    model = Blind()
+    torch.testing.assert_close(AveragedViews(model, flip)(x), model(x).log_softmax(1))
+
+
+def test_scales_see_other_sizes_and_answer_at_the_pictures_own():
+    seen = []
+
+    class Spy(Blind):
+        def forward(self, x):
+            seen.append(tuple(x.shape[-2:]))
+            return super().forward(x)
+
+    x = torch.ones(1, 3, 64, 80) * torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1)
+    model = Spy()
+    found = AveragedViews(model, flip=False, scales=(0.75, 1, 1.5, 0.1))(x)
+    assert seen == [(48, 60), (64, 80), (96, 120), (32, 32)]
+    # A picture of one colour looks the same at every size.
+    torch.testing.assert_close(found, model(x).log_softmax(1))
+
+
+@pytest.mark.parametrize("scales", [(), (0,), (1, float("inf"))])
+def test_bad_scales(scales):
+    with pytest.raises(ValueError, match="not positive shares"):
+        AveragedViews(Blind(), scales=scales)

@@ -1,0 +1,104 @@
+"""Class weights against counting, and the Lovász extension against its definition and against IoU itself."""
+
+import itertools
+
+import pytest
+import torch
+
+from course_utils.camvid import CachedSplit
+from course_utils.metrics import confusion_matrix, mean_iou
+from course_utils.segmentation_losses import LovaszCrossEntropy, class_weights, lovasz_softmax
+
+VOID = 3
+
+
+def case(n=4, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(n, 4, 2, 3, generator=generator, dtype=torch.float64)
+    return logits, torch.randint(0, 4, (n, 2, 3), generator=generator)
+
+
+def jaccard_lost(wrong, truth):
+    """One minus IoU when the set `wrong` of pixels is misjudged, and the set `truth` is the class."""
+    predicted = truth ^ wrong
+    return 1 - len(truth & predicted) / len(truth | predicted)
+
+
+def extension_by_definition(logits, target):
+    """Berman et al., equation 8: sum of error times the growth of the set function, largest error first."""
+    probabilities, target = logits.softmax(0).flatten(1), target.flatten()
+    pixels = [i for i, code in enumerate(target.tolist()) if code != VOID]
+    losses = []
+    for code in {target[i].item() for i in pixels}:
+        truth = {i for i in pixels if target[i] == code}
+        errors = {i: abs((i in truth) - probabilities[code, i].item()) for i in pixels}
+        order = sorted(pixels, key=lambda i, errors=errors: -errors[i])
+        sets = [set(order[:k]) for k in range(len(order) + 1)]
+        grown = [jaccard_lost(b, truth) - jaccard_lost(a, truth) for a, b in itertools.pairwise(sets)]
+        losses.append(sum(errors[i] * growth for i, growth in zip(order, grown, strict=True)))
+    return sum(losses) / len(losses) if losses else 0.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_extension_is_what_its_definition_says(seed):
+    logits, target = case(seed=seed)
+    expected = [extension_by_definition(*pair) for pair in zip(logits, target, strict=True)]
+    assert lovasz_softmax(logits, target, VOID).tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_where_the_network_is_certain_it_is_one_minus_mean_iou():
+    _, target = case()
+    guess = torch.randint(0, 3, target.shape, generator=torch.Generator().manual_seed(9))
+    certain = torch.nn.functional.one_hot(guess, 4).movedim(-1, 1) * 1e3
+    found = lovasz_softmax(certain, target, VOID)
+    for i in range(len(target)):
+        iou = mean_iou(confusion_matrix(guess[i : i + 1], target[i : i + 1], 4, VOID))
+        assert found[i].item() == pytest.approx(1 - iou, abs=1e-6)
+
+
+def test_void_has_no_part_in_it_and_a_void_picture_costs_nothing():
+    logits, target = case()
+    changed = logits + 7 * torch.randn_like(logits) * (target == VOID).unsqueeze(1)
+    torch.testing.assert_close(lovasz_softmax(changed, target, VOID), lovasz_softmax(logits, target, VOID))
+    assert lovasz_softmax(logits, torch.full_like(target, VOID), VOID).tolist() == [0] * 4
+
+
+def test_its_gradient_leads_to_a_perfect_picture():
+    logits, target = case(n=1)
+    logits.requires_grad_()
+    optimizer = torch.optim.Adam([logits], lr=0.3)
+    for _ in range(100):
+        optimizer.zero_grad()
+        lovasz_softmax(logits, target, VOID).sum().backward()
+        optimizer.step()
+    labelled = target != VOID
+    assert torch.equal(logits.argmax(1)[labelled], target[labelled])
+
+
+def test_a_batch_follows_from_its_shares():
+    logits, target = case()
+    target[3] = VOID
+    weights = torch.tensor([1.0, 2.0, 0.5, 1.0], dtype=torch.float64)
+    loss_fn = LovaszCrossEntropy(0.7, weights, VOID)
+    share = [(weights[target[i][target[i] != VOID]]).sum().item() for i in range(3)]
+    alone = [loss_fn(logits[i : i + 1], target[i : i + 1]).item() for i in range(3)]
+    expected = sum(s * a for s, a in zip(share, alone, strict=True)) / sum(share)
+    assert loss_fn(logits, target).item() == pytest.approx(expected)
+    plain = torch.nn.CrossEntropyLoss(weights, ignore_index=VOID)
+    assert LovaszCrossEntropy(0, weights, VOID)(logits, target) == plain(logits, target)
+
+
+def test_class_weights_are_counted():
+    masks = torch.tensor([0] * 8 + [1] * 2 + [3] * 5, dtype=torch.uint8).view(1, 3, 5)
+    split = CachedSplit(masks.unsqueeze(1), masks, ["a"], ("a", "b", "c", "Void"), VOID)
+    # 8 and 2 of 10 pixels: the weights are as 8^-½ to 2^-½, which is 1 to 2, and 8·w + 2·2w = 10.
+    torch.testing.assert_close(class_weights(split, 0.5), torch.tensor([10 / 12, 20 / 12, 0, 0]))
+    torch.testing.assert_close(class_weights(split, 1), torch.tensor([10 / 16, 10 / 4, 0, 0]))
+    torch.testing.assert_close(class_weights(split, 0), torch.tensor([1.0, 1.0, 0, 0]))
+
+
+def test_bad_options():
+    with pytest.raises(ValueError, match="power=2 is not from 0"):
+        class_weights(None, 2)
+    with pytest.raises(ValueError, match="lovasz=-1 is not a number of at least 0"):
+        LovaszCrossEntropy(-1)
