@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 from collections.abc import Sequence
 
 import torch
@@ -9,20 +10,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils.camvid import IMAGENET_MEAN, IMAGENET_STD
+from course_utils.layers import describe, is_batch_of_floats
+from course_utils.restoration import check_pictures
 
 
 def gram_matrix(x: Tensor) -> Tensor:
     """How strongly each pair of channels is active together: ``(N, C, H, W)`` to ``(N, C, C)``.
 
     ``x·xᵀ / (C·H·W)`` with `x` flattened over its grid: where something is has no part in it (Gatys et al. 2016).
+    Calculated in single precision at least: a sum over the grid does not fit into 16 bits.
 
     Raises:
         ValueError: if `x` is not ``(N, C, H, W)`` of floats.
     """
-    if x.ndim != 4 or not x.is_floating_point():
-        raise ValueError(f"gram_matrix needs floats (N, C, H, W), and got {x.dtype} of shape {tuple(x.shape)}.")
-    flat = x.flatten(2)
-    return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
+    if not is_batch_of_floats(x):
+        raise ValueError(f"gram_matrix needs floats (N, C, H, W), and got {describe(x)}.")
+    flat = x.flatten(2).to(torch.promote_types(x.dtype, torch.float32))
+    with torch.autocast(x.device.type, enabled=False):
+        return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
 
 
 class FeatureStack(nn.Module):
@@ -56,8 +61,8 @@ class FeatureStack(nn.Module):
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """Features of pictures ``(N, 3, H, W)``, white 1, black 0: one ``(N, C, h, w)`` for each layer."""
-        if pictures.ndim != 4 or pictures.shape[1] != 3:
-            raise ValueError(f"pictures of shape {tuple(pictures.shape)} are not (N, 3, H, W).")
+        if not is_batch_of_floats(pictures) or pictures.shape[1] != 3:
+            raise ValueError(f"got {describe(pictures)}, not floats (N, 3, H, W), white 1.")
         x = (pictures - self.mean) / self.std
         features = []
         for position, layer in enumerate(self.body):
@@ -80,17 +85,16 @@ class FeatureLoss(nn.Module):
         gram: weight of the Gram matrices; 0 leaves them out.
 
     Raises:
-        ValueError: if there are not as many weights as layers, or one is negative.
+        ValueError: if there are not as many weights as layers, or one is no number of at least 0.
     """
 
     def __init__(
         self, features: FeatureStack, weights: Sequence[float], *, pixel: float = 1.0, gram: float = 5e3
     ) -> None:
         super().__init__()
-        if len(weights) != len(features.layers):
-            raise ValueError(f"{len(weights)} weights for {len(features.layers)} layers: give one for each.")
-        if min(*weights, pixel, gram) < 0:
-            raise ValueError(f"weights={tuple(weights)}, pixel={pixel}, gram={gram}: none may be negative.")
+        _check_weights(features, weights)
+        if not (0 <= pixel < math.inf and 0 <= gram < math.inf):
+            raise ValueError(f"pixel={pixel}, gram={gram}: none may be negative or not finite.")
         self.features, self.weights, self.pixel, self.gram = features, tuple(weights), pixel, gram
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -114,6 +118,13 @@ class FeatureLoss(nn.Module):
         return parts
 
 
+def _check_weights(features: FeatureStack, weights: Sequence[float]) -> None:
+    if len(weights) != len(features.layers):
+        raise ValueError(f"{len(weights)} weights for {len(features.layers)} layers: give one for each.")
+    if not all(0 <= weight < math.inf for weight in weights):
+        raise ValueError(f"weights={tuple(weights)}: none may be negative or not finite.")
+
+
 class StyleLoss(nn.Module):
     """How far the Gram matrices of pictures are from those of one painting, whatever they show (Gatys et al. 2016).
 
@@ -121,12 +132,15 @@ class StyleLoss(nn.Module):
         features: as `FeatureStack`.
         painting: ``(3, H, W)`` floats, white 1.
         weights: one for each layer.
+
+    Raises:
+        ValueError: if the painting is none, there are not as many weights as layers, or one is no number of at least 0.
     """
 
     def __init__(self, features: FeatureStack, painting: Tensor, weights: Sequence[float]) -> None:
         super().__init__()
-        if len(weights) != len(features.layers):
-            raise ValueError(f"{len(weights)} weights for {len(features.layers)} layers: give one for each.")
+        _check_weights(features, weights)
+        check_pictures(painting[None])
         self.features, self.weights = features, tuple(weights)
         with torch.no_grad():
             grams = [gram_matrix(f) for f in features(painting[None])]

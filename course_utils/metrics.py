@@ -12,6 +12,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from course_utils.classes import VOID
+from course_utils.layers import describe
 
 _UNLABELLED = 255
 
@@ -155,11 +156,15 @@ def ssim(prediction: Tensor, target: Tensor) -> float:
     prediction, target = _checked_pictures(prediction, target)
     if min(prediction.shape[-2:]) < 11:
         raise ValueError(f"pictures of {tuple(prediction.shape[-2:])} pixels are smaller than the window of 11 × 11.")
-    return float(structural_similarity_index_measure(prediction, target, data_range=1.0))
+    with torch.autocast(prediction.device.type, enabled=False):  # its convolutions would run in half precision
+        return float(structural_similarity_index_measure(prediction, target, data_range=1.0))
 
 
 def _checked_pictures(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Both, once they can be judged, in single precision at least: in half precision these formulas go wrong."""
+    for name, pictures in (("prediction", prediction), ("target", target)):
+        if not isinstance(pictures, Tensor):
+            raise ValueError(f"{name} is {describe(pictures)}; torch.from_numpy makes one of an array.")
     if prediction.shape != target.shape or prediction.ndim != 4:
         raise ValueError(
             f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} are not pictures (N, C, H, W) "

@@ -6,9 +6,11 @@ and text are made on the CPU, picture by picture.
 """
 
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+
+from course_utils.layers import describe, is_batch_of_floats
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Share of red, green and blue in brightness (ITU-R BT.601)."""
@@ -29,14 +33,28 @@ class Degradation(Protocol):
 
 @dataclass(frozen=True)
 class Compose:
-    """One degradation after the other, each with a seed of its own that follows from the one given."""
+    """One degradation after the other, each with a seed of its own that follows from the one given.
+
+    Composing what is already composed gives what one long list of the same steps would.
+    """
 
     steps: Sequence[Degradation]
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.steps, Sequence):
+            raise ValueError(f"steps={self.steps!r} is no list of degradations.")
+        for step in self.steps:
+            if not callable(step) or isinstance(step, type):
+                raise ValueError(f"{step!r} is no degradation; give one such as Jpeg(), with its brackets.")
+
     def __call__(self, pictures: Tensor, seed: int) -> Tensor:
-        for i, step in enumerate(self.steps):
+        for i, step in enumerate(self._flat()):
             pictures = step(pictures, seed + 7919 * i)
         return pictures
+
+    def _flat(self) -> Iterator[Degradation]:
+        for step in self.steps:
+            yield from step._flat() if isinstance(step, Compose) else (step,)
 
 
 @dataclass(frozen=True)
@@ -50,15 +68,16 @@ class LowerResolution:
     factor: float = 2.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.factor < float("inf"):
-            raise ValueError(f"factor={self.factor} is not a number of at least 1.")
+        if not _is_number(self.factor) or not 1 <= self.factor < math.inf:
+            raise ValueError(f"factor={self.factor!r} is not a number of at least 1.")
 
     def __call__(self, pictures: Tensor, seed: int = 0) -> Tensor:
-        _check(pictures)
+        check_pictures(pictures)
         size = pictures.shape[-2:]
         small = [max(round(side / self.factor), 1) for side in size]
-        reduced = F.interpolate(pictures, small, mode="bilinear", antialias=True, align_corners=False)
-        return F.interpolate(reduced, size, mode="bilinear", align_corners=False).clamp(0, 1)
+        whole = pictures.to(torch.promote_types(pictures.dtype, torch.float32))  # a CPU reduces nothing smaller
+        reduced = F.interpolate(whole, small, mode="bilinear", antialias=True, align_corners=False)
+        return F.interpolate(reduced, size, mode="bilinear", align_corners=False).clamp(0, 1).to(pictures.dtype)
 
 
 @dataclass(frozen=True)
@@ -75,7 +94,7 @@ class Jpeg:
         _check_quality(self.quality)
 
     def __call__(self, pictures: Tensor, seed: int) -> Tensor:
-        _check(pictures)
+        check_pictures(pictures)
         return _through_jpeg(pictures, _draw_integers(self.quality, len(pictures), seed))
 
 
@@ -94,11 +113,11 @@ class Overprint:
     def __post_init__(self) -> None:
         if isinstance(self.count, bool) or not isinstance(self.count, int) or self.count < 1:
             raise ValueError(f"count={self.count!r} is not a whole number of at least 1.")
-        if not 0 < self.height <= 1:
-            raise ValueError(f"height={self.height} is not a share of the picture, above 0 and up to 1.")
+        if not _is_number(self.height) or not 0 < self.height <= 1:
+            raise ValueError(f"height={self.height!r} is not a share of the picture, above 0 and up to 1.")
 
     def __call__(self, pictures: Tensor, seed: int) -> Tensor:
-        _check(pictures)
+        check_pictures(pictures)
         numbers = _draw_integers((10, 99), self.count * len(pictures), seed)
         places = torch.rand(self.count * len(pictures), 2, generator=_generator(seed + 1))
         texts = [str(number) for number in numbers]
@@ -149,7 +168,7 @@ class Grayscale:
     """Take the colour away: three equal channels of luminance."""
 
     def __call__(self, pictures: Tensor, seed: int = 0) -> Tensor:
-        _check(pictures)
+        check_pictures(pictures)
         return luminance(pictures).expand_as(pictures).contiguous()
 
 
@@ -170,10 +189,10 @@ class CutOut:
     def __post_init__(self) -> None:
         if isinstance(self.holes, bool) or not isinstance(self.holes, int) or self.holes < 1:
             raise ValueError(f"holes={self.holes!r} is not a whole number of at least 1.")
-        if not 0 < self.share[0] <= self.share[1] <= 1:
-            raise ValueError(f"share={self.share} is not (smallest, largest) with 0 < smallest <= largest <= 1.")
-        if not 0 <= self.fill <= 1:
-            raise ValueError(f"fill={self.fill} is not a brightness from 0 to 1.")
+        if not _is_pair(self.share) or not 0 < self.share[0] <= self.share[1] <= 1:
+            raise ValueError(f"share={self.share!r} is not (smallest, largest) with 0 < smallest <= largest <= 1.")
+        if not _is_number(self.fill) or not 0 <= self.fill <= 1:
+            raise ValueError(f"fill={self.fill!r} is not a brightness from 0 to 1.")
 
     def masks(self, n: int, height: int, width: int, seed: int, device: torch.device | str = "cpu") -> Tensor:
         """Where the holes are: ``(n, 1, height, width)`` bool, the same as the call with this seed cuts."""
@@ -189,7 +208,7 @@ class CutOut:
         return found.any(1, keepdim=True)
 
     def __call__(self, pictures: Tensor, seed: int) -> Tensor:
-        _check(pictures)
+        check_pictures(pictures)
         masks = self.masks(len(pictures), *pictures.shape[2:], seed, pictures.device)
         return torch.where(masks, self.fill, pictures)
 
@@ -209,13 +228,13 @@ class Sketch:
     strength: float = 1.5
 
     def __post_init__(self) -> None:
-        if not 0 < self.radius <= 0.5:
-            raise ValueError(f"radius={self.radius} is not a share of the picture, above 0 and up to 0.5.")
-        if not 0 < self.strength < float("inf"):
-            raise ValueError(f"strength={self.strength} is not a positive number.")
+        if not _is_number(self.radius) or not 0 < self.radius <= 0.5:
+            raise ValueError(f"radius={self.radius!r} is not a share of the picture, above 0 and up to 0.5.")
+        if not _is_number(self.strength) or not 0 < self.strength < math.inf:
+            raise ValueError(f"strength={self.strength!r} is not a positive number.")
 
     def __call__(self, pictures: Tensor, seed: int = 0) -> Tensor:
-        _check(pictures)
+        check_pictures(pictures)
         y = luminance(pictures)
         radius = max(round(self.radius * min(y.shape[-2:])), 1)
         padded = F.pad(y, [min(radius, side - 1) for side in (y.shape[-1],) * 2 + (y.shape[-2],) * 2], mode="replicate")
@@ -231,6 +250,8 @@ def luminance(pictures: Tensor) -> Tensor:
 
 
 def _through_jpeg(pictures: Tensor, qualities: Sequence[int]) -> Tensor:
+    if not len(pictures):
+        return pictures.clone()
     as_bytes = (pictures.detach() * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     made = np.stack([_saved_as_jpeg(one, quality) for one, quality in zip(as_bytes, qualities, strict=True)])
     return torch.from_numpy(made).permute(0, 3, 1, 2).to(pictures.device, pictures.dtype).contiguous() / 255
@@ -256,18 +277,20 @@ def _print_over(pictures: Tensor, texts: Sequence[str], places: Tensor, share: f
     """White texts at `places` ``(N, 2)``, shares of the room that is left; a text too large is cut off."""
     printed = pictures.clone()
     height, width = pictures.shape[-2:]
-    for one, text, (down, across) in zip(printed, texts, places.tolist(), strict=True):
-        ink = torch.from_numpy(_figures(text, max(round(share * height), 1))[:height, :width]).to(one)
+    for i, (text, (down, across)) in enumerate(zip(texts, places.tolist(), strict=True)):
+        ink = torch.from_numpy(_figures(text, max(round(share * height), 1))[:height, :width]).to(printed)
         rows, columns = ink.shape
         top, left = round(down * (height - rows)), round(across * (width - columns))
-        part = one[:, top : top + rows, left : left + columns]
+        part = printed[i, :, top : top + rows, left : left + columns]
         part.copy_(part + ink * (1 - part))
     return printed
 
 
 def _generator(seed: int) -> torch.Generator:
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise ValueError(f"seed={seed!r} is not a whole number.")
     # Drawn on the CPU, so that every device damages the same picture in the same way.
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(seed % 2**63)
 
 
 def _draw_integers(bounds: tuple[int, int], n: int, seed: int) -> list[int]:
@@ -275,14 +298,29 @@ def _draw_integers(bounds: tuple[int, int], n: int, seed: int) -> list[int]:
 
 
 def _check_quality(quality: tuple[int, int]) -> None:
-    whole = len(quality) == 2 and all(isinstance(q, int) and not isinstance(q, bool) for q in quality)
+    whole = _is_pair(quality) and all(isinstance(q, int) for q in quality)
     if not whole or not 1 <= quality[0] <= quality[1] <= 100:
         raise ValueError(f"quality={quality!r} is not (lowest, highest), whole numbers from 1 to 100.")
 
 
-def _check(pictures: Tensor) -> None:
-    if pictures.ndim != 4 or pictures.shape[1] != 3 or not pictures.is_floating_point():
-        raise ValueError(f"got {pictures.dtype} of shape {tuple(pictures.shape)}, not floats (N, 3, H, W), white 1.")
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_number, value))
+
+
+def check_pictures(pictures: Tensor) -> None:
+    """Refuse what is no batch of colour pictures ``(N, 3, H, W)`` of floats from 0 (black) to 1 (white).
+
+    Raises:
+        ValueError: with what was given instead.
+    """
+    if not is_batch_of_floats(pictures) or pictures.shape[1] != 3:
+        raise ValueError(f"got {describe(pictures)}, not floats (N, 3, H, W), white 1.")
+    if 0 in pictures.shape[2:]:
+        raise ValueError(f"pictures of shape {tuple(pictures.shape)} hold no pixels.")
     if pictures.numel():
         low, high = pictures.min().item(), pictures.max().item()
         if not (low >= -1e-4 and high <= 1 + 1e-4):

@@ -1,6 +1,7 @@
 """Picture losses: zero at equality in value and gradient, right gradients, and nothing kept alive."""
 
 import gc
+import math
 import weakref
 
 import pytest
@@ -38,6 +39,16 @@ def test_a_gram_matrix_by_hand():
             for j in range(3):
                 by_hand = sum(x[n, i, r, c] * x[n, j, r, c] for r in range(4) for c in range(5)) / 60
                 torch.testing.assert_close(gram_matrix(x)[n, i, j], by_hand)
+
+
+def test_a_gram_matrix_neither_overflows_nor_rounds_where_numbers_are_half_as_long():
+    """The sum over the grid leaves the range of float16 long before the mean does; `fit` calls losses in autocast."""
+    x = 50 * torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    for dtype in (torch.float16, torch.bfloat16):
+        torch.testing.assert_close(gram_matrix(x.to(dtype)), gram_matrix(x), rtol=1e-3, atol=0)
+        with torch.autocast("cpu", dtype):
+            inside = gram_matrix(x)
+        assert torch.equal(inside, gram_matrix(x))
 
 
 def test_a_gram_matrix_forgets_where_things_are():
@@ -123,7 +134,13 @@ def test_style_is_zero_for_the_painting_itself_in_any_order_of_rows():
         (lambda: FeatureStack(small_body(), ()), "rising"),
         (lambda: FeatureLoss(FeatureStack(small_body(), (1,)), (1, 2)), "2 weights for 1 layers"),
         (lambda: FeatureLoss(FeatureStack(small_body(), (1,)), (-1,)), "none may be negative"),
-        (lambda: FeatureStack(small_body(), (1,))(torch.rand(1, 1, 8, 8)), r"\(1, 1, 8, 8\) are not \(N, 3, H, W\)"),
+        (lambda: FeatureLoss(FeatureStack(small_body(), (1,)), (math.nan,)), r"weights=\(nan,\): none may be"),
+        (lambda: FeatureLoss(FeatureStack(small_body(), (1,)), (1,), gram=math.inf), "gram=inf: none may be"),
+        (lambda: StyleLoss(FeatureStack(small_body(), (1,)), torch.rand(3, 8, 8), (-1,)), "none may be negative"),
+        (lambda: StyleLoss(FeatureStack(small_body(), (1,)), 255 * torch.ones(3, 8, 8), (1,)), "255, not from 0"),
+        (lambda: StyleLoss(FeatureStack(small_body(), (1,)), torch.ones(3, 8, 8).byte(), (1,)), "uint8"),
+        (lambda: FeatureStack(small_body(), (1,))(torch.ones(1, 3, 8, 8).byte()), "uint8 .* not floats"),
+        (lambda: FeatureStack(small_body(), (1,))(torch.rand(1, 1, 8, 8)), r"\(1, 1, 8, 8\), not floats"),
         (lambda: gram_matrix(torch.rand(3, 4, 4)), r"of shape \(3, 4, 4\)"),
         (lambda: gram_matrix(torch.ones(1, 3, 4, 4, dtype=torch.uint8)), "torch.uint8"),
         (

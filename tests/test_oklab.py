@@ -32,6 +32,27 @@ def test_grey_has_no_colour():
     assert (lab[0, 0].flatten().diff() > 0).all()
 
 
+def test_half_precision_and_autocast_keep_the_colours():
+    pictures = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    coarse = pictures.bfloat16()
+    there = rgb_to_oklab(coarse)
+    torch.testing.assert_close(there, rgb_to_oklab(coarse.float()).bfloat16())
+    torch.testing.assert_close(oklab_to_rgb(there), oklab_to_rgb(there.float()).bfloat16())
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = rgb_to_oklab(pictures)
+        back = oklab_to_rgb(inside)
+    assert torch.equal(inside, rgb_to_oklab(pictures)) and torch.equal(back, oklab_to_rgb(inside))
+
+
+def test_gradients_are_finite_at_black_too():
+    pictures = torch.tensor([0.0, 1 / 255, 0.5, 1.0]).view(1, 1, 2, 2).repeat(1, 3, 1, 1).requires_grad_()
+    rgb_to_oklab(pictures).square().sum().backward()
+    assert pictures.grad.isfinite().all() and (pictures.grad[..., 1:, :] != 0).all()
+    lab = torch.zeros(1, 3, 2, 2, requires_grad=True)
+    oklab_to_rgb(lab).sum().backward()
+    assert lab.grad.isfinite().all()
+
+
 @pytest.mark.parametrize("wrong", [torch.zeros(3, 4, 4), torch.zeros(1, 1, 4, 4), torch.zeros(1, 3, 4, 4).byte(), [1]])
 def test_what_is_no_picture_is_refused(wrong):
     with pytest.raises(ValueError, match="got"):

@@ -53,6 +53,8 @@ def test_refusals(metric):
         metric(picture[0], picture[0])
     with pytest.raises(ValueError, match=r"torch\.uint8"):
         metric((picture * 255).byte(), picture)
+    with pytest.raises(ValueError, match="a ndarray, which is no tensor"):
+        metric(picture, picture.numpy())
 
 
 def test_ssim_needs_room_for_its_window():
@@ -64,6 +66,15 @@ def test_ssim_needs_room_for_its_window():
 def test_half_precision_is_calculated_in_full(metric):
     prediction, target = (picture.bfloat16() for picture in noisy_pair())
     assert metric(prediction, target) == pytest.approx(metric(prediction.double(), target.double()), abs=1e-4)
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim])
+def test_mixed_precision_around_it_changes_nothing(metric):
+    """`fit` scores inside of autocast, where a convolution would be calculated in half precision."""
+    pair = noisy_pair()
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = metric(*pair)
+    assert inside == metric(*pair)
 
 
 @pytest.mark.parametrize("metric", [psnr, ssim])

@@ -1,5 +1,7 @@
 """Degradations: deterministic in their seed, in range and shape, and each does what its name says."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -132,11 +134,55 @@ def test_composed_steps_draw_apart():
     assert (holes == 0).any() and (holes == 1).any()
 
 
+def test_composing_again_is_composing_once_longer():
+    holes = [CutOut(1, fill=fill) for fill in (0.0, 0.3, 1.0)]
+    once = Compose(holes)(PICTURES, 2)
+    assert torch.equal(Compose([Compose(holes[:2]), holes[2]])(PICTURES, 2), once)
+    assert torch.equal(Compose([holes[0], Compose(holes[1:])])(PICTURES, 2), once)
+    masks = [(Compose([Compose([Grayscale(), hole]), hole])(PICTURES, 2) == 0).all(1) for hole in holes[:1]]
+    assert masks[0].sum() > (holes[0](PICTURES, 2 + 7919) == 0).all(1).sum()  # two holes, not one cut twice
+
+
+@pytest.mark.parametrize("degradation", ALL, ids=name)
+def test_an_empty_batch_stays_empty_and_half_precision_is_kept(degradation):
+    assert degradation(PICTURES[:0], 1).shape == (0, 3, 64, 64)
+    for dtype in (torch.float16, torch.bfloat16, torch.float64):
+        damaged = degradation(PICTURES.to(dtype), 1)
+        assert damaged.dtype == dtype
+        assert (damaged.float() - degradation(PICTURES.to(dtype).float(), 1)).abs().mean() < 0.01
+
+
+@pytest.mark.parametrize("degradation", ALL, ids=name)
+def test_layout_copies_and_seeds_of_any_size(degradation):
+    expected = degradation(PICTURES, 7)
+    for same in (
+        degradation(PICTURES.contiguous(memory_format=torch.channels_last), 7),
+        degradation(PICTURES.clone().requires_grad_(), 7).detach(),
+        pickle.loads(pickle.dumps(degradation))(PICTURES, 7),
+    ):
+        torch.testing.assert_close(same, expected)
+    for seed in (-1, -(2**80), 2**64 - 1, 2**80):
+        assert torch.equal(degradation(PICTURES, seed), degradation(PICTURES, seed))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: LowerResolution(0.5), "factor=0.5"),
         (lambda: LowerResolution(float("nan")), "factor=nan"),
+        (lambda: LowerResolution("2"), "factor='2'"),
+        (lambda: Jpeg(30), "quality=30 is not"),
+        (lambda: Jpeg((True, 70)), "quality="),
+        (lambda: Jpeg()(PICTURES, 1.5), "seed=1.5 is not a whole number"),
+        (lambda: CutOut()(PICTURES, True), "seed=True"),
+        (lambda: CutOut(1, 0.3), "share=0.3"),
+        (lambda: CutOut(1, (0.1, 0.2, 0.3)), "share="),
+        (lambda: CutOut(1, (0.1, float("nan"))), r"share=\(0.1, nan\)"),
+        (lambda: Overprint(1, float("nan")), "height=nan"),
+        (lambda: Compose([Jpeg]), "with its brackets"),
+        (lambda: Compose(Jpeg()), "is no list of degradations"),
+        (lambda: Grayscale()(PICTURES.numpy()), "a ndarray, which is no tensor"),
+        (lambda: Jpeg()(PICTURES[..., :0], 0), "hold no pixels"),
         (lambda: Jpeg((0, 70)), r"quality=\(0, 70\)"),
         (lambda: Jpeg((70, 10)), r"quality=\(70, 10\)"),
         (lambda: Jpeg((10.5, 70)), "whole numbers from 1 to 100"),
