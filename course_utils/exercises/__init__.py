@@ -6,6 +6,7 @@ The names that a notebook announces are the keys of `EXERCISES`; each module her
 from collections import Counter
 
 from course_utils.exercises.core import Exercise, Verdict, judge
+from course_utils.exercises.five_restorations import FIVE_RESTORATIONS_EXERCISES
 from course_utils.exercises.interpolation import INTERPOLATION_EXERCISES
 from course_utils.exercises.pixel_shuffle import PIXEL_SHUFFLE_EXERCISES
 from course_utils.exercises.restoration import RESTORATION_EXERCISES
@@ -25,6 +26,7 @@ EXERCISES: dict[str, Exercise] = {
         *PIXEL_SHUFFLE_EXERCISES,
         *SKIPS_AND_HOOKS_EXERCISES,
         *UNET_TRAINING_EXERCISES,
+        *FIVE_RESTORATIONS_EXERCISES,
         *RESTORATION_EXERCISES,
     )
 }

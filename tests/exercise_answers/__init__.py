@@ -1,6 +1,7 @@
 """For every exercise a right answer written another way, and at least three mistakes of the kind learners make."""
 
 from tests.exercise_answers import (
+    five_restorations,
     interpolation,
     pixel_shuffle,
     restoration,
@@ -18,6 +19,7 @@ _TOPICS = (
     restoration,
     skips_and_hooks,
     unet_training,
+    five_restorations,
 )
 
 RIGHT = {name: answer for topic in _TOPICS for name, answer in topic.RIGHT.items()}
