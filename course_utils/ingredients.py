@@ -1,0 +1,172 @@
+"""What each ingredient of a training recipe is worth on val: ``python -m course_utils.ingredients --help``."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import nn
+
+from course_utils import train_camvid
+from course_utils.ablation_record import compare, differing, load_record, spread_over_seeds, update_record
+from course_utils.averaged_views import AveragedViews
+from course_utils.camvid import Batches, load_split
+from course_utils.command_line import check_files, check_seed, find_data, provenance, usable_device
+from course_utils.memory import keep_freed_memory
+from course_utils.segmentation import count_confusion, scores_of
+
+BASE = "base"
+BASE_OPTIONS = "--size 72 96 --batch-size 8 --frozen-epochs 0 --half-epochs 0 --epochs 6 --full-lr 5e-4 5e-3"
+INGREDIENTS = {
+    BASE: ("the recipe itself", ""),
+    "longer": ("twice the epochs", "--epochs {twice_the_epochs}"),
+    "jitter": ("scale jitter and crop, 0.75 to 1.5", "--zoom 0.75 1.5"),
+    "colour": ("stronger light, and saturation", "--light 0.25 --saturation 0.4"),
+    "rotation": ("rotation by up to 10°", "--degrees 10"),
+    "balance": ("class weights, share to the power -½", "--balance 0.5"),
+    "lovasz": ("Lovász term", "--lovasz 1"),
+    "ema": ("moving average of the weights", "--ema 0.98"),
+    "count-void": ("void counted in the loss", "--count-void"),
+    "together": (
+        "jitter, colour, Lovász and average",
+        "--zoom 0.75 1.5 --light 0.25 --saturation 0.4 --lovasz 1 --ema 0.98",
+    ),
+}
+"""Name: what a reader sees, and the options of `course_utils.train_camvid` that it adds to the base."""
+VIEWS = {
+    "flips": ("scored with mirror images", {"flip": True}),
+    "scales": ("scored at 0.75, 1 and 1.25 of the size", {"flip": False, "scales": (0.75, 1.0, 1.25)}),
+    "flips and scales": ("scored with both", {"flip": True, "scales": (0.75, 1.0, 1.25)}),
+}
+"""Ways to look at val with the networks of the base, which need no training."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parse = argparse.ArgumentParser(
+        prog="python -m course_utils.ingredients",
+        description="Train one recipe with one ingredient added at a time, with several seeds, and score the last "
+        "epoch on val; the test split is never read. Runs that the file holds are kept: the same command goes on.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parse.add_argument("--out", type=Path, required=True, help="JSON file that keeps every run, from the first on")
+    parse.add_argument("--data", type=Path, help="prepared data set")
+    parse.add_argument("--only", nargs="+", choices=INGREDIENTS, default=list(INGREDIENTS), metavar="NAME",
+                       help=f"which to run beside {BASE}: {', '.join(INGREDIENTS)}")  # fmt: skip
+    parse.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of weights, order and augmentation")
+    parse.add_argument("--keep-memory", action="store_true", help="glibc: keep freed memory (faster on a CPU)")
+    parse.add_argument(
+        "base",
+        nargs="*",
+        default=BASE_OPTIONS.split(),
+        help="after --: options of course_utils.train_camvid that make the base",
+    )
+    return parse
+
+
+def options_of(name: str, base: list[str]) -> list[str]:
+    """The base's options and those of an ingredient, which win."""
+    epochs = train_camvid.parse_command(base).epochs
+    return [*base, *INGREDIENTS[name][1].format(twice_the_epochs=2 * epochs).split()]
+
+
+def run(name: str, seed: int, base: list[str], root: Path) -> list[dict]:
+    """Train and score one ingredient; with the base come the views of its network."""
+    args = train_camvid.parse_command([*options_of(name, base), "--seed", str(seed)])
+    model, result = train_camvid.measure(args, root)
+    rows = [{"variant": name, "seed": seed, **_kept(result["val"])}]
+    if name == BASE:
+        val = load_split(root, "val", tuple(args.size), usable_device(args.device))
+        for view, (_, options) in VIEWS.items():
+            seen: nn.Module = AveragedViews(model, **options)
+            confusion = count_confusion(seen, Batches(val, 2 * args.batch_size), len(val.codes), val.void)
+            rows.append({"variant": view, "seed": seed, **scores_of(confusion)})
+    return rows
+
+
+def _kept(scores: Mapping) -> dict[str, float]:
+    return {name: scores[name] for name in ("accuracy", "mean_iou")}
+
+
+def prepare(args: argparse.Namespace, root: Path) -> list[tuple[str, int]]:
+    """Put into the file what the runs depend on, and return the runs that are missing."""
+    parsed = train_camvid.parse_command(args.base)
+    measured_on = provenance(usable_device(parsed.device))
+    wanted = {
+        "settings": {"data": root.name, "base": " ".join(args.base)},
+        "variants": {
+            **{name: {"label": label, "options": options} for name, (label, options) in INGREDIENTS.items()},
+            **{name: {"label": label, "views": options} for name, (label, options) in VIEWS.items()},
+        },
+        **{name: measured_on[name] for name in ("hardware", "threads", "versions")},
+    }
+    if args.out.exists():
+        odd = differing(load_record(args.out), wanted)
+        if odd:
+            raise ValueError(f"{args.out} holds runs of another kind ({', '.join(odd[:3])} differ); name another file.")
+    seeds = " ".join(map(str, args.seeds))
+    command = f"{parser().prog} --out FILE --seeds {seeds}"
+    if " ".join(args.base) != BASE_OPTIONS:
+        command += f" -- {' '.join(args.base)}"
+
+    def change(record: dict) -> None:
+        record |= {"command": command, "date": measured_on["date"], **wanted}
+        record.setdefault("runs", [])
+
+    record = update_record(args.out, change)
+    done = {(row["variant"], row["seed"]) for row in record["runs"]}
+    names = list(dict.fromkeys([BASE, *args.only]))
+    return [(name, seed) for seed in args.seeds for name in names if (name, seed) not in done]
+
+
+def table(record: Mapping) -> str:
+    """A row for each ingredient: accuracy and mean IoU on val, and the gain over the base, paired by seed."""
+    found = {metric: compare(record, metric, BASE) for metric in ("accuracy", "mean_iou")}
+    spreads = {metric: spread_over_seeds(comparisons) for metric, comparisons in found.items()}
+    lines = [f"{'ingredient':40s} {'accuracy %':>14s} {'gain: mean (range)':>24s}   {'mean IoU %':>14s} {'gain':>24s}"]
+    for pair in zip(*found.values(), strict=True):
+        cells = []
+        for metric, one in zip(found, pair, strict=True):
+            gains = [100 * gain for gain in one.differences]
+            star = "*" if one.is_signal(spreads[metric]) else " "
+            gain = (
+                ""
+                if one.name == BASE
+                else f"{sum(gains) / len(gains):+.2f} ({min(gains):+.2f}..{max(gains):+.2f}){star}"
+            )
+            cells.append(f"{100 * one.mean:6.2f} ± {100 * one.sd:5.2f} {gain:>25s}")
+        lines.append(f"{record['variants'][pair[0].name]['label']:40s} {'  '.join(cells)}".rstrip())
+    n = len(found["accuracy"][0].seeds)
+    lines.append(f"{n} seeds; ± standard deviation; * every seed moved the same way, by more than the usual spread")
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    args = parser().parse_args(argv)
+    try:
+        check_files([args.out])
+        for seed in args.seeds:
+            check_seed(seed)
+        root = find_data(args.data)
+        if args.keep_memory:
+            keep_freed_memory()
+        for name, seed in prepare(args, root):
+            rows = run(name, seed, args.base, root)
+            update_record(args.out, lambda record, rows=rows: record["runs"].extend(rows))
+            print(
+                f"{name}, seed {seed}: accuracy {rows[0]['accuracy']:.2%}, mean IoU {rows[0]['mean_iou']:.2%}",
+                flush=True,
+            )
+    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
+        print(f"ingredients: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"ingredients: stopped; {args.out} keeps every finished run, the same command continues", file=sys.stderr)
+        return 130
+    print(table(load_record(args.out)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
