@@ -104,6 +104,8 @@ class FeatureLoss(nn.Module):
         """The weighted summands by name: ``"pixels"``, ``"features"``, ``"gram"``; their sum is the loss."""
         if prediction.shape != target.shape:
             raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape.")
+        # The layout in memory of the prediction: in another one sums run in another order, and equal pictures differ.
+        target = torch.empty_like(prediction, dtype=target.dtype).copy_(target)
         found = self.features(prediction)
         with torch.no_grad():
             wanted = self.features(target)

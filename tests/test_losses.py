@@ -69,6 +69,20 @@ def test_the_gradient_is_that_of_finite_differences(loss):
     assert torch.autograd.gradcheck(lambda p: loss(p, pictures(2, n=1, side=5)), prediction, eps=1e-7, atol=1e-4)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_of_the_embedded_encoder_too_in_any_memory_layout(layout):
+    """`fit` may make the prediction channels-last, while the target is not: equal pictures are equal still."""
+    loss = FeatureLoss(FeatureStack(create_encoder("efficientnet_lite0", pretrained=True), (1, 3, 4)), (1, 2, 3))
+    target = torch.rand(1, 3, 48, 40, generator=torch.Generator().manual_seed(0))
+    prediction = target.clone(memory_format=layout).requires_grad_()
+    value = loss(prediction, target)
+    value.backward()
+    assert value == 0 and not prediction.grad.any()
+    away, target = pictures(1, n=1, side=32).clone(memory_format=layout).requires_grad_(), pictures(2, n=1, side=32)
+    loss = loss.double()
+    assert torch.autograd.gradcheck(lambda p: loss(p, target), away, eps=1e-7, atol=1e-3, rtol=1e-3, fast_mode=True)
+
+
 def test_the_value_is_the_formula_layer_by_layer(loss):
     prediction, target = pictures(1), pictures(2)
     body = small_body().double().eval()
