@@ -1,6 +1,13 @@
-"""Settings of all unit tests: hypothesis draws the same examples in every run, and slow machines do not fail them."""
+"""Settings of all unit tests: the same random examples in every run, no failure for slowness, Ctrl-C always heard."""
+
+import signal
 
 from hypothesis import settings
 
 settings.register_profile("course", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("course")
+
+# A shell starts background jobs with interrupts ignored. These tests and all processes they start would inherit that,
+# and tests of an interrupted run would fail.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
