@@ -5,6 +5,9 @@ from torch import Tensor, nn
 
 from course_utils.camvid import IMAGENET_MEAN, IMAGENET_STD
 from course_utils.encoders import LITE0, PretrainedOption, create_encoder
+from course_utils.layers import SigmoidRange, SpectralNormConv2d, WeightNormConv2d, describe, is_batch_of_floats
+from course_utils.modes import evaluation_mode
+from course_utils.restoration import check_pictures
 from course_utils.unet import DynamicUnet
 
 
@@ -13,11 +16,11 @@ class Restorer(nn.Module):
 
     Args:
         unet: gets the picture as its encoder was trained to see it: less ImageNet's mean, over its spread.
-        residual: add the network's output to its input; the last convolution starts at zero, so that the untrained
+        residual: add the network's output to its input; the last layer starts at zero, so that the untrained
             network gives back what it gets. Needs three output channels.
 
     Raises:
-        ValueError: if `residual` meets another number of output channels.
+        ValueError: if `residual` meets another number of output channels, or a last layer that cannot give zero.
     """
 
     def __init__(self, unet: DynamicUnet, residual: bool = True) -> None:
@@ -27,19 +30,35 @@ class Restorer(nn.Module):
             raise ValueError(f"residual=True adds to three channels, and the network gives {last.out_channels}.")
         self.unet, self.residual = unet, residual
         if residual:
-            nn.init.zeros_(last.weight)
-            if last.bias is not None:
-                nn.init.zeros_(last.bias)
+            _silence(unet)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1))
 
     def forward(self, pictures: Tensor) -> Tensor:
+        if not is_batch_of_floats(pictures) or pictures.shape[1] != 3:
+            raise ValueError(f"got {describe(pictures)}, not floats (N, 3, H, W), white 1.")
         out = self.unet((pictures - self.mean) / self.std)
         return pictures + out if self.residual else out
 
     def parameter_groups(self) -> list[list[nn.Parameter]]:
         """Parameters of the encoder, then of everything else: two groups for two learning rates."""
         return self.unet.parameter_groups()
+
+
+def _silence(unet: DynamicUnet) -> None:
+    """Zero what scales the output of `unet` and what is added to it."""
+    last, limits = unet.head[-1], unet.y_range
+    if isinstance(last, SpectralNormConv2d):
+        raise ValueError("norm_type='spectral' cannot be silent at the start; take another one, or residual=False.")
+    if isinstance(limits, SigmoidRange) and limits.low + limits.high:
+        middle = (limits.low + limits.high) / 2
+        raise ValueError(
+            f"y_range=({limits.low}, {limits.high}) with residual=True would add {middle} to every picture; "
+            "take one round 0, as (-1, 1)."
+        )
+    nn.init.zeros_(last.weight_g if isinstance(last, WeightNormConv2d) else last.weight)
+    if last.bias is not None:
+        nn.init.zeros_(last.bias)
 
 
 def make_restorer(
@@ -68,10 +87,11 @@ def make_restorer(
 
 @torch.no_grad()
 def restore(model: nn.Module, pictures: Tensor) -> Tensor:
-    """What `model` makes of pictures ``(N, 3, H, W)``, in evaluation mode, cut to the range from black to white."""
-    was_training = model.training
-    model.eval()
-    try:
+    """What `model` makes of pictures ``(N, 3, H, W)``, in evaluation mode, cut to the range from black to white.
+
+    Raises:
+        ValueError: if they are no pictures, white 1 and black 0.
+    """
+    check_pictures(pictures)
+    with evaluation_mode(model):
         return model(pictures).clamp(0, 1)
-    finally:
-        model.train(was_training)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from course_utils.encoders import create_encoder
+from course_utils.layers import NORM_TYPES
 from course_utils.restorer import Restorer, make_restorer, restore
 from course_utils.training import fit
 from course_utils.unet import DynamicUnet
@@ -19,6 +20,55 @@ def restorer():
 
 def test_untrained_it_gives_back_what_it_gets_bit_for_bit(restorer):
     assert torch.equal(restore(restorer, PICTURES), PICTURES)
+
+
+@pytest.mark.parametrize("options", [{"norm_type": norm} for norm in NORM_TYPES[1:4]] + [{"y_range": (-3, 3)}], ids=str)
+def test_so_it_does_with_every_norm_and_learns_from_there(options):
+    """Weight norm and a range from -3 to 3 are what the lecture takes."""
+    torch.manual_seed(0)
+    model = make_restorer(64, pretrained=False, **options)
+    assert torch.equal(restore(model, PICTURES), PICTURES)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    target = PICTURES + 0.1
+    losses = []
+    for _ in range(4):
+        loss = (model(PICTURES) - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_what_cannot_start_as_the_identity_is_refused():
+    with pytest.raises(ValueError, match="norm_type='spectral' cannot be silent"):
+        make_restorer(64, pretrained=False, norm_type="spectral")
+    with pytest.raises(ValueError, match=r"y_range=\(0, 1\) .* would add 0.5"):
+        make_restorer(64, pretrained=False, y_range=(0, 1))
+    for options in ({"norm_type": "spectral"}, {"y_range": (0, 1)}):
+        whole = make_restorer(64, pretrained=False, residual=False, **options)
+        assert restore(whole, PICTURES).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (PICTURES[0], "not floats"),
+        (PICTURES[:, :1], r"\(2, 1, 64, 64\), not floats \(N, 3"),
+        ((255 * PICTURES).byte(), "uint8"),
+        (PICTURES.numpy(), "no tensor"),
+        (255 * PICTURES, "not from 0"),
+        (torch.nan * PICTURES, "nan"),
+    ],
+)
+def test_what_is_no_picture_is_refused(restorer, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        restore(restorer, wrong)
+
+
+def test_bytes_are_refused_in_training_too(restorer):
+    with pytest.raises(ValueError, match="uint8"):
+        restorer((255 * PICTURES).byte())
 
 
 def test_without_the_residual_it_gives_what_the_network_gives():
@@ -38,6 +88,10 @@ def test_restoring_leaves_the_mode_as_it_was(restorer):
         restorer.train(mode)
         restore(restorer, PICTURES)
         assert restorer.training is mode
+    restorer.train().unet.encoder.eval()
+    restore(restorer, PICTURES)
+    assert restorer.unet.training and not restorer.unet.encoder[1].training
+    restorer.train()
 
 
 def test_it_leaves_the_start_in_the_direction_of_the_target():
