@@ -31,6 +31,7 @@ TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 12, 10, 9
 WRONG_RED = (215, 0, 60)
 _SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 _MARKERS = "osD^vP"
+_DASHES = ("-", "-.", ":", (0, (5, 1)), (0, (1, 3)), (0, (8, 2, 1, 2)))
 _MIN_LABELLED_DISTANCE = 6
 
 
@@ -274,7 +275,7 @@ def training_curves(histories: Mapping[str, History], metric: str, title: str, b
     figure.suptitle(title, fontsize=TITLE_SIZE)
     loss_ax, metric_ax = figure.subplots(1, 2)
     for i, (name, history) in enumerate(histories.items()):
-        style = {"color": _SERIES[i % 6], "label": name}
+        style = {"color": _SERIES[i % 6], "linestyle": _DASHES[i % 6], "label": name}
         loss_ax.plot(_smoothed(history.step_losses), **style)
         scores = [row[metric] for row in history.epochs]
         metric_ax.plot(range(1, len(scores) + 1), scores, marker=_MARKERS[i % 6], **style)

@@ -6,11 +6,14 @@ import io
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
+from skimage.color import rgb2lab
 
-from course_utils import plots
+from course_utils import ablation_plots, arithmetic_plots, interpolation_plots, plots, unet_plots
 from course_utils.classes import CLASS_COLOURS, CLASS_NAMES, VOID
+from course_utils.history import History
 from course_utils.metrics import confusion_matrix
 
 # Linear RGB as a dichromat sees it: Machado, Oliveira & Fernandes 2009, severity 1.
@@ -45,16 +48,44 @@ def renders(figure):
     return np.array(Image.open(buffer))[..., :3].std() > 1
 
 
-@pytest.mark.parametrize("sight", SIGHT)
-def test_any_two_class_colours_can_be_told_apart(sight):
-    color = pytest.importorskip("skimage.color")
-    rgb = np.array(CLASS_COLOURS) / 255
+def smallest_difference(colours, sight):
+    """Between any two of the colours as seen with `sight`, in CIELAB, where 2 is just noticeable side by side."""
+    rgb = np.array([to_rgb(colour) for colour in colours])
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     seen = (linear @ SIGHT[sight].T).clip(0, 1)
-    lab = color.rgb2lab(np.where(seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055)[None])[0]
-    distance = np.linalg.norm(lab[:, None] - lab[None], axis=-1)[np.triu_indices(len(lab), 1)]
-    assert len(distance) == 66
-    assert distance.min() > 20  # in CIELAB, where 2 is a just noticeable difference side by side
+    lab = rgb2lab(np.where(seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055)[None])[0]
+    return np.linalg.norm(lab[:, None] - lab[None], axis=-1)[np.triu_indices(len(lab), 1)].min()
+
+
+PALETTES = {
+    "classes": [np.array(colour) / 255 for colour in CLASS_COLOURS],
+    "curves and bars": plots._SERIES,
+    "responses of kernels": [colour for _, colour in interpolation_plots._STYLES],
+    "arithmetic": [arithmetic_plots.FRAME, arithmetic_plots.STAMP, arithmetic_plots.INK, arithmetic_plots.PALE_INK],
+    "ablations": [colour for colour, _ in (ablation_plots._BETTER, ablation_plots._WORSE, ablation_plots._NOISE)],
+    "the U-Net": [unet_plots.CHOSEN, unet_plots.SKIP, unet_plots.OFF],
+}
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+@pytest.mark.parametrize("palette", PALETTES)
+def test_any_two_colours_of_a_palette_can_be_told_apart(palette, sight):
+    assert smallest_difference(PALETTES[palette], sight) > (20 if palette == "classes" else 15)
+
+
+def test_red_and_green_of_equal_lightness_would_be_found():
+    red, green = (0.75, 0.32, 0.2), (0.42, 0.5, 0.12)
+    assert smallest_difference([red, green], "normal") > 40 > 15 > smallest_difference([red, green], "deuteranopia")
+
+
+def test_lines_and_dots_differ_by_more_than_colour():
+    assert len(set(plots._DASHES)) == len(set(plots._MARKERS)) == len(plots._SERIES)
+    assert len({dashes for dashes, _ in interpolation_plots._STYLES}) == len(interpolation_plots._STYLES)
+    assert len({marker for _, marker in (ablation_plots._BETTER, ablation_plots._WORSE, ablation_plots._NOISE)}) == 3
+    history = History(step_losses=[1.0, 0.5], epochs=[{"epoch": 1, "accuracy": 0.5}])
+    figure = plots.training_curves(dict.fromkeys("abcdef", history), "accuracy", "six runs")
+    for ax in figure.axes:
+        assert len({line.get_linestyle() + str(line._dash_pattern) for line in ax.lines}) == 6
 
 
 def test_colours_of_other_class_tables_are_distinct_and_keep_the_known_ones():
