@@ -28,7 +28,7 @@ def describe(x: object) -> str:
     """What was given in place of a tensor that fits, for an error message."""
     if isinstance(x, Tensor):
         return f"{x.dtype} of shape {tuple(x.shape)}"
-    return f"a {type(x).__name__}, which is no tensor"
+    return f"an object of type {type(x).__name__}"
 
 
 class WeightNormConv2d(nn.Conv2d):

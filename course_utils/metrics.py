@@ -164,7 +164,7 @@ def _checked_pictures(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tenso
     """Both, once they can be judged, in single precision at least: in half precision these formulas go wrong."""
     for name, pictures in (("prediction", prediction), ("target", target)):
         if not isinstance(pictures, Tensor):
-            raise ValueError(f"{name} is {describe(pictures)}; torch.from_numpy makes one of an array.")
+            raise ValueError(f"{name} is {describe(pictures)}; torch.from_numpy makes a tensor of an array.")
     if prediction.shape != target.shape or prediction.ndim != 4:
         raise ValueError(
             f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} are not pictures (N, C, H, W) "

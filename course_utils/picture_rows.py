@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.layers import describe, is_batch_of_floats
+
 DPI = 100
 LABEL, GAP, HEAD = 150, 6, 8
 
@@ -18,8 +20,14 @@ def show_rows(rows: Mapping[str, Tensor], *, zoom: int = 1, columns: int = 8) ->
         columns: so many pictures of each row at most.
 
     Raises:
-        ValueError: if there is no row, or shapes differ.
+        ValueError: if there is no row, shapes differ, pictures are not finite floats, or a number is not positive.
     """
+    for name, number in {"zoom": zoom, "columns": columns}.items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ValueError(f"{name}={number!r} is not a whole number of at least 1.")
+    for name, pictures in rows.items():
+        if not is_batch_of_floats(pictures) or not pictures.isfinite().all():
+            raise ValueError(f"row {name!r} is {describe(pictures)}, not finite floats (N, 3, H, W), white 1.")
     shapes = {tuple(pictures.shape) for pictures in rows.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 4 or next(iter(shapes))[1] != 3:
         raise ValueError(f"rows of shapes {sorted(shapes)} are not pictures (N, 3, H, W), all of one shape.")

@@ -43,9 +43,8 @@ class Compose:
     def __post_init__(self) -> None:
         if not isinstance(self.steps, Sequence):
             raise ValueError(f"steps={self.steps!r} is no list of degradations.")
-        for step in self.steps:
-            if not callable(step) or isinstance(step, type):
-                raise ValueError(f"{step!r} is no degradation; give one such as Jpeg(), with its brackets.")
+        for i, step in enumerate(self.steps):
+            check_step(f"steps[{i}]", step)
 
     def __call__(self, pictures: Tensor, seed: int) -> Tensor:
         for i, step in enumerate(self._flat()):
@@ -309,6 +308,16 @@ def _is_number(value: object) -> bool:
 
 def _is_pair(value: object) -> bool:
     return isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_number, value))
+
+
+def check_step(name: str, step: object) -> None:
+    """Refuse what cannot be called with pictures.
+
+    Raises:
+        ValueError: with what was given instead.
+    """
+    if not callable(step) or isinstance(step, type):
+        raise ValueError(f"{name}={step!r} is no degradation; give one such as Jpeg(), with its brackets.")
 
 
 def check_pictures(pictures: Tensor) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.restoration import Degradation
+from course_utils.layers import describe
+from course_utils.restoration import Degradation, check_step
 
 Target = Callable[[Tensor], Tensor]
 
@@ -24,7 +25,7 @@ class Pairs:
         shuffle: another order in each epoch, and half of the pictures mirrored.
 
     Raises:
-        ValueError: if the pictures are not colour bytes, or there are fewer than a batch.
+        ValueError: if the pictures are not colour bytes, there are fewer than a batch, or another argument is none.
     """
 
     def __init__(
@@ -37,8 +38,14 @@ class Pairs:
         shuffle: bool = True,
         seed: int = 0,
     ) -> None:
-        if pictures.ndim != 4 or pictures.shape[1] != 3 or pictures.dtype != torch.uint8:
-            raise ValueError(f"pictures are {pictures.dtype} of shape {tuple(pictures.shape)}, not uint8 (N, 3, H, W).")
+        fit = isinstance(pictures, Tensor) and pictures.ndim == 4 and pictures.dtype == torch.uint8
+        if not fit or pictures.shape[1] != 3:
+            raise ValueError(f"pictures are {describe(pictures)}, not uint8 (N, 3, H, W).")
+        check_step("degrade", degrade)
+        if target is not None:
+            check_step("target", target)
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise ValueError(f"seed={seed!r} is not a whole number of at least 0.")
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= len(pictures):
             raise ValueError(f"batch_size={batch_size!r} is not a whole number from 1 to {len(pictures)} pictures.")
         self.pictures, self.degrade, self.target = pictures, degrade, target

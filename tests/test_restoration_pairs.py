@@ -46,9 +46,27 @@ def test_a_wrong_batch_size_is_named(wrong):
         Pairs(PICTURES, LowerResolution(2), wrong)
 
 
-def test_floats_are_refused():
-    with pytest.raises(ValueError, match="uint8"):
-        Pairs(PICTURES.float(), LowerResolution(2), 2)
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"pictures": PICTURES.float()}, "not uint8"),
+        ({"pictures": PICTURES.numpy()}, "an object of type ndarray"),
+        ({"degrade": LowerResolution}, "no degradation; give one such as"),
+        ({"degrade": None}, "degrade=None"),
+        ({"target": 3}, "target=3"),
+        ({"seed": -1}, "seed=-1 is not a whole number of at least 0"),
+        ({"seed": 1.5}, "seed=1.5"),
+    ],
+)
+def test_what_makes_no_pairs_is_named_at_once(changed, message):
+    with pytest.raises(ValueError, match=message):
+        Pairs(**{"pictures": PICTURES, "degrade": LowerResolution(2), "batch_size": 2, **changed})
+
+
+def test_two_passes_at_once_do_not_disturb_each_other():
+    pairs = Pairs(PICTURES, Overprint(), 4)
+    for (x, y), (again, also) in zip(pairs, pairs, strict=True):
+        assert torch.equal(x, again) and torch.equal(y, also)
 
 
 def test_no_photograph_is_in_two_splits_and_no_patch_either():

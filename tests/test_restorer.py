@@ -56,7 +56,7 @@ def test_what_cannot_start_as_the_identity_is_refused():
         (PICTURES[0], "not floats"),
         (PICTURES[:, :1], r"\(2, 1, 64, 64\), not floats \(N, 3"),
         ((255 * PICTURES).byte(), "uint8"),
-        (PICTURES.numpy(), "no tensor"),
+        (PICTURES.numpy(), "an object of type ndarray"),
         (255 * PICTURES, "not from 0"),
         (torch.nan * PICTURES, "nan"),
     ],

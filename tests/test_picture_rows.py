@@ -1,0 +1,46 @@
+"""Rows of pictures: each pixel where it belongs, and what cannot be shown is named."""
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from course_utils.picture_rows import GAP, LABEL, show_rows
+
+PICTURES = torch.rand(3, 3, 12, 20, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("zoom", [1, 2, 3])
+def test_every_pixel_is_a_square_of_pixels_on_the_screen(zoom):
+    rows = {"as it is": PICTURES, "two\nlines": 1.5 - 2 * PICTURES}  # what lies beyond black and white is cut off
+    figure = show_rows(rows, zoom=zoom, columns=2)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn = np.asarray(canvas.buffer_rgba())[..., :3]
+    assert [text.get_text() for text in figure.texts] == list(rows) and len(figure.axes) == 4
+    high, wide = (side * zoom for side in PICTURES.shape[2:])
+    for row, pictures in enumerate(rows.values()):
+        for column in range(2):
+            top, left = GAP + row * (high + GAP), LABEL + column * (wide + GAP)
+            expected = (pictures[column].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+            part = drawn[top : top + high, left : left + wide]
+            assert np.array_equal(part, expected.repeat(zoom, 0).repeat(zoom, 1)), (row, column)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: show_rows({}), r"shapes \[\]"),
+        (lambda: show_rows({"a": PICTURES, "b": PICTURES[:2]}), "all of one shape"),
+        (lambda: show_rows({"a": PICTURES[:, :1]}), r"\(3, 1, 12, 20\)"),
+        (lambda: show_rows({"a": (255 * PICTURES).byte()}), "row 'a' is torch.uint8"),
+        (lambda: show_rows({"a": PICTURES.numpy()}), "row 'a' is an object of type ndarray"),
+        (lambda: show_rows({"a": torch.nan * PICTURES}), "not finite"),
+        (lambda: show_rows({"a": PICTURES}, zoom=0), "zoom=0"),
+        (lambda: show_rows({"a": PICTURES}, zoom=1.5), "zoom=1.5"),
+        (lambda: show_rows({"a": PICTURES}, columns=-1), "columns=-1"),
+    ],
+)
+def test_refusals(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
