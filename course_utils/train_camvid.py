@@ -336,7 +336,7 @@ def run(args: argparse.Namespace, complain: Callable[[str], None]) -> int:
         complain(f"train_camvid: {error}")
         return 1
     except KeyboardInterrupt as stop:
-        said = str(stop) or "stopped"
+        said = str(stop).rstrip(".") or "stopped"
         complain(f"train_camvid: {said}; the same command goes on from its --checkpoint")
         return 130
     return 0

@@ -164,7 +164,7 @@ def two_processes(function, folder, name):
 
 def main(folder):
     torch.set_num_threads(1)
-    signal.alarm(240)  # processes that wait for each other for ever end the tests
+    signal.alarm(800)  # processes that wait for each other for ever end the tests
     print(two_processes(all_cases, folder, "cases"))
     print(two_processes(lambda folder: command(folder, "--batch-size", "1"), folder, "refused"))
     print(two_processes(one_fails, folder, "one"))

@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
     write_two_halves(folder / "scenes")
     module = [sys.executable, "-m", "tests.distributed_case", str(folder)]
-    done = subprocess.run(module, cwd=ROOT, env=QUIET, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(module, cwd=ROOT, env=QUIET, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -98,7 +98,7 @@ def test_the_command_under_torchrun(folder, tmp_path, capsys):
     options += ["--data", str(folder / "scenes"), "--device", "cpu", "--test"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     module = ["-m", "course_utils.train_camvid", *options, "--out", str(tmp_path / "two.json")]
-    done = subprocess.run([*torchrun, *module], cwd=ROOT, env=QUIET, capture_output=True, text=True, timeout=280)
+    done = subprocess.run([*torchrun, *module], cwd=ROOT, env=QUIET, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("val: pixel accuracy") == 1
     assert train_camvid.main([*options, "--out", str(tmp_path / "one.json")]) == 0
