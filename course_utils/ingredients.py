@@ -106,6 +106,8 @@ def prepare(args: argparse.Namespace, root: Path) -> list[tuple[str, int]]:
             raise ValueError(f"{args.out} holds runs of another kind ({', '.join(odd[:3])} differ); name another file.")
     seeds = " ".join(map(str, args.seeds))
     command = f"{parser().prog} --out FILE --seeds {seeds}"
+    if args.only != list(INGREDIENTS):
+        command += f" --only {' '.join(args.only)}"
     if " ".join(args.base) != BASE_OPTIONS:
         command += f" -- {' '.join(args.base)}"
 

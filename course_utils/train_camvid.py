@@ -50,10 +50,26 @@ LECTURE = {
     "count_void": True,
 }
 """What ``--recipe lecture`` changes, besides its stages. It also warped its pictures, which `Augment` does not."""
+STRONG = {
+    "size": (360, 480),
+    "frozen_epochs": 2,
+    "half_epochs": 20,
+    "epochs": 30,
+    "batch_size": 8,
+    "zoom": (0.75, 1.5),
+    "light": 0.25,
+    "saturation": 0.4,
+    "lovasz": 0.5,
+    "ema": 0.99,
+    "flips": True,
+    "scales": (0.75, 1.0, 1.25),
+}
+"""What ``--recipe strong`` changes: what the field knows, for a GPU."""
+RECIPES = {"course": {}, "lecture": LECTURE, "strong": STRONG}
 
 
 def parser(recipe: str = "course") -> argparse.ArgumentParser:
-    """The command line; every default is the recipe of notebook 06, or the lecture's."""
+    """The command line; every default is the recipe of notebook 06, or one of `RECIPES`."""
     parse = argparse.ArgumentParser(
         prog="python -m course_utils.train_camvid",
         description="Train the hooked U-Net on CamVid or street scenes, score it on val, write what was measured.",
@@ -62,8 +78,8 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     parse.add_argument(
         "--recipe",
         default="course",
-        choices=("course", "lecture"),
-        help="lecture: its network, augmentation and four stages; other options still change them",
+        choices=RECIPES,
+        help="lecture: its network, augmentation and four stages; strong: longer, and with more of everything",
     )
     data = parse.add_argument_group("data")
     data.add_argument(
@@ -110,8 +126,7 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     run.add_argument("--out", type=Path, help="write the results to this JSON file")
     run.add_argument("--picture", type=Path, help="draw the val picture with the most classes into this PNG file")
     run.add_argument("--save-weights", type=Path, help="write the trained weights to this file")
-    if recipe == "lecture":
-        parse.set_defaults(**LECTURE)
+    parse.set_defaults(**RECIPES[recipe])
     return parse
 
 

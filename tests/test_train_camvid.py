@@ -1,7 +1,9 @@
 """Training from the command line: what it writes, that it repeats, and that it refuses in one sentence."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -73,6 +75,25 @@ def test_the_lectures_recipe():
     assert sum(parameter.numel() for parameter in model.parameters()) == narrowed
     said = train_camvid.command_again(train_camvid.parser("lecture"), args, train_camvid.PLACES)
     assert said == "python -m course_utils.train_camvid --recipe lecture --batch-size 4"
+
+
+def test_the_strong_recipe_runs_at_any_size(root, tmp_path):
+    out = tmp_path / "result.json"
+    assert run(root, "--recipe", "strong", "--out", str(out)) == 0
+    result = json.loads(out.read_text())
+    assert result["size"] == [64, 64] and "--recipe strong" in result["command"]
+    args = train_camvid.parse_command(["--recipe", "strong"])
+    assert (args.size, args.ema, args.flips, args.lovasz) == ((360, 480), 0.99, True, 0.5)
+
+
+def test_every_command_in_the_readme_can_be_run(monkeypatch):
+    monkeypatch.chdir(Path(__file__).resolve().parents[1])
+    readme = Path("README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"-m course_utils\.train_camvid((?: [^`\n|]+)?)", readme)
+    assert len(commands) >= 8
+    for command in commands:
+        words = [word for word in command.split() if word != "--help"]
+        train_camvid._check(train_camvid.parse_command(words))
 
 
 @pytest.mark.parametrize(
