@@ -65,13 +65,12 @@ def prepare_painting(
     else:
         picture = paint_lily_pond(seed=seed)
     dest.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(suffix=".png", prefix=".painting-", dir=dest.parent)
-    os.close(handle)
+    temporary = dest.with_name(f".painting-{os.getpid()}.png")
     try:
         Image.fromarray(picture).save(temporary)
         os.replace(temporary, dest)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     return True
 
 
@@ -89,7 +88,9 @@ def load_painting(path: str | Path = DEFAULT_DEST) -> np.ndarray:
 def _read(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as opened:
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
+            if opened.mode[0] in "IF":
+                raise DataError(f"{path} is grey with more than 8 bits, whose white is not known: save it with 8 bits")
+            picture = _on_white(ImageOps.exif_transpose(opened))
     except FileNotFoundError:
         raise DataError(f"there is no file {path}: check the name after --from") from None
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
@@ -98,12 +99,22 @@ def _read(path: Path) -> np.ndarray:
         if error.errno is not None:
             raise DataError(sentence(error)) from error
         raise DataError(f"{path} is a damaged picture ({error}): take another copy") from error
+    sides = f"{picture.width} × {picture.height}"
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     if min(picture.size) < SMALLEST_SIDE:
         raise DataError(
-            f"{path} has {picture.width} × {picture.height} pixels: brush strokes need {SMALLEST_SIDE} or more"
+            f"{path} has {sides} pixels: brush strokes need {SMALLEST_SIDE} or more, and a picture at most "
+            f"{LONGEST_SIDE // SMALLEST_SIDE} times as long as wide"
         )
-    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     return np.asarray(picture).copy()
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    """In colour, what is transparent on white."""
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    layer = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 
 
 def _fetched(url: str, patience: Patience) -> np.ndarray:
@@ -139,6 +150,9 @@ def main(words: list[str] | None = None) -> int:
     except OSError as error:
         print(f"{parse.prog}: {sentence(error)}.", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"{parse.prog}: interrupted; {args.dest} is as it was.", file=sys.stderr)
+        return 130
     print(f"{args.dest}: " + ("ready." if made else "there is a painting already; --force replaces it."))
     return 0
 

@@ -58,8 +58,41 @@ def test_without_a_prepared_one_the_pond_is_painted(tmp_path, capsys):
     assert "lily pond" in capsys.readouterr().out
 
 
+def test_what_is_transparent_lies_on_white(tmp_path, pond):
+    layer = Image.fromarray(pond).convert("RGBA")
+    layer.paste((10, 20, 30, 0), (0, 0, 80, 128))
+    layer.save(tmp_path / "cut.png")
+    found = load_painting(tmp_path / "cut.png")
+    assert (found[:, :80] == 255).all() and np.array_equal(found[:, 80:], pond[:, 80:])
+
+
+def test_others_may_read_it_as_any_new_file(tmp_path):
+    (tmp_path / "other").write_text("")
+    prepare_painting(tmp_path / "p.png")
+    assert (tmp_path / "p.png").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_an_interrupt_leaves_what_was_there(tmp_path, capsys, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    (tmp_path / "p.png").write_text("old")
+    monkeypatch.setattr(Image.Image, "save", interrupted)
+    assert main(["--force", "--dest", str(tmp_path / "p.png")]) == 130
+    assert "is as it was" in capsys.readouterr().err
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
 def _small(path):
     Image.new("RGB", (100, 300)).save(path)
+
+
+def _stretched(path):
+    Image.new("RGB", (2000, 200)).save(path)
+
+
+def _sixteen_bits(path):
+    Image.fromarray(np.full((200, 200), 40_000, np.uint16)).save(path)
 
 
 def _cut_off(path):
@@ -73,6 +106,8 @@ def _cut_off(path):
         (lambda path: None, "no file"),
         (lambda path: path.write_text("words"), "not a picture"),
         (_small, "100 × 300"),
+        (_stretched, "2000 × 200 pixels: brush strokes need 128 or more, and a picture at most 8 times"),
+        (_sixteen_bits, "more than 8 bits"),
         (_cut_off, "damaged"),
         (lambda path: path.mkdir(), "system refused"),
     ],
