@@ -2,9 +2,11 @@
 
 import hashlib
 import importlib.util
+import pickle
 import socket
 import sys
 from contextlib import contextmanager, redirect_stdout
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 
@@ -39,7 +41,7 @@ def create_encoder(name: str, pretrained: PretrainedOption = "auto", in_channels
         ValueError: for an unknown or unsuitable name, or an option out of range.
         WeightsUnavailableError: if `pretrained` is ``True`` and there are no weights.
     """
-    if not isinstance(in_channels, int) or in_channels < 1:
+    if isinstance(in_channels, bool) or not isinstance(in_channels, int) or in_channels < 1:
         raise ValueError(f"in_channels={in_channels!r} is not a positive whole number.")
     if not (isinstance(pretrained, bool) or pretrained == "auto"):
         raise ValueError(f'pretrained={pretrained!r} is not one of True, False, "auto".')
@@ -140,8 +142,9 @@ def _load_torchvision(name: str, model: nn.Module) -> None:
         # torch announces the download on stdout, where it would end up in a notebook's committed output.
         with _network_timeout(15), redirect_stdout(sys.stderr):
             model.load_state_dict(weights.get_state_dict(progress=True, check_hash=True))
-    except (URLError, OSError, RuntimeError) as error:
-        reason = getattr(error, "reason", error)
+    # A file that somebody put into the cache may be anything, also empty or a web page that says sorry.
+    except (URLError, OSError, RuntimeError, EOFError, pickle.UnpicklingError, HTTPException) as error:
+        reason = str(getattr(error, "reason", error)).partition("\n")[0]
         cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
         raise WeightsUnavailableError(
             f"its ImageNet weights could not be loaded or downloaded ({reason}); put {weights.url} at {cache}, "

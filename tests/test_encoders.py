@@ -102,6 +102,19 @@ def test_auto_takes_weights_from_the_cache(monkeypatch, tmp_path):
     assert torch.equal(create_encoder("resnet18", pretrained="auto")[0].weight, model.conv1.weight)
 
 
+@pytest.mark.parametrize("content", [b"", b"<html>sorry</html>", b"PK\x03\x04 cut off", b"\x80\x02."])
+def test_a_damaged_file_in_the_cache_is_one_line(monkeypatch, tmp_path, capsys, content):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    cached = tmp_path / "checkpoints" / torchvision.models.ResNet18_Weights.DEFAULT.url.rpartition("/")[2]
+    cached.write_bytes(content)
+    create_encoder("resnet18", pretrained="auto")
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1 and "random weights" in said and str(cached) in said
+    with pytest.raises(WeightsUnavailableError, match="could not be loaded"):
+        create_encoder("resnet18", pretrained=True)
+
+
 def test_a_damaged_weight_file_is_refused(monkeypatch, tmp_path):
     damaged = tmp_path / encoders.LITE0_FILE
     damaged.write_bytes(b"not weights")
@@ -125,6 +138,7 @@ def test_missing_package_names_the_remedy(monkeypatch):
         ({"name": "alexnet"}, "not a plain stack"),
         ({"name": LITE0, "pretrained": "yes"}, "pretrained='yes'"),
         ({"name": LITE0, "in_channels": 0}, "in_channels=0"),
+        ({"name": LITE0, "in_channels": True}, "in_channels=True"),
     ],
 )
 def test_bad_arguments_are_one_sentence(arguments, message):
