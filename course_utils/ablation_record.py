@@ -21,7 +21,29 @@ def load_record(path: Path) -> dict:
         raise ValueError(f"{path} is no JSON file ({error}); name another file with --out.") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise ValueError(f"{path} is no record of ablations; name another file with --out.")
+    complaint = _complaint(record)
+    if complaint:
+        raise ValueError(f"{path} is damaged ({complaint}); mend it, or name another file with --out.")
     return record
+
+
+def _complaint(record: Mapping) -> str:
+    """What `update_record` never writes: a part of another kind, a run without its scores, or twice the same run."""
+    for name, kind in {"settings": dict, "variants": dict, "cost": dict, "runs": list}.items():
+        if not isinstance(record.get(name, kind()), kind):
+            return f"{name} is of type {type(record[name]).__name__}"
+    seen = set()
+    for run in record.get("runs", []):
+        if not isinstance(run, dict) or not all(_is_share(run.get(metric)) for metric in METRICS):
+            return f"run {len(seen)} lacks one of {', '.join(METRICS)}, from 0 to 1"
+        if (run.get("variant"), run.get("seed")) in seen:
+            return f"{run.get('variant')} with seed {run.get('seed')} is there twice"
+        seen.add((run.get("variant"), run.get("seed")))
+    return ""
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value <= 1
 
 
 def update_record(path: Path, change: Callable[[dict], None]) -> dict:

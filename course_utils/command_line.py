@@ -50,8 +50,10 @@ def check_files(paths: Sequence[Path]) -> None:
 
 
 def check_seed(seed: int) -> None:
-    """Refuse what torch's generators cannot take."""
-    if not -(2**63) <= seed < 2**63:
+    """Refuse what numpy's and torch's generators cannot take."""
+    if seed < 0:
+        raise ValueError(f"seed {seed} is negative; take 0 or more.")
+    if seed >= 2**63:
         raise ValueError(f"seed {seed} does not fit in 64 bits.")
 
 

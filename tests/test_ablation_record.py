@@ -102,7 +102,8 @@ def test_too_few_seeds_have_no_verdict_and_do_not_spoil_the_spread():
 
 def test_a_kill_while_writing_leaves_the_old_record(tmp_path, monkeypatch):
     path = tmp_path / "record.json"
-    update_record(path, lambda record: record.update(runs=[1]))
+    one, two = record_of({"recipe": (0.8, 0.9)})["runs"]
+    update_record(path, lambda record: record.update(runs=[one]))
     before = path.read_bytes()
 
     def killed(*arguments):
@@ -110,11 +111,35 @@ def test_a_kill_while_writing_leaves_the_old_record(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        update_record(path, lambda record: record["runs"].append(2))
+        update_record(path, lambda record: record["runs"].append(two))
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
     monkeypatch.undo()
-    assert update_record(path, lambda record: record["runs"].append(2)) == load_record(path)
-    assert load_record(path)["runs"] == [1, 2]
+    assert update_record(path, lambda record: record["runs"].append(two)) == load_record(path)
+    assert load_record(path)["runs"] == [one, two]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda record: record.update(runs="none"), "runs is of type str"),
+        (lambda record: record.update(variants=["recipe"]), "variants is of type list"),
+        (lambda record: record.update(cost=5), "cost is of type int"),
+        (lambda record: record["runs"].append(3), "run 2 lacks one of accuracy"),
+        (lambda record: record["runs"][1].pop("mean_iou"), "run 1 lacks one of"),
+        (lambda record: record["runs"][0].update(accuracy=80.1), "run 0 lacks one of"),
+        (lambda record: record["runs"][0].update(accuracy=math.nan), "run 0 lacks one of"),
+        (lambda record: record["runs"][0].update(accuracy="0.8"), "run 0 lacks one of"),
+        (lambda record: record["runs"].append(dict(record["runs"][0])), "recipe with seed 0 is there twice"),
+    ],
+)
+def test_a_damaged_record_is_one_sentence_and_stays_as_it_is(tmp_path, damage, message):
+    record, path = record_of({"recipe": (0.8, 0.9)}), tmp_path / "record.json"
+    damage(record)
+    path.write_text(json.dumps(record))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=f"is damaged .*{message}") as caught:
+        update_record(path, lambda record: None)
+    assert "\n" not in str(caught.value) and path.read_bytes() == before
 
 
 @pytest.mark.parametrize(("text", "message"), [("{", "no JSON"), ("[]", "no record"), ('{"a": 1}', "no record")])
