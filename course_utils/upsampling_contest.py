@@ -5,6 +5,8 @@ In Jupyter: notebook 04. Without it: ``python -m course_utils.upsampling_contest
 
 import argparse
 import json
+import math
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from course_utils.devices import pick_device
+from course_utils.command_line import check_files, check_seed, usable_device
 from course_utils.layers import check_choice
 from course_utils.metrics import psnr, ssim
 from course_utils.photographs import PHOTOGRAPHS, patches
@@ -317,10 +319,36 @@ def parser() -> argparse.ArgumentParser:
     return parse
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the contest as the command line asks and print its table."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the contest as the command line asks and print its table; returns the exit status."""
     args = parser().parse_args(arguments)
-    photographs = Photographs.load(args.split, pick_device(args.device))
+    try:
+        _run(args, _check(args))
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"upsampling_contest: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("upsampling_contest: stopped; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _check(args: argparse.Namespace) -> torch.device:
+    for name in ("steps", "width"):
+        if getattr(args, name) < 1:
+            raise ValueError(f"--{name} {getattr(args, name)} is not a whole number of at least 1.")
+    if not 0 < args.lr < math.inf:
+        raise ValueError(f"--lr {args.lr} is not a positive learning rate.")
+    if len(set(args.seeds)) < len(args.seeds):
+        raise ValueError(f"--seeds {' '.join(map(str, args.seeds))} names one twice.")
+    for seed in args.seeds:
+        check_seed(seed)
+    check_files([args.json] if args.json else [])
+    return usable_device(args.device)
+
+
+def _run(args: argparse.Namespace, device: torch.device) -> None:
+    photographs = Photographs.load(args.split, device)
     budget = costs("nearest + conv", args.width)[1]
     widths = equal_macs(budget) if args.equal_macs else dict.fromkeys(SCHEMES, args.width)
     results = contest(photographs, widths, seeds=args.seeds, steps=args.steps, lr=args.lr)
@@ -333,4 +361,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -147,11 +147,42 @@ def test_unknown_schemes_are_refused():
 def test_the_command_line_prints_and_writes_the_table(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(upsampling_contest, "SCHEMES", {"shuffle": SCHEMES["shuffle"]})
     monkeypatch.setattr(upsampling_contest, "costs", lambda name, width: (1, width))
-    main(["--steps", "2", "--seeds", "0", "--width", "4", "--device", "cpu", "--json", str(tmp_path / "t.json")])
+    words = ["--steps", "2", "--seeds", "0", "--width", "4", "--device", "cpu", "--json", str(tmp_path / "t.json")]
+    assert main(words) == 0
     assert "\nshuffle " in capsys.readouterr().out
     written = json.loads((tmp_path / "t.json").read_text())
     assert written["steps"] == 2 and written["results"][0]["scheme"] == "shuffle"
     assert "network" not in written["results"][0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--device", "tpu9"], "--device tpu9 cannot be used here"),
+        (["--json", "no/such/folder/x.json"], "is no folder"),
+        (["--json", "."], "is a folder"),
+        (["--steps", "0"], "--steps 0"),
+        (["--width", "-2"], "--width -2"),
+        (["--lr", "nan"], "--lr nan"),
+        (["--lr", "-1"], "--lr -1"),
+        (["--seeds", "1", "1"], "--seeds 1 1 names one twice"),
+        (["--seeds", "-1"], "seed -1 is negative"),
+    ],
+)
+def test_refusals_are_one_sentence_before_any_work(options, message, capsys, monkeypatch):
+    monkeypatch.setattr(upsampling_contest, "Photographs", None)
+    assert main(options) == 1
+    said = capsys.readouterr().err
+    assert message in said and said.strip().count("\n") == 0
+
+
+def test_an_interrupt_is_one_sentence(capsys, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(upsampling_contest.Photographs, "load", interrupted)
+    assert main([]) == 130
+    assert capsys.readouterr().err == "upsampling_contest: stopped; nothing was written\n"
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
