@@ -11,7 +11,7 @@ from tests.exercise_answers import (
     unet_training,
 )
 
-_TOPICS = (
+TOPICS = (
     segmentation,
     transposed_convolution,
     interpolation,
@@ -22,5 +22,5 @@ _TOPICS = (
     five_restorations,
 )
 
-RIGHT = {name: answer for topic in _TOPICS for name, answer in topic.RIGHT.items()}
-WRONG = {name: answers for topic in _TOPICS for name, answers in topic.WRONG.items()}
+RIGHT = {name: answer for topic in TOPICS for name, answer in topic.RIGHT.items()}
+WRONG = {name: answers for topic in TOPICS for name, answers in topic.WRONG.items()}
