@@ -23,6 +23,8 @@ from course_utils.upsampling import UPSAMPLERS, make_upsampler
 
 BLOCKS = ("double_conv", "res")
 SKIPS = ("concat", "add", "none")
+TAILS = ("full", "light")
+LIGHT_WIDTHS = (32, 16)
 UPSAMPLE_OPTIONS = {"pixel_shuffle": ("icnr",), "nearest": (), "bilinear": (), "transposed": ("kernel_size",)}
 
 
@@ -34,6 +36,7 @@ class UnetBlock(nn.Module):
     kind of `skip`, so that kinds can be compared.
 
     Args:
+        width: channels of the upsampled features and of the output, in place of ``in_channels // 2`` and the above.
         skip: ``"concat"`` puts the batch-normalised encoder features beside the upsampled ones; ``"add"`` adds them
             (after a 1×1 convolution where the channels differ); ``"none"`` ignores them but for their grid size.
         upsample_options: ``{"kernel_size": 2}`` (or more) of ``"transposed"``, ``{"icnr": False}`` of
@@ -47,6 +50,7 @@ class UnetBlock(nn.Module):
         skip_channels: int,
         *,
         halve: bool = False,
+        width: int | None = None,
         upsample: str = "pixel_shuffle",
         upsample_options: Mapping[str, Any] | None = None,
         block: str = "double_conv",
@@ -61,7 +65,7 @@ class UnetBlock(nn.Module):
         check_choice("skip", skip, SKIPS)
         _check_upsampler(upsample, upsample_options, blur)
         self.skip = skip
-        up_channels = in_channels // 2
+        up_channels = width or in_channels // 2
         self.up = _upsampler(upsample, upsample_options, in_channels, up_channels, blur, act_cls, norm_type)
         self.skip_norm = batch_norm(skip_channels) if skip != "none" else None
         self.skip_proj = nn.Identity()
@@ -69,7 +73,7 @@ class UnetBlock(nn.Module):
             self.skip_proj = ConvLayer(skip_channels, up_channels, kernel_size=1, norm_type=None, act_cls=None)
         joined = up_channels + (skip_channels if skip == "concat" else 0)
         full = up_channels + skip_channels
-        self.out_channels = full // 2 if halve else full
+        self.out_channels = width or (full // 2 if halve else full)
         self.convs = _convolutions(block, joined, self.out_channels, self_attention, act_cls, norm_type)
         self.relu = act_cls()
 
@@ -150,6 +154,8 @@ class DynamicUnet(nn.Module):
         y_range: ``(low, high)`` squashes the output into that range.
         last_cross: join the input picture to the last features, followed by a residual block.
         bottle: make that residual block half as wide inside.
+        tail: ``"full"`` keeps the reference's widths on the two finest grids (96 and 99 channels around ResNet-34),
+            where most of the time goes; ``"light"`` takes 32 on the encoder's finest grid and 16 on the picture's.
         act_cls: makes the activations of the decoder.
         norm_type: norm of the decoder's convolutions: ``None``, ``"batch"``, ``"weight"``, ``"spectral"``,
             ``"instance"``.
@@ -174,17 +180,19 @@ class DynamicUnet(nn.Module):
         y_range: tuple[float, float] | None = None,
         last_cross: bool = True,
         bottle: bool = False,
+        tail: str = "full",
         act_cls: ActivationFactory = nn.ReLU,
         norm_type: str | None = None,
     ) -> None:
         super().__init__()
-        _check_options(encoder, n_out, img_size, block, skip, norm_type)
+        _check_options(encoder, n_out, img_size, block, skip, tail, norm_type)
         _check_upsampler(upsample, upsample_options, blur)
         sizes = activation_sizes(encoder, img_size)
         self.skip_indices = tuple(size_change_indices(sizes))
         if not self.skip_indices:
             raise ValueError(f"the encoder keeps one grid for a picture of {img_size}: there is nothing to decode.")
         common = {"act_cls": act_cls, "norm_type": norm_type}
+        block_width, picture_width = LIGHT_WIDTHS if tail == "light" else (None, None)
         channels = sizes[-1][1]
         self.encoder = encoder
         self.encoder_norm = batch_norm(channels)
@@ -199,6 +207,7 @@ class DynamicUnet(nn.Module):
                 channels,
                 sizes[index][1],
                 halve=is_last,
+                width=block_width if is_last else None,
                 upsample=upsample,
                 upsample_options=upsample_options,
                 block=block,
@@ -211,15 +220,16 @@ class DynamicUnet(nn.Module):
             channels = unet_block.out_channels
         finest = tuple(sizes[self.skip_indices[0]][-2:])
         # As in the reference: this one never blurs; and it upsamples once, however coarse the encoder's first grid is.
-        self.final_up = (
-            nn.Identity()
-            if finest == tuple(img_size)
-            else _upsampler(upsample, upsample_options, channels, channels, blur=False, **common)
-        )
+        self.final_up = nn.Identity()
+        if finest != tuple(img_size):
+            up_channels = picture_width or channels
+            self.final_up = _upsampler(upsample, upsample_options, channels, up_channels, blur=False, **common)
+            channels = up_channels
         self.last_block = None
         if last_cross:
-            channels += in_channels_of(encoder)
-            self.last_block = ResBlock(channels, channels, channels // 2 if bottle else None, **common)
+            joined = channels + in_channels_of(encoder)
+            channels = picture_width or joined
+            self.last_block = ResBlock(joined, channels, channels // 2 if bottle else None, **common)
         self.head = ConvLayer(channels, n_out, kernel_size=1, norm_type=norm_type, act_cls=None)
         self.y_range = SigmoidRange(*y_range) if y_range is not None else nn.Identity()
 
@@ -253,6 +263,7 @@ def _check_options(
     img_size: tuple[int, int],
     block: str,
     skip: str,
+    tail: str,
     norm_type: str | None,
 ) -> None:
     if not isinstance(encoder, nn.Sequential):
@@ -268,6 +279,7 @@ def _check_options(
         raise ValueError(f"img_size={img_size!r} is not (H, W) in whole pixels, both at least 32.")
     check_choice("block", block, BLOCKS)
     check_choice("skip", skip, SKIPS)
+    check_choice("tail", tail, TAILS)
     check_choice("norm_type", norm_type, NORM_TYPES)
 
 

@@ -31,6 +31,10 @@ VARIANTS = {
     "y_range": {"y_range": (-1.0, 2.0)},
     "no last_cross": {"last_cross": False},
     "bottle": {"bottle": True},
+    "light tail": {"tail": "light"},
+    "light tail, bottle": {"tail": "light", "bottle": True},
+    "light tail, no last_cross": {"tail": "light", "last_cross": False},
+    "light tail, skips added": {"tail": "light", "skip": "add"},
     "leaky": {"act_cls": nn.LeakyReLU},
     "in place": {"act_cls": partial(nn.ReLU, inplace=True), "skip": "none", "upsample": "nearest"},
     "batch": {"norm_type": "batch"},
@@ -66,9 +70,10 @@ class TestEveryVariant:
                 assert torch.equal(twin(x), expected)
 
 
+@pytest.mark.parametrize("tail", ["full", "light"])
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (75, 107), (64, 160)])
-def test_any_size_comes_back_at_its_own(size):
-    model = make().eval()
+def test_any_size_comes_back_at_its_own(size, tail):
+    model = make(tail=tail).eval()
     with torch.no_grad():
         assert model(torch.randn(1, 3, *size)).shape == (1, 4, *size)
 
@@ -106,6 +111,16 @@ def test_levels_of_the_lecture():
         (99, 360, 480),
         (12, 360, 480),
     ]
+
+
+@pytest.mark.parametrize(("last_cross", "joined"), [(True, 19), (False, None)])
+def test_a_light_tail_is_as_wide_as_it_says(last_cross, joined):
+    model = make(tail="light", last_cross=last_cross).eval()
+    with torch.no_grad(), Hooks([model.blocks[-2], model.blocks[-1], model.final_up, model.head]) as hooks:
+        model(torch.zeros(1, 3, 64, 96))
+        shapes = [tuple(stored.shape[1:]) for stored in hooks.stored]
+    assert shapes == [(256, 16, 24), (32, 32, 48), (16, 64, 96), (4, 64, 96)]
+    assert joined == (model.last_block and model.last_block.convpath[0][0].in_channels)
 
 
 def test_gradient_reaches_the_encoder_through_every_skip():
@@ -200,9 +215,9 @@ def test_parameter_groups_split_encoder_from_the_rest():
     assert not {id(p) for p in encoder} & {id(p) for p in decoder}
 
 
-@pytest.mark.parametrize("encoder", ["resnet18", LITE0])
-def test_exports_to_one_graph_for_other_sizes_of_batch(encoder):
-    model = make(encoder).eval()
+@pytest.mark.parametrize(("encoder", "tail"), [("resnet18", "full"), ("resnet18", "light"), (LITE0, "full")])
+def test_exports_to_one_graph_for_other_sizes_of_batch(encoder, tail):
+    model = make(encoder, tail=tail).eval()
     batch = torch.export.Dim("batch", min=2, max=16)
     exported = torch.export.export(model, (torch.randn(2, 3, 64, 96),), dynamic_shapes=({0: batch},))
     x = torch.randn(3, 3, 64, 96)
@@ -210,9 +225,9 @@ def test_exports_to_one_graph_for_other_sizes_of_batch(encoder):
         torch.testing.assert_close(exported.module()(x), model(x))
 
 
-@pytest.mark.parametrize("encoder", ["resnet18", LITE0])
-def test_compiles_without_a_graph_break(encoder):
-    model = make(encoder).eval()
+@pytest.mark.parametrize(("encoder", "tail"), [("resnet18", "full"), ("resnet18", "light"), (LITE0, "full")])
+def test_compiles_without_a_graph_break(encoder, tail):
+    model = make(encoder, tail=tail).eval()
     compiled = torch.compile(model, backend="eager", fullgraph=True)
     x = torch.randn(2, 3, 64, 96)
     with torch.no_grad():
@@ -225,6 +240,7 @@ def test_compiles_without_a_graph_break(encoder):
         ({"upsample": "bicubic"}, "upsample='bicubic'"),
         ({"block": "dense"}, "block='dense'"),
         ({"skip": "multiply"}, "skip='multiply'"),
+        ({"tail": "long"}, "tail='long'"),
         ({"norm_type": "layer"}, "norm_type='layer'"),
         ({"y_range": (1.0, 1.0)}, "low < high"),
         ({"blur": True, "upsample": "nearest"}, "blur=True"),
