@@ -12,6 +12,7 @@ from course_utils.camvid import CachedSplit, normalise
 from course_utils.classes import VOID
 from course_utils.distributed import rank, sum_over_processes, world_size
 from course_utils.metrics import class_iou, confusion_matrix, mean_iou
+from course_utils.modes import evaluation_mode
 
 
 def cross_entropy(void: int = VOID) -> nn.CrossEntropyLoss:
@@ -23,16 +24,12 @@ def cross_entropy(void: int = VOID) -> nn.CrossEntropyLoss:
 def predict(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
     """Most likely class of every pixel of every batch, ``(N, H, W)`` uint8 on the model's device, in eval mode.
 
-    The model is back in its own mode afterwards.
+    Each module of the model is back in its own mode afterwards.
     """
-    training = model.training
-    model.eval()
     device = next(model.parameters()).device
-    try:
+    with evaluation_mode(model):
         # max().indices gives what argmax gives, in a fifth of its time on a CPU.
         return torch.cat([model(images.to(device)).max(1).indices.byte() for images, _ in batches])
-    finally:
-        model.train(training)
 
 
 def count_confusion(

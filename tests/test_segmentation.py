@@ -34,7 +34,10 @@ def test_predict_is_argmax_in_eval_mode_and_restores_the_mode():
     model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Dropout(0.5))
     batches = Batches(random_split(), 4)
     found = predict(model, batches)
-    assert model.training
+    assert model.training and model[1].training
+    model[1].eval()  # a frozen batch norm must not wake up
+    predict(model, batches)
+    assert model.training and not model[1].training
     expected = torch.cat([model.eval()(images).argmax(1) for images, _ in batches])
     assert found.dtype == torch.uint8 and torch.equal(found.long(), expected)
 
