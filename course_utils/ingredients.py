@@ -10,10 +10,11 @@ from torch import nn
 from course_utils import train_camvid
 from course_utils.ablation_record import compare, differing, load_record, spread_over_seeds, update_record
 from course_utils.averaged_views import AveragedViews
-from course_utils.camvid import Batches, load_split
+from course_utils.camvid import Batches, CachedSplit, load_split
 from course_utils.command_line import check_files, check_seed, find_data, provenance, usable_device
 from course_utils.memory import keep_freed_memory
-from course_utils.segmentation import count_confusion, scores_of
+from course_utils.metrics import boundary_error
+from course_utils.segmentation import predict, scores
 
 BASE = "base"
 BASE_OPTIONS = "--size 72 96 --batch-size 8 --frozen-epochs 0 --half-epochs 0 --epochs 4 --full-lr 5e-4 5e-3"
@@ -73,19 +74,19 @@ def options_of(name: str, base: list[str]) -> list[str]:
 def run(name: str, seed: int, base: list[str], root: Path) -> list[dict]:
     """Train and score one ingredient; with the base come the views of its network."""
     args = train_camvid.parse_command([*options_of(name, base), "--seed", str(seed)])
-    model, result = train_camvid.measure(args, root)
-    rows = [{"variant": name, "seed": seed, **_kept(result["val"])}]
+    model, _ = train_camvid.measure(args, root)
+    seen: dict[str, nn.Module] = {name: model}
     if name == BASE:
-        val = load_split(root, "val", tuple(args.size), usable_device(args.device))
-        for view, (_, options) in VIEWS.items():
-            seen: nn.Module = AveragedViews(model, **options)
-            confusion = count_confusion(seen, Batches(val, 2 * args.batch_size), len(val.codes), val.void)
-            rows.append({"variant": view, "seed": seed, **scores_of(confusion)})
-    return rows
+        seen |= {view: AveragedViews(model, **options) for view, (_, options) in VIEWS.items()}
+    val = load_split(root, "val", tuple(args.size), usable_device(args.device))
+    return [{"variant": key, "seed": seed, **_scores(network, val, args.batch_size)} for key, network in seen.items()]
 
 
-def _kept(scores: Mapping) -> dict[str, float]:
-    return {name: scores[name] for name in ("accuracy", "mean_iou")}
+def _scores(network: nn.Module, val: CachedSplit, batch_size: int) -> dict[str, float]:
+    """What a record of ablations holds of a run."""
+    prediction = predict(network, Batches(val, 2 * batch_size))
+    at_boundaries = boundary_error(prediction, val.masks, (1,), val.void)[0].item()
+    return {**scores(prediction, val), "boundary_error": at_boundaries}
 
 
 def prepare(args: argparse.Namespace, root: Path) -> list[tuple[str, int]]:
