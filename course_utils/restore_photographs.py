@@ -177,8 +177,7 @@ def main(words: list[str] | None = None) -> int:
         print(f"{parse.prog}: {error}", file=sys.stderr)
         return 2
     judge = feature_network()
-    record |= {"settings": settings, "judge": judge.said, "command": command_again(parse, args, PLACES)}
-    record |= provenance(device)
+    record |= {"settings": settings, "judge": judge.said, **provenance(device)}
     runs = record.setdefault("runs", [])
     done = {(one["task"], one["loss"], one["seed"]) for one in runs}
     wishes = [(name, _loss(name, loss), seed) for name in args.tasks for loss in args.losses for seed in args.seeds]
@@ -187,6 +186,7 @@ def main(words: list[str] | None = None) -> int:
         result = run(name, loss, seed, args, device, judge)
         made = result.pop("made")
         runs.append(result)
+        record["command"] = _command(parse, args, runs)
         _save(args.out, record)
         if args.pictures and seed == args.seeds[0]:
             _save_row(args.pictures / f"restored_{name}_{loss}.jpg", made)
@@ -231,6 +231,14 @@ def _loss(name: str, loss: str) -> str:
 def _fits(name: str, loss: str) -> bool:
     """A feature loss compares pictures, so the target must be one."""
     return loss in ("pixel", "painting") or TASKS[name].target is None
+
+
+def _command(parse: argparse.ArgumentParser, args: argparse.Namespace, runs: list[dict]) -> str:
+    """The one command for all runs in the file, also if several have filled it."""
+    found = {key: list(dict.fromkeys(one[key] for one in runs)) for key in ("task", "loss", "seed")}
+    losses = [loss for loss in found["loss"] if loss in LOSSES] or args.losses
+    words = vars(args) | {"tasks": found["task"], "losses": losses, "seeds": found["seed"]}
+    return command_again(parse, argparse.Namespace(**words), PLACES)
 
 
 def _settings(args: argparse.Namespace) -> dict:

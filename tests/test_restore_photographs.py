@@ -31,6 +31,13 @@ def test_a_run_is_recorded_and_not_repeated(tmp_path, capsys):
     assert str(tmp_path) not in first["command"]
 
 
+def test_a_file_that_two_commands_filled_names_the_one_command_for_both(tmp_path):
+    out = tmp_path / "out.json"
+    for seed in "01":
+        assert main(["--tasks", "jpeg", "--seeds", seed, "--steps", "1", "--out", str(out), "--device", "cpu"]) == 0
+    assert load_record(out)["command"].endswith("--tasks jpeg --seeds 0 1 --steps 1")
+
+
 def test_pixel_and_feature_share_the_steps_and_the_model(tmp_path, monkeypatch):
     phases = []
 
