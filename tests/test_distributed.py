@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,12 +69,17 @@ def test_two_processes_end_where_one_ends(found, case, loss_fn):
     assert one["losses"][0] != pytest.approx(one["losses"][-1], rel=1e-3)
 
 
-def test_ctrl_c_for_one_process_stops_both_at_the_same_step_and_the_run_resumes(found, tmp_path):
+def test_ctrl_c_for_one_process_stops_both_at_the_same_step_and_the_run_resumes(found):
     one = distributed_case.run(distributed_case.Press(0))
     for rank in range(2):
         case = found[rank]["interrupted"]
         assert case["steps"] == 4 and "stopped after step 4, with 1 of 3 epochs finished" in case["said"]
         assert_equal(case["resumed"], one)
+
+
+def test_one_process_continues_what_two_began(found, folder, tmp_path):
+    path = shutil.copy(folder / "half.pt", tmp_path / "run.pt")
+    assert_equal(distributed_case.run(distributed_case.Press(0), checkpoint=path), found[0]["interrupted"]["resumed"])
 
 
 def test_a_batch_too_small_for_the_processes(found, folder):
