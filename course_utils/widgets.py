@@ -16,7 +16,7 @@ from course_utils.plots import SMALL_SIZE, TEXT_SIZE, class_colours, to_codes, t
 LAYERS = ("truth", "prediction", "errors")
 CAPTIONS = {
     "truth": "Share of labelled pixels, truth",
-    "prediction": "Share of labelled pixels, prediction",
+    "prediction": "Share of labelled pixels,\nprediction",
     "errors": "Wrong pixels, in the colour of\nwhat was predicted",
 }
 

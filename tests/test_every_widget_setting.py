@@ -104,6 +104,20 @@ def test_a_setting_that_raises_is_found():
     assert widget.values == {"level": 2, "side": "left", "stripes": False}
 
 
+def test_a_text_over_the_edge_is_found():
+    figure, axes = plt.subplots(figsize=(2, 1))
+    note = axes.text(0.5, 0.5, "", transform=axes.transAxes)
+
+    def draw(words):
+        note.set_text("word " * words)
+        return figure, str(words)
+
+    controls = {"words": ipywidgets.IntSlider(1, 0, 20, description="words")}
+    found = failures(FigureWidget(draw, controls, css_class="wordy", width=100))
+    assert found and found[-1].startswith("{'words': ") and "the figure cuts off 'word word" in found[0]
+    assert not any("{'words': 0}" in line for line in found)
+
+
 def test_a_long_slider_is_tried_at_its_ends_and_between():
     controls = {"place": ipywidgets.IntSlider(7, 0, 100, description="place")}
     widget = FigureWidget(lambda place: (plt.figure(), str(place)), controls, css_class="long", width=50)

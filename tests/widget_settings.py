@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ipywidgets
+from matplotlib.figure import Figure
 
 from course_utils.figure_widget import FigureWidget
 
@@ -40,14 +41,28 @@ def settings_of(widget: FigureWidget, mixtures: int = 6) -> Iterator[dict[str, A
 
 
 def failures(widget: FigureWidget) -> list[str]:
-    """A line for each setting that raises or says that it could not be drawn; the widget ends as it began."""
+    """A line for each setting that raises, cannot be drawn or cuts a text off; the widget ends as it began."""
     start, found = widget.values, []
     for setting in settings_of(widget):
         try:
             widget.set(**start | setting)
             if widget.sentence.startswith(FAILED):
                 found.append(f"{setting}: {widget.sentence}")
+            found += [f"{setting}: the figure cuts off {text!r}" for text in cut_off(widget.figure)]
         except Exception as error:
             found.append(f"{setting}: {type(error).__name__}: {error}")
     widget.set(**start)
+    return found
+
+
+def cut_off(figure: Figure) -> list[str]:
+    """The texts of a drawn figure that reach over its edge."""
+    texts = [*figure.texts, *(text for ax in figure.axes if ax.get_visible() for text in (*ax.texts, ax.title))]
+    texts += [text for legend in figure.legends for text in legend.get_texts()]
+    found = []
+    for text in texts:
+        if text.get_visible() and text.get_text().strip() and not text.get_clip_on():
+            box, page = text.get_window_extent(), figure.bbox
+            if min(box.x0 - page.x0, box.y0 - page.y0, page.x1 - box.x1, page.y1 - box.y1) < -1:
+                found.append(text.get_text())
     return found
