@@ -17,6 +17,7 @@ KNOWN_TAGS = {"nbval-ignore-output", "nbval-skip", "raises-exception", "hide-inp
 AT_THE_TOP = {
     "what you will be able to do": r"\bable to\b",
     "which claims it tests": r"\bclaims?\b.*\bC\d+\b",
+    "what you need": r"\byou need\b",
     "how many minutes it takes": r"\bminutes?\b",
     "what a GPU changes": r"\bGPU\b",
 }
@@ -62,7 +63,7 @@ def output_texts(notebook: NotebookNode) -> list[str]:
 
 
 def opens_and_closes(notebook: NotebookNode, path: Path) -> list[str]:
-    """A title, what to expect; at the end a summary, exercises, the link on."""
+    """A title, what to expect; at the end a summary, exercises, further reading, the link on."""
     cells = notebook.cells
     complaints = [] if cells and cells[0].source.startswith("# ") else ["the first cell does not start with a # title"]
     first_code = next((i for i, cell in enumerate(cells) if cell.cell_type == "code"), len(cells))
@@ -73,9 +74,8 @@ def opens_and_closes(notebook: NotebookNode, path: Path) -> list[str]:
         if not re.search(pattern, top, re.IGNORECASE | re.DOTALL)
     ]
     headings = [heading.lower() for text in prose(notebook) for heading in HEADING.findall(text)]
-    places = [next((i for i, h in enumerate(headings) if word in h), -1) for word in ("summary", "exercises")]
-    if not 0 <= places[0] < places[1]:
-        complaints.append("there is no heading 'Summary' followed by a heading 'Exercises'")
+    if headings[-3:] != ["summary", "exercises", "further reading"]:
+        complaints.append("the last three headings are not Summary, Exercises and Further reading")
     if not cells or cells[-1].cell_type != "markdown" or not any(map(is_file, links(cells[-1].source))):
         complaints.append("the last cell does not link on")
     return complaints

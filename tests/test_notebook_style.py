@@ -35,7 +35,7 @@ def test_every_exercise_is_an_untouched_stub_and_has_a_worked_answer_that_passes
     solution = FOLDER / "solutions" / path.name
     assert solution.exists(), f"solutions/{path.name} is missing"
     names = CHECKED.findall("\n".join(cell.source for cell in code_cells(lesson)))
-    assert names, "the notebook checks no exercise"
+    assert 3 <= len(names) <= 6, f"the notebook checks {len(names)} exercises"
     stubs, answers = ("\n".join(output_texts(book)) for book in (lesson, nbformat.read(solution, as_version=4)))
     for name in names:
         assert f"… {name}: not yet" in stubs, name
@@ -45,8 +45,10 @@ def test_every_exercise_is_an_untouched_stub_and_has_a_worked_answer_that_passes
 TOP = """# Masks are integers
 
 After this you will be **able to** read a mask. It tests claims C1 and C2.
-About 2 minutes on two CPU cores, 1 on a GPU."""
-END = """Go on with [the next one](next.ipynb#Next) or back to [the masks](#Masks-are-integers)."""
+You need nothing. About 2 minutes on two CPU cores, 1 on a GPU."""
+END = """## Further reading
+
+Go on with [the next one](next.ipynb#Next) or back to [the masks](#Masks-are-integers)."""
 
 
 def good_notebook(folder: Path):
@@ -96,11 +98,13 @@ BROKEN = {
     "no title": (replaced(0, "# Masks are integers", "Masks"), "does not start with a # title"),
     "no goals": (replaced(0, "able to", "glad to"), "what you will be able to do"),
     "no claims": (replaced(0, "claims C1 and C2", "claims"), "which claims it tests"),
+    "no needs": (replaced(0, "You need", "There is"), "what you need"),
     "no minutes": (replaced(0, "minutes", "hours"), "how many minutes"),
     "no GPU": (replaced(0, "GPU", "machine"), "what a GPU changes"),
-    "no summary": (replaced(3, "Summary", "Masks"), "no heading 'Summary'"),
-    "no exercises": (replaced(4, "Exercises", "Work"), "no heading 'Summary' followed by"),
-    "exercises first": (lambda nb: nb.cells.insert(1, nb.cells.pop(4)), "no heading 'Summary' followed by"),
+    "no summary": (replaced(3, "Summary", "Masks"), "the last three headings"),
+    "no exercises": (replaced(4, "Exercises", "Work"), "the last three headings"),
+    "exercises first": (lambda nb: nb.cells.insert(1, nb.cells.pop(4)), "the last three headings"),
+    "no further reading": (replaced(6, "Further reading", "Links"), "the last three headings"),
     "no link on": (replaced(6, "[the next one](next.ipynb#Next)", "the next"), "does not link on"),
     "ends with code": (lambda nb: nb.cells.append(new_code_cell("1", execution_count=4)), "does not link on"),
     "too little prose": (lambda nb: nb.cells.insert(3, new_code_cell("1\n" * 12)), "words of prose to a line"),
