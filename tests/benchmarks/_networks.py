@@ -1,0 +1,149 @@
+"""The networks that are compared, and the training step of each, with one change after another switched on."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from course_utils.encoders import create_encoder
+from course_utils.optimisation import adamw
+from course_utils.unet import DynamicUnet
+from tests.reference.numbered_weights import fill_by_number, numbered_picture
+
+N_OUT = 12
+LIBRARIES = ("fastai", "course", "smp")
+ENCODER = "resnet34"
+LEARNING_RATE = 1e-6  # as good as none: all contenders stay comparable while they are timed
+PRECISIONS = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One network, and how it is run.
+
+    Attributes:
+        library: ``"fastai"`` and ``"course"`` build the same network, ``"smp"`` its own U-Net on the same encoder.
+        tail: option of the course's network.
+        keep_memory: glibc keeps freed memory (`course_utils.memory`).
+        compile: ``""``, ``"default"`` or another mode of `torch.compile`, such as ``"reduce-overhead"`` (CUDA graphs).
+        amp: ``"none"``, ``"bf16"`` or ``"fp16"``.
+    """
+
+    library: str
+    tail: str = "full"
+    channels_last: bool = False
+    fused: bool = False
+    keep_memory: bool = False
+    compile: str = ""
+    amp: str = "none"
+
+    @property
+    def same_network(self) -> bool:
+        """Whether it is the reference's network, so that its numbers can be held against the reference's."""
+        return self.library != "smp" and self.tail == "full"
+
+
+def build(contender: Contender, size: tuple[int, int]) -> nn.Module:
+    """The network of `contender`, every weight of it given by its number in the state dict."""
+    if contender.library == "smp":
+        import segmentation_models_pytorch as smp
+
+        model = smp.Unet(ENCODER, encoder_weights=None, classes=N_OUT)
+    elif contender.library == "fastai":
+        from fastai.vision.models.unet import DynamicUnet as Reference
+
+        model = Reference(create_encoder(ENCODER, pretrained=False), N_OUT, size)
+    else:
+        encoder = create_encoder(ENCODER, pretrained=False)
+        model = DynamicUnet(encoder, N_OUT, size, tail=contender.tail)
+    fill_by_number(model)
+    return model.train()
+
+
+def versions(library: str) -> dict[str, str]:
+    """Version of the library that a contender needs beside the course's own."""
+    if library == "fastai":
+        import fastai
+
+        return {"fastai": fastai.__version__}
+    if library == "smp":
+        import segmentation_models_pytorch as smp
+
+        return {"segmentation-models-pytorch": smp.__version__}
+    return {}
+
+
+def make_batch(batch_size: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Pictures ``(N, 3, H, W)`` and masks ``(N, H, W)``, the same for every contender."""
+    masks = torch.randint(0, N_OUT, (batch_size, *size), generator=torch.Generator().manual_seed(0))
+    return numbered_picture(size, batch_size), masks
+
+
+class Runner:
+    """A contender with its batch on a device, ready to be timed."""
+
+    def __init__(
+        self, contender: Contender, size: tuple[int, int], batch_size: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.contender, self.device = contender, torch.device(device)
+        model = build(contender, size).to(self.device)
+        self.images, self.masks = (tensor.to(self.device) for tensor in make_batch(batch_size, size))
+        if contender.channels_last:
+            model.to(memory_format=torch.channels_last)
+            self.images = self.images.contiguous(memory_format=torch.channels_last)
+        self.model = model
+        self.loss_fn = nn.CrossEntropyLoss()
+        self.optimizer = _optimizer(model, contender.fused)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=contender.amp == "fp16")
+        mode = None if contender.compile == "default" else contender.compile
+        self.forward = torch.compile(model, mode=mode) if contender.compile else model
+
+    def _loss(self) -> tuple[Tensor, Tensor]:
+        dtype = PRECISIONS[self.contender.amp]
+        with torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None):
+            logits = self.forward(self.images)
+            return logits, self.loss_fn(logits, self.masks)
+
+    def train(self) -> None:
+        """One training step."""
+        _, loss = self._loss()
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+    @torch.inference_mode()
+    def infer(self) -> Tensor:
+        """The class of every pixel of the batch; the model must be in evaluation mode."""
+        return self._loss()[0].max(1).indices
+
+    def fingerprint(self) -> dict[str, Tensor]:
+        """What decides whether two runs do the same maths: logits, and thirty entries of every gradient, on the CPU.
+
+        In evaluation mode: batch statistics of a few pixels on the coarsest grid would blow up the rounding of floats.
+        """
+        self.model.eval()
+        logits, loss = self._loss()
+        loss.backward()
+        # In order of the state dict, in which both libraries' networks agree; parameters() need not.
+        named = dict(self.model.named_parameters())
+        gradients = [named[name].grad for name in self.model.state_dict() if name in named]
+        picked = [grad.contiguous().flatten()[:: max(1, grad.numel() // 30)][:30] for grad in gradients]
+        self.optimizer.zero_grad()
+        self.model.train()
+        return {"logits": _plain(logits), "gradients": _plain(torch.cat(picked))}
+
+
+def _plain(x: Tensor) -> Tensor:
+    return torch.as_tensor(x.detach().float().cpu().contiguous().numpy())
+
+
+def _optimizer(model: nn.Module, fused: bool) -> torch.optim.Optimizer:
+    if fused:
+        return adamw([(list(model.parameters()), LEARNING_RATE)], weight_decay=1e-2)
+    return torch.optim.AdamW(model.parameters(), LEARNING_RATE, betas=(0.95, 0.99), weight_decay=1e-2)
+
+
+def difference(found: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str, float]:
+    """Largest difference of logits and gradients, each relative to the largest value of the reference."""
+    return {name: ((found[name] - expected[name]).abs().max() / expected[name].abs().max()).item() for name in expected}

@@ -1,0 +1,46 @@
+"""What the benchmarks share: options of the command line, the file they write, the table they print."""
+
+import argparse
+import json
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from course_utils.checkpoint import temporary_path
+from course_utils.command_line import check_files
+
+NEEDED = {"fastai": "fastai", "smp": "segmentation_models_pytorch"}
+
+
+def add_common_options(parse: argparse.ArgumentParser) -> None:
+    """Where to measure, how often, and where the result goes."""
+    parse.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    parse.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of a CPU")
+    parse.add_argument("--out", type=Path, help="JSON file for the result (default: only print it)")
+
+
+def check_common_options(args: argparse.Namespace) -> None:
+    """Refuse what would fail after minutes."""
+    if args.threads < 1:
+        raise ValueError(f"--threads {args.threads} is not a positive number of threads.")
+    if args.out is not None:
+        check_files([args.out])
+
+
+def check_libraries(libraries: set[str]) -> None:
+    """Refuse a comparison with what is not installed."""
+    for library in sorted(libraries & set(NEEDED)):
+        if find_spec(NEEDED[library]) is None:
+            raise ValueError(
+                f"{NEEDED[library]} is not installed; run pip install -e '.[benchmarks]' in an environment of its own."
+            )
+
+
+def write_result(path: Path | None, result: Mapping) -> None:
+    """Put the whole result into its file at once."""
+    if path is None:
+        return
+    temporary = temporary_path(path)
+    temporary.write_text(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path)

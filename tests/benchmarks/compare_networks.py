@@ -1,0 +1,178 @@
+"""Our U-Net beside fastai's and segmentation-models-pytorch's: ``python -m tests.benchmarks.compare_networks --help``.
+
+Every contender lives in its own process and they take turns, so that what slows the machine slows all of them.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+
+import torch
+
+from course_utils.command_line import command_again, provenance, usable_device
+from tests.benchmarks._networks import ENCODER, N_OUT, PRECISIONS, Contender, difference
+from tests.benchmarks._report import add_common_options, check_common_options, check_libraries, write_result
+from tests.benchmarks._timing import CLOCKS, ratios, spread, take_turns
+from tests.benchmarks._worker import start_workers
+
+REFERENCE = "fastai"
+SIZES = ((96, 128), (180, 240), (360, 480))
+ALL_SWITCHED_ON = {"channels_last": True, "fused": True}
+
+
+def overview(device: str, compile: bool, amp: str) -> dict[str, Contender]:
+    """The networks, each as its users would run it; fastai's also with what ours is given."""
+    keep = device == "cpu"
+    ours = {**ALL_SWITCHED_ON, "keep_memory": keep, "compile": "default" if compile else "", "amp": amp}
+    contenders = {REFERENCE: Contender("fastai")}
+    if keep:
+        contenders["fastai, memory kept"] = Contender("fastai", keep_memory=True)
+    return contenders | {
+        "course": Contender("course", **ours),
+        "course, light tail": Contender("course", tail="light", **ours),
+        "smp": Contender("smp"),
+        "smp, same settings": Contender("smp", **ours),
+    }
+
+
+def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
+    """One change at a time, each on top of the one before; and fastai with what any network could be given."""
+    steps = {"course": {}, "+ channels_last": {"channels_last": True}, "+ fused AdamW": {"fused": True}}
+    if device == "cpu":
+        steps["+ memory kept"] = {"keep_memory": True}
+    if amp != "none":
+        steps[f"+ {amp}"] = {"amp": amp}
+    if compile:
+        steps["+ compile"] = {"compile": "default"}
+        if device == "cuda":
+            steps["+ CUDA graphs"] = {"compile": "reduce-overhead"}
+    contenders, so_far = {REFERENCE: Contender("fastai")}, {}
+    for name, change in steps.items():
+        so_far |= change
+        contenders[name] = Contender("course", **so_far)
+    contenders["light tail on top"] = Contender("course", tail="light", **so_far)
+    eager = {name: value for name, value in so_far.items() if name != "compile"}  # which fastai's does not survive
+    contenders["fastai with all but compile"] = Contender("fastai", **eager)
+    return contenders
+
+
+SETS = {"overview": overview, "ladder": ladder}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parse = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.compare_networks",
+        description="Time training steps and inference of U-Nets on the same batch, in turns, and their peak memory. "
+        "Ratios are taken within a round; their median and quartiles are reported.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parse.add_argument("set", choices=SETS, help="all libraries, or one change of ours at a time")
+    parse.add_argument("--size", type=int, nargs=2, default=SIZES[1], metavar=("H", "W"), help=f"such as {SIZES}")
+    parse.add_argument("--batch-size", type=int, default=2, help="pictures in a step")
+    parse.add_argument("--rounds", type=int, default=5, help="rounds that count; one more warms up")
+    parse.add_argument("--only", nargs="+", metavar="NAME", help=f"of the set; {REFERENCE} is always there")
+    parse.add_argument("--clock", choices=CLOCKS, default="wall", help="processor time: where other programs run too")
+    parse.add_argument("--compile", action="store_true", help="torch.compile as well (first step: a minute)")
+    parse.add_argument("--amp", choices=PRECISIONS, default="none", help="mixed precision of ours: not the same maths")
+    add_common_options(parse)
+    return parse
+
+
+def choose(args: argparse.Namespace, device: torch.device) -> dict[str, Contender]:
+    """The contenders that were asked for; refuses what cannot be measured."""
+    if min(args.size) < 32:
+        raise ValueError(f"--size {args.size[0]} {args.size[1]} is too small: both sides need 32 pixels.")
+    for name, value, least in (("--batch-size", args.batch_size, 1), ("--rounds", args.rounds, 1)):
+        if value < least:
+            raise ValueError(f"{name} {value} is less than {least}.")
+    if args.amp == "fp16" and device.type != "cuda":
+        raise ValueError("--amp fp16 needs a GPU; take bf16.")
+    contenders = SETS[args.set](device.type, args.compile, args.amp)
+    unknown = [name for name in args.only or () if name not in contenders]
+    if unknown:
+        raise ValueError(f"--only {unknown[0]!r} is not one of {', '.join(map(repr, contenders))}.")
+    if args.only:
+        contenders = {name: found for name, found in contenders.items() if name in (REFERENCE, *args.only)}
+    check_libraries({contender.library for contender in contenders.values()})
+    return contenders
+
+
+def measure(args: argparse.Namespace, contenders: Mapping[str, Contender], device: torch.device) -> dict:
+    """All numbers of one size: times, memory, and how far each network's results lie from the reference's."""
+    options = {"threads": args.threads, "device": str(device)}
+    with ExitStack() as stack:
+        workers = start_workers(stack, contenders, tuple(args.size), args.batch_size, options)
+        found = {name: {"setting": asdict(contender)} for name, contender in contenders.items()}
+        libraries = {key: value for worker in workers.values() for key, value in worker.ask("versions").items()}
+        expected = workers[REFERENCE].ask("fingerprint")
+        for name, contender in contenders.items():
+            if contender.same_network and name != REFERENCE:
+                found[name]["difference"] = difference(workers[name].ask("fingerprint"), expected)
+        # Inference first: the peak of a process only grows, and training needs more.
+        for job in ("infer", "train"):
+            works = {name: lambda worker=worker, job=job: worker.ask(job) for name, worker in workers.items()}
+            samples = take_turns(works, args.rounds)
+            faster = ratios(samples, REFERENCE, args.clock)
+            for name, worker in workers.items():
+                found[name][job] = {
+                    "times_faster": faster[name],
+                    "seconds": spread([sample[args.clock] for sample in samples[name]]),
+                    "peak_bytes": worker.ask("memory"),
+                }
+    return {"libraries": libraries, "contenders": found}
+
+
+def table(result: Mapping) -> str:
+    """A row for each contender: how many times faster than the reference, in training and inference, and memory."""
+    lines = [
+        f"{'':30s} {'training step':>30s} {'inference':>24s} {'memory':>7s} {'difference':>10s}",
+        f"{'':30s} {'seconds':>9s} {'times faster':>20s} {'times faster':>24s} {'GiB':>7s} {'gradients':>10s}",
+    ]
+    for name, row in result["contenders"].items():
+        train, infer = row["train"], row["infer"]
+        apart = f"{row['difference']['gradients']:10.0e}" if "difference" in row else f"{'':10s}"
+        lines.append(
+            f"{name:30s} {train['seconds']['median']:9.3f} {_ratio(train):>20s} {_ratio(infer):>24s} "
+            f"{train['peak_bytes'] / 2**30:7.2f} {apart}"
+        )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _ratio(job: Mapping) -> str:
+    found = job["times_faster"]
+    return f"{found['median']:.2f} ({found['low']:.2f}..{found['high']:.2f})"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    args = parser().parse_args(argv)
+    try:
+        check_common_options(args)
+        device = usable_device(args.device)
+        contenders = choose(args, device)
+        torch.set_num_threads(args.threads)
+        measured = measure(args, contenders, device)
+        result = {
+            "command": command_again(parser(), args, ("out", "device")),
+            **provenance(device),
+            "network": f"U-Net around {ENCODER}, {N_OUT} classes",
+            "size": list(args.size),
+            "batch_size": args.batch_size,
+            "rounds": args.rounds,
+            "clock": args.clock,
+            "contenders": measured["contenders"],
+        }
+        result["versions"] |= measured["libraries"]
+        write_result(args.out, result)
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"compare_networks: {error}", file=sys.stderr)
+        return 1
+    print(table(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

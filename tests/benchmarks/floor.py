@@ -1,0 +1,144 @@
+"""How far from the machine's limits a network runs: ``python -m tests.benchmarks.floor --help``."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from course_utils.command_line import command_again, provenance, usable_device
+from tests.benchmarks._networks import ENCODER, LIBRARIES, Contender, Runner
+from tests.benchmarks._report import add_common_options, check_common_options, check_libraries, write_result
+from tests.benchmarks._timing import CLOCKS, seconds_of
+
+BYTES = 4
+SIDE = 2048
+COPIED = 2**28
+
+
+def count_macs(work: Callable[[], object]) -> int:
+    """Multiplications with addition in the convolutions and matrix products of `work`, backward passes included."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops() // 2
+
+
+def activation_bytes(model: nn.Module, images: Tensor) -> int:
+    """Bytes of what the layers of `model` return in one forward pass, each read or written once, in float32."""
+    total = 0
+
+    def add(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+        nonlocal total
+        total += output.numel() * BYTES
+
+    leaves = [module for module in model.modules() if not list(module.children())]
+    handles = [module.register_forward_hook(add) for module in leaves]
+    try:
+        with torch.no_grad():
+            model(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return total
+
+
+def fastest(work: Callable[[], object], device: torch.device, clock: str, repeats: int = 5) -> float:
+    """Seconds of the fastest of some repeats: a rate of the machine, not of what disturbs it."""
+    work()
+    return min(seconds_of(work, device)[clock] for _ in range(repeats))
+
+
+def machine_rates(device: torch.device, clock: str) -> dict[str, float]:
+    """MACs a second of a large matrix product, and of a convolution of the network; bytes a second of a copy."""
+    a, b = torch.randn(2, SIDE, SIDE, device=device)
+    convolution = nn.Conv2d(64, 64, 3, padding=1, device=device).to(memory_format=torch.channels_last)
+    x = torch.randn(4, 64, 96, 128, device=device).contiguous(memory_format=torch.channels_last)
+    source = torch.empty(COPIED // BYTES, device=device).fill_(1.0)
+    target = torch.empty_like(source)
+    with torch.no_grad():
+        product = fastest(lambda: a @ b, device, clock)
+        convolved = fastest(lambda: convolution(x), device, clock)
+        copied = fastest(lambda: target.copy_(source), device, clock)
+    return {
+        "matrix_macs_per_second": SIDE**3 / product,
+        "convolution_macs_per_second": x.numel() * 64 * 9 / convolved,
+        "bytes_per_second": 2 * COPIED / copied,
+    }
+
+
+def floor_of(macs: int, moved: int, rates: dict[str, float]) -> dict[str, float]:
+    """Seconds of the arithmetic alone at the rate of a matrix product, and of the traffic alone at that of a copy."""
+    return {"arithmetic": macs / rates["matrix_macs_per_second"], "traffic": moved / rates["bytes_per_second"]}
+
+
+def measure(runner: Runner, rates: dict[str, float], clock: str, steps: int) -> dict:
+    """Work of a training step, its time, and how many times that is above either floor."""
+    runner.train()  # what is made once, such as the optimiser's state, is made
+    macs = count_macs(runner.train)
+    # Forward writes each activation; backward reads it and writes its gradient.
+    moved = 3 * activation_bytes(runner.model, runner.images)
+    seconds = median(seconds_of(runner.train, runner.device)[clock] for _ in range(steps))
+    floors = floor_of(macs, moved, rates)
+    return {
+        "macs": macs,
+        "bytes": moved,
+        "seconds": seconds,
+        "floor_seconds": floors,
+        "times_above": {name: seconds / floor for name, floor in floors.items()},
+    }
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parse = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.floor",
+        description="Count what a training step multiplies and moves, measure what the machine can multiply and move, "
+        "and divide. Bytes are a lower bound: activations once forward and twice backward, in float32.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parse.add_argument("--library", choices=LIBRARIES, default="course", help="whose network")
+    parse.add_argument("--tail", choices=("full", "light"), default="full", help="of the course's network")
+    parse.add_argument("--size", type=int, nargs=2, default=(180, 240), metavar=("H", "W"), help="pixels")
+    parse.add_argument("--batch-size", type=int, default=2, help="pictures in a step")
+    parse.add_argument("--steps", type=int, default=5, help="steps that are timed")
+    parse.add_argument("--clock", choices=CLOCKS, default="wall", help="processor time: where other programs run too")
+    add_common_options(parse)
+    return parse
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    args = parser().parse_args(argv)
+    try:
+        check_common_options(args)
+        check_libraries({args.library})
+        if min(args.size) < 32 or args.batch_size < 1 or args.steps < 1:
+            raise ValueError("--size needs 32 pixels each way, --batch-size and --steps at least 1.")
+        device = usable_device(args.device)
+        torch.set_num_threads(args.threads)
+        contender = Contender(args.library, tail=args.tail, channels_last=True, fused=True)
+        rates = machine_rates(device, args.clock)
+        found = measure(Runner(contender, tuple(args.size), args.batch_size, device), rates, args.clock, args.steps)
+        result = {
+            "command": command_again(parser(), args, ("out", "device")),
+            **provenance(device),
+            "network": f"U-Net around {ENCODER}",
+            "machine": rates,
+            "training_step": found,
+        }
+        write_result(args.out, result)
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"floor: {error}", file=sys.stderr)
+        return 1
+    above = found["times_above"]
+    print(f"{found['macs'] / 1e9:.1f} GMAC, {found['bytes'] / 1e9:.2f} GB, {found['seconds']:.3f} s a training step")
+    print(f"machine: {', '.join(f'{name} {rate / 1e9:.1f} G' for name, rate in rates.items())}")
+    print(f"{above['arithmetic']:.2f} × the arithmetic alone, {above['traffic']:.2f} × the traffic alone")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

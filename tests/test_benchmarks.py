@@ -1,0 +1,114 @@
+"""The helpers of the benchmarks, on work whose cost is known; no other library is needed."""
+
+import json
+import time
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from tests.benchmarks import compare_networks, data_stall, floor
+from tests.benchmarks._networks import Contender, Runner, difference
+from tests.benchmarks._timing import ratios, seconds_of, spread, take_turns
+
+CPU = torch.device("cpu")
+
+
+def test_everyone_has_a_turn_in_each_round_and_every_other_round_goes_backwards():
+    turns = []
+    works = {name: lambda name=name: turns.append(name) or {"wall": len(turns)} for name in "abc"}
+    samples = take_turns(works, rounds=2, warm_up=1)
+    assert "".join(turns) == "cba" + "abc" + "cba"
+    assert [sample["wall"] for sample in samples["a"]] == [4, 9]
+
+
+def test_ratios_are_taken_within_a_round():
+    """The machine is ten times slower in the second round, which says nothing about who is faster."""
+    samples = {
+        "slow": [{"wall": 4.0}, {"wall": 40.0}, {"wall": 4.0}],
+        "quick": [{"wall": 2.0}, {"wall": 20.0}, {"wall": 1.0}],
+    }
+    found = ratios(samples, "slow", "wall")
+    assert found["slow"] == {"median": 1.0, "low": 1.0, "high": 1.0}
+    assert found["quick"] == {"median": 2.0, "low": 2.0, "high": 3.0}
+    assert spread([7.0]) == {"median": 7.0, "low": 7.0, "high": 7.0}
+
+
+def test_sleeping_takes_wall_time_and_no_processor_time():
+    found = seconds_of(lambda: time.sleep(0.05), CPU)
+    assert found["wall"] >= 0.05 > 2 * found["processor"]
+
+
+def test_a_ladder_changes_one_thing_at_a_time():
+    for device, compile, amp in (("cpu", False, "none"), ("cuda", True, "bf16")):
+        rungs = [c for c in compare_networks.ladder(device, compile, amp).values() if c.library == "course"]
+        changes = [
+            sum(a != b for a, b in zip(vars(one).values(), vars(two).values(), strict=True))
+            for one, two in pairwise(rungs)
+        ]
+        assert changes == [1] * len(changes) and len(changes) >= 4
+        assert rungs[0] == Contender("course")
+
+
+def test_channels_last_does_the_same_maths_and_a_light_tail_is_another_network():
+    plain, quick = (Runner(Contender("course", **options), (32, 64), 1) for options in ({}, {"channels_last": True}))
+    found = difference(quick.fingerprint(), plain.fingerprint())
+    assert 0 <= max(found.values()) < 1e-2
+    assert Contender("course", fused=True).same_network and not Contender("course", tail="light").same_network
+
+
+def test_macs_and_bytes_are_those_counted_by_hand():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU())
+    x = torch.zeros(2, 3, 10, 12)
+    assert floor.count_macs(lambda: model(x)) == 2 * 10 * 12 * 8 * 3 * 9
+    assert floor.activation_bytes(model, x) == 2 * (2 * 8 * 10 * 12) * 4
+    floors = floor.floor_of(100, 60, {"matrix_macs_per_second": 50.0, "bytes_per_second": 20.0})
+    assert floors == {"arithmetic": 2.0, "traffic": 3.0}
+
+
+def test_waiting_for_data_is_told_from_work(monkeypatch):
+    clock = iter([{"wall": value} for value in (9.0, 9.0, 1.0, 4.0, 2.0, 5.0)])
+    monkeypatch.setattr(data_stall, "seconds_of", lambda work, device: work() or next(clock))
+    seen = []
+    assert data_stall.waiting(["x", "y"], seen.append, 2, CPU, "wall") == [(1.0, 4.0), (2.0, 5.0)]
+    assert seen == ["x", "y", "x"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["overview", "--size", "16", "64"], "too small"),
+        (["overview", "--rounds", "0"], "--rounds 0"),
+        (["ladder", "--only", "magic"], "'magic' is not one of"),
+        (["ladder", "--amp", "fp16", "--device", "cpu"], "needs a GPU"),
+        (["ladder", "--out", "no/such/folder/x.json"], "is no folder"),
+        (["ladder", "--threads", "0"], "--threads 0"),
+    ],
+)
+def test_bad_arguments_are_one_sentence(arguments, message, capsys):
+    assert compare_networks.main([*arguments, "--device", "cpu"]) == 1
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+
+
+def test_a_comparison_with_what_is_not_installed_says_how_to_install_it(monkeypatch, capsys):
+    monkeypatch.setattr("tests.benchmarks._report.find_spec", lambda name: None)
+    assert compare_networks.main(["overview", "--device", "cpu"]) == 1
+    assert "[benchmarks]" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_comparison_runs_from_end_to_end(tmp_path, monkeypatch, capsys):
+    """With the course's own network in the place of the reference's."""
+    ours = {"fastai": Contender("course"), "course": Contender("course", channels_last=True, fused=True)}
+    monkeypatch.setitem(compare_networks.SETS, "overview", lambda device, compile, amp: ours)
+    out = tmp_path / "result.json"
+    arguments = ["overview", "--size", "32", "32", "--batch-size", "2", "--rounds", "1", "--threads", "1"]
+    assert compare_networks.main([*arguments, "--device", "cpu", "--out", str(out)]) == 0
+    result = json.loads(out.read_text())
+    assert set(result["contenders"]) == set(ours) and result["size"] == [32, 32]
+    course = result["contenders"]["course"]
+    assert course["difference"]["logits"] < 1e-2
+    assert course["train"]["peak_bytes"] >= course["infer"]["peak_bytes"] > 0
+    assert "course" in capsys.readouterr().out
