@@ -102,9 +102,22 @@ class TestTheWholeNetwork:
             model(x).square().mean().backward()
             return [parameter.grad.clone() for parameter in model.parameters()]
 
+        def skips_learn():
+            seen = []
+            listeners = [
+                block.register_forward_pre_hook(lambda block, inputs: seen.append(inputs[1].requires_grad))
+                for block in ours.blocks
+            ]
+            ours(x)
+            for listener in listeners:
+                listener.remove()
+            return seen
+
         mine, theirs = gradients(ours), gradients(library)
         torch.testing.assert_close(mine, theirs)
+        assert skips_learn() == [True] * len(ours.blocks)
         ours.detach = True
+        assert skips_learn() == [False] * len(ours.blocks)
         with torch.no_grad():
             assert torch.equal(ours(x), library(x)), "outputs do not show it"
         assert any(not torch.allclose(a, b) for a, b in zip(gradients(ours), mine, strict=True))
