@@ -3,6 +3,7 @@
 Each module here pickles and deep-copies, which torch's own weight and spectral norm parametrisations do not.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -241,8 +242,8 @@ class SigmoidRange(nn.Module):
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__()
-        if not low < high:
-            raise ValueError(f"y_range needs low < high, and got ({low}, {high}).")
+        if not -math.inf < low < high < math.inf:
+            raise ValueError(f"y_range needs low < high, both finite, and got ({low}, {high}).")
         self.low, self.high = low, high
 
     def forward(self, x: Tensor) -> Tensor:

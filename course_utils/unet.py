@@ -17,6 +17,8 @@ from course_utils.layers import (
     SigmoidRange,
     batch_norm,
     check_choice,
+    describe,
+    is_batch_of_floats,
 )
 from course_utils.unet2015 import UNet2015, predict_tiled  # noqa: F401  (part of this module's public names)
 from course_utils.upsampling import UPSAMPLERS, make_upsampler
@@ -187,6 +189,12 @@ class DynamicUnet(nn.Module):
         super().__init__()
         _check_options(encoder, n_out, img_size, block, skip, tail, norm_type)
         _check_upsampler(upsample, upsample_options, blur)
+        if not callable(act_cls) or isinstance(act_cls, nn.Module):
+            raise ValueError(
+                f"act_cls={act_cls!r} makes no activations; give a class such as nn.ReLU, without brackets."
+            )
+        if y_range is not None and not (isinstance(y_range, (tuple, list)) and len(y_range) == 2):
+            raise ValueError(f"y_range={y_range!r} is not (low, high).")
         sizes = activation_sizes(encoder, img_size)
         self.skip_indices = tuple(size_change_indices(sizes))
         if not self.skip_indices:
@@ -194,7 +202,7 @@ class DynamicUnet(nn.Module):
         common = {"act_cls": act_cls, "norm_type": norm_type}
         block_width, picture_width = LIGHT_WIDTHS if tail == "light" else (None, None)
         channels = sizes[-1][1]
-        self.encoder = encoder
+        self.encoder, self.in_channels = encoder, in_channels_of(encoder)
         self.encoder_norm = batch_norm(channels)
         self.relu = nn.ReLU()
         self.middle = nn.Sequential(
@@ -227,15 +235,15 @@ class DynamicUnet(nn.Module):
             channels = up_channels
         self.last_block = None
         if last_cross:
-            joined = channels + in_channels_of(encoder)
+            joined = channels + self.in_channels
             channels = picture_width or joined
             self.last_block = ResBlock(joined, channels, channels // 2 if bottle else None, **common)
         self.head = ConvLayer(channels, n_out, kernel_size=1, norm_type=norm_type, act_cls=None)
         self.y_range = SigmoidRange(*y_range) if y_range is not None else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.ndim != 4 or not x.is_floating_point():
-            raise ValueError(f"got {x.dtype} of shape {tuple(x.shape)}, not floats (N, C, H, W); normalise bytes.")
+        if not is_batch_of_floats(x) or x.shape[1] != self.in_channels:
+            raise ValueError(f"got {describe(x)}, not floats (N, {self.in_channels}, H, W); normalise bytes.")
         picture = x
         skips = []
         for index, layer in enumerate(self.encoder):

@@ -180,8 +180,9 @@ def kernel_figure(kernels: Mapping[str, Tensor], split: tuple[int, int], inputs:
     figure = NotebookFigure(figsize=(4.4 * len(kernels) + 0.4, 4.2), layout="constrained")
     for ax, (title, kernel) in zip(figure.subplots(1, len(kernels), squeeze=False)[0], kernels.items(), strict=True):
         out, into, high, wide = kernel.shape
-        picture = kernel.detach().abs().permute(0, 2, 1, 3).reshape(out * high, into * wide).double().numpy()
-        ax.imshow(np.where(picture == 0, 0, 0.25 + 0.75 * picture / picture.max()), cmap="Greys", vmin=0, vmax=1)
+        picture = kernel.detach().cpu().abs().permute(0, 2, 1, 3).reshape(out * high, into * wide).double().numpy()
+        largest = picture.max() or 1.0
+        ax.imshow(np.where(picture == 0, 0, 0.25 + 0.75 * picture / largest), cmap="Greys", vmin=0, vmax=1)
         for place in range(1, out):
             ax.axhline(place * high - 0.5, color="#56B4E9", lw=0.6)
         for place in range(1, into):
@@ -208,6 +209,9 @@ def show_maps(
         label: of that bar.
         panel: width of a map in inches.
     """
+    if not maps:
+        raise ValueError("no maps to show: give at least one, by its title.")
+    maps = {title: values.detach().cpu().float() for title, values in maps.items()}  # quantile and NumPy ask for this
     height, width = next(iter(maps.values())).shape
     extra = 0.9 if shared else 0.1
     figure = NotebookFigure(figsize=(panel * len(maps) + extra, panel * height / width + 0.4), layout="constrained")
@@ -215,7 +219,7 @@ def show_maps(
     highest = max(float(values.quantile(0.99)) for values in maps.values()) or 1.0
     limits = {"vmin": 0.0, "vmax": highest} if shared else {}
     for ax, (title, values) in zip(axes, maps.items(), strict=True):
-        drawn = ax.imshow(values.detach().numpy(), cmap=cmap, interpolation="nearest", **limits)
+        drawn = ax.imshow(values.numpy(), cmap=cmap, interpolation="nearest", **limits)
         ax.set_title(title, fontsize=TEXT_SIZE)
         ax.axis("off")
     if shared:

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 import ipywidgets
+import torch
 from ipywidgets import Layout
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.camvid import normalise
+from course_utils.camvid import check_mask, normalise
 from course_utils.classes import CLASS_NAMES
 from course_utils.figure_widget import FigureWidget
+from course_utils.layers import describe
 from course_utils.plots import to_codes, to_rgb
 from course_utils.unet import DynamicUnet
 from course_utils.unet_levels import Trace, trace
@@ -28,12 +30,17 @@ class UnetExplorer(FigureWidget):
         codes: class names; the class called ``Void`` is not counted.
 
     Raises:
-        ValueError: if images and masks are not equally many, or the model has no skips.
+        ValueError: if images and masks do not fit each other or the codes, or the model has no skips.
     """
 
     def __init__(self, model: DynamicUnet, images: Tensor, masks: Tensor, codes: Sequence[str] = CLASS_NAMES) -> None:
         if len(images) != len(masks) or not len(images):
             raise ValueError(f"{len(images)} images and {len(masks)} masks: there must be equally many, at least one.")
+        if images.dtype != torch.uint8 or images.shape[2:] != masks.shape[1:]:
+            raise ValueError(
+                f"images are {describe(images)} and masks {tuple(masks.shape)}, not uint8 (N, 3, H, W) and (N, H, W)."
+            )
+        check_mask(masks, len(codes), "masks")
         self.model, self.images, self.masks = model, images, masks
         self._traces: dict[tuple[int, frozenset[int]], Trace] = {}
         self.levels = self._trace(0, frozenset()).levels

@@ -4,8 +4,10 @@ import copy
 import gc
 import pickle
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -190,6 +192,40 @@ def test_nothing_outlives_a_forward_pass():
         handle.remove()
 
 
+def test_two_networks_can_share_an_encoder_in_threads_at_once():
+    encoder = create_encoder("resnet18", pretrained=False)
+    models = [DynamicUnet(encoder, n_out, (64, 64), last_cross=False).eval() for n_out in (2, 3)]
+    pictures = [torch.randn(1, 3, 64, 64), torch.randn(1, 3, 33, 80)]
+    with torch.no_grad():
+        expected = [model(x) for model, x in zip(models, pictures, strict=True)]
+
+    def run(job: int) -> list[torch.Tensor]:
+        with torch.no_grad():
+            return [models[job % 2](pictures[job % 2]) for _ in range(3)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for job, outputs in enumerate(pool.map(run, range(4))):
+            for output in outputs:
+                torch.testing.assert_close(output, expected[job % 2])
+
+
+def test_nothing_is_left_after_an_exception_in_the_middle():
+    model, alive = make().eval(), []
+    handles = [m.register_forward_hook(lambda _, __, out: alive.append(weakref.ref(out))) for m in model.modules()]
+
+    def stop(module, inputs, output):
+        raise RuntimeError("stop")
+
+    handles.append(model.blocks[1].register_forward_hook(stop))
+    with pytest.raises(RuntimeError, match="stop"):
+        model(torch.randn(1, 3, 64, 64))
+    for handle in handles:
+        handle.remove()
+    gc.collect()
+    assert alive and not any(reference() is not None for reference in alive)
+    assert not any(module._forward_hooks for module in model.modules())
+
+
 def test_models_and_copies_do_not_meet():
     """Two models and a copy run interleaved inside each other's forward pass, and none disturbs another."""
     model, other = make().eval(), make(norm_type="batch").eval()
@@ -243,6 +279,11 @@ def test_compiles_without_a_graph_break(encoder, tail):
         ({"tail": "long"}, "tail='long'"),
         ({"norm_type": "layer"}, "norm_type='layer'"),
         ({"y_range": (1.0, 1.0)}, "low < high"),
+        ({"y_range": (0.0, float("inf"))}, "both finite"),
+        ({"y_range": 5}, r"y_range=5 is not \(low, high\)"),
+        ({"y_range": (0, 1, 2)}, r"y_range=\(0, 1, 2\)"),
+        ({"act_cls": nn.ReLU()}, r"act_cls=ReLU\(\) makes no activations"),
+        ({"act_cls": None}, "act_cls=None"),
         ({"blur": True, "upsample": "nearest"}, "blur=True"),
         ({"upsample_options": {"kernel_size": 2}}, "'kernel_size', and upsample='pixel_shuffle' takes icnr"),
         ({"upsample": "nearest", "upsample_options": {"icnr": True}}, "'icnr', and upsample='nearest' takes none"),
@@ -275,9 +316,18 @@ def test_an_encoder_needs_layers():
         DynamicUnet(nn.Sequential(), 4, (64, 64))
 
 
-@pytest.mark.parametrize("x", [torch.zeros(3, 64, 64), torch.zeros(1, 3, 64, 64, dtype=torch.uint8)])
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch.zeros(3, 64, 64),
+        torch.zeros(1, 3, 64, 64, dtype=torch.uint8),
+        torch.zeros(1, 1, 64, 64),
+        np.zeros((1, 3, 64, 64), np.float32),
+        None,
+    ],
+)
 def test_inputs_that_are_no_batch_of_floats_are_named(x):
-    with pytest.raises(ValueError, match="not floats"):
+    with pytest.raises(ValueError, match=r"not floats \(N, 3, H, W\)"):
         make()(x)
 
 

@@ -1,6 +1,7 @@
 """Drawings of U-shaped networks: at scale, with the skips where they belong, and over the whole grid of settings."""
 
 import math
+import warnings
 from dataclasses import replace
 from itertools import pairwise, product
 
@@ -100,6 +101,19 @@ def test_maps_share_a_scale_where_asked():
     assert limits == [(0.0, 3.0), (0.0, 3.0)]
     assert len(show_maps(maps).axes) == 2
     assert show_maps(maps, shared=True, label="volts").axes[2].get_ylabel() == "volts"
+
+
+def test_maps_and_kernels_of_any_type_draw_without_a_warning():
+    values = torch.rand(6, 8, requires_grad=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for maps in (values, values.bfloat16(), values.half(), (9 * values).int()):
+            drawn = show_maps({"map": maps}, shared=True).axes[0].images[0].get_array()
+            np.testing.assert_allclose(drawn, maps.detach().float())
+        white = kernel_figure({"silent": torch.zeros(4, 4, 3, 3)}, (2, 2), ("a", "b")).axes[0].images[0].get_array()
+        assert not white.any()
+    with pytest.raises(ValueError, match="no maps to show"):
+        show_maps({})
 
 
 def test_predictions_stand_beside_the_truth_with_their_accuracy():

@@ -100,5 +100,11 @@ def test_bad_input_is_one_sentence(data):
     images, masks = data
     with pytest.raises(ValueError, match="2 images and 1 masks"):
         UnetExplorer(make_model(), images, masks[:1])
+    with pytest.raises(ValueError, match=r"not uint8 \(N, 3, H, W\)"):
+        UnetExplorer(make_model(), images / 255, masks)
+    with pytest.raises(ValueError, match=r"and masks \(2, 32, 80\), not"):
+        UnetExplorer(make_model(), images, masks[:, :32])
+    with pytest.raises(ValueError, match="masks holds the codes 2, 3"):
+        UnetExplorer(make_model(), images, masks, ("Sky", "Void"))
     with pytest.raises(ValueError, match="no skips to look at"):
         UnetExplorer(make_model(skip="none", last_cross=False), images, masks)
