@@ -63,7 +63,9 @@ def test_macs_and_bytes_are_those_counted_by_hand():
     x = torch.zeros(2, 3, 10, 12)
     assert floor.count_macs(lambda: model(x)) == 2 * 10 * 12 * 8 * 3 * 9
     assert floor.activation_bytes(model, x) == 2 * (2 * 8 * 10 * 12) * 4
-    floors = floor.floor_of(100, 60, {"matrix_macs_per_second": 50.0, "bytes_per_second": 20.0})
+    floors = floor.floor_of(
+        100, 60, {"matrix_macs_per_second": 40.0, "convolution_macs_per_second": 50.0, "bytes_per_second": 20.0}
+    )
     assert floors == {"arithmetic": 2.0, "traffic": 3.0}
 
 

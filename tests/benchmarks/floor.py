@@ -15,6 +15,8 @@ from tests.benchmarks._report import add_common_options, check_common_options, c
 from tests.benchmarks._timing import CLOCKS, seconds_of
 
 BYTES = 4
+TIMES_PARAMETERS_MOVE = 10
+"""Read forward and backward, gradient written; AdamW reads both and two moments, and writes parameter and moments."""
 SIDE = 2048
 COPIED = 2**28
 
@@ -70,8 +72,9 @@ def machine_rates(device: torch.device, clock: str) -> dict[str, float]:
 
 
 def floor_of(macs: int, moved: int, rates: dict[str, float]) -> dict[str, float]:
-    """Seconds of the arithmetic alone at the rate of a matrix product, and of the traffic alone at that of a copy."""
-    return {"arithmetic": macs / rates["matrix_macs_per_second"], "traffic": moved / rates["bytes_per_second"]}
+    """Seconds of the arithmetic alone at the machine's best rate, and of the traffic alone at the rate of a copy."""
+    best = max(rates["matrix_macs_per_second"], rates["convolution_macs_per_second"])
+    return {"arithmetic": macs / best, "traffic": moved / rates["bytes_per_second"]}
 
 
 def measure(runner: Runner, rates: dict[str, float], clock: str, steps: int) -> dict:
@@ -80,6 +83,7 @@ def measure(runner: Runner, rates: dict[str, float], clock: str, steps: int) -> 
     macs = count_macs(runner.train)
     # Forward writes each activation; backward reads it and writes its gradient.
     moved = 3 * activation_bytes(runner.model, runner.images)
+    moved += TIMES_PARAMETERS_MOVE * BYTES * sum(parameter.numel() for parameter in runner.model.parameters())
     seconds = median(seconds_of(runner.train, runner.device)[clock] for _ in range(steps))
     floors = floor_of(macs, moved, rates)
     return {
@@ -96,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
     parse = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.floor",
         description="Count what a training step multiplies and moves, measure what the machine can multiply and move, "
-        "and divide. Bytes are a lower bound: activations once forward and twice backward, in float32.",
+        "and divide. Bytes are a lower bound, in float32: activations once forward and twice backward, parameters ten times.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parse.add_argument("--library", choices=LIBRARIES, default="course", help="whose network")
