@@ -100,7 +100,8 @@ def parser() -> argparse.ArgumentParser:
     parse = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.floor",
         description="Count what a training step multiplies and moves, measure what the machine can multiply and move, "
-        "and divide. Bytes are a lower bound, in float32: activations once forward and twice backward, parameters ten times.",
+        "and divide. Bytes are a lower bound, in float32: activations once forward and twice backward, parameters ten "
+        "times.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parse.add_argument("--library", choices=LIBRARIES, default="course", help="whose network")
