@@ -15,6 +15,7 @@ from course_utils.augment import Augment
 from course_utils.camvid import Batches, CachedSplit, check_size
 from course_utils.encoders import LITE0, create_encoder
 from course_utils.metrics import boundary_error
+from course_utils.modes import evaluation_mode
 from course_utils.optimisation import adamw, trainable_groups
 from course_utils.progress import progress_bar
 from course_utils.segmentation import cross_entropy, predict, scores
@@ -150,10 +151,8 @@ def count_parameters(model: DynamicUnet) -> int:
 def multiply_adds(model: DynamicUnet, size: tuple[int, int]) -> int:
     """Multiplications with addition (MACs) of convolutions and matrix products, for one picture of `size`."""
     device = next(model.parameters()).device
-    training = model.training
-    with FlopCounterMode(display=False) as counter:
-        model.eval()(torch.zeros(1, 3, *size, device=device))
-    model.train(training)
+    with evaluation_mode(model), FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 3, *size, device=device))
     return counter.get_total_flops() // 2
 
 

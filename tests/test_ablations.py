@@ -89,6 +89,13 @@ def test_multiply_adds_are_those_counted_by_hand(name):
     assert multiply_adds(model_of(name), SIZE) == macs_by_hand(model_of(name), SIZE)
 
 
+def test_counting_leaves_every_layer_in_its_mode():
+    model = build_variant(VARIANTS[RECIPE], 12, SIZE, pretrained=False, seed=0).train()
+    model.encoder.eval()
+    multiply_adds(model, SIZE)
+    assert model.middle.training and not any(module.training for module in model.encoder.modules())
+
+
 def test_facts_of_a_variant_follow_from_the_code():
     facts = variant_facts("norm-none-slow", 12, SIZE)
     assert facts["options"] == RECIPE_OPTIONS | {"norm_type": None} and facts["lr_factor"] == 0.2
