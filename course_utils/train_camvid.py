@@ -62,7 +62,6 @@ STRONG = {
     "lovasz": 0.5,
     "ema": 0.99,
     "flips": True,
-    "scales": (0.75, 1.0, 1.25),
 }
 """What ``--recipe strong`` changes: what the field knows, for a GPU."""
 RECIPES = {"course": {}, "lecture": LECTURE, "strong": STRONG}
