@@ -158,6 +158,7 @@ class DynamicUnet(nn.Module):
         bottle: make that residual block half as wide inside.
         tail: ``"full"`` keeps the reference's widths on the two finest grids (96 and 99 channels around ResNet-34),
             where most of the time goes; ``"light"`` takes 32 on the encoder's finest grid and 16 on the picture's.
+            A narrower tail can cost accuracy: compare the two on your own data.
         act_cls: makes the activations of the decoder.
         norm_type: norm of the decoder's convolutions: ``None``, ``"batch"``, ``"weight"``, ``"spectral"``,
             ``"instance"``.
