@@ -33,7 +33,10 @@ def tracked(*patterns: str) -> list[Path]:
 def test_readme_ci_and_workflow_run_the_same_command():
     assert f"```bash\n{TEST_COMMAND}\n```" in README
     assert (ROOT / ".ci" / "run").read_text().rstrip().endswith(TEST_COMMAND)
-    assert "bash .ci/run" in (ROOT / ".github" / "workflows" / "tests.yml").read_text()
+    workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text()
+    assert "bash .ci/run" in workflow
+    assert workflow.index("playwright install --with-deps chromium") < workflow.index("bash .ci/run")
+    assert 'ALL_IN_BROWSER: "1"' in workflow
 
 
 def test_every_requirement_is_pinned_and_says_who_needs_it():

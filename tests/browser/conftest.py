@@ -1,5 +1,6 @@
 """Fixtures of the browser tests: one JupyterLab and one Chromium for all, a fresh page for each notebook."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from course_utils.check_setup import HOW_TO_GET_CHROMIUM, find_chromium
-from tests.browser.jupyter_lab import Server, jupyter_lab
+from tests.browser.jupyter_lab import Server, jupyter_lab, write_notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
@@ -25,11 +26,13 @@ CHROMIUM_ARGUMENTS = [
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator:
-    """A headless Chromium: the system's, else the one Playwright has installed; without either, the test is skipped."""
+    """A headless Chromium: the system's, else Playwright's own; without either, the test is skipped."""
     playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: `pip install playwright`")
     path = find_chromium()
     if path is None:
-        pytest.skip(f"no Chromium: {HOW_TO_GET_CHROMIUM}")
+        # On the servers that test every change a missing browser must not pass for success.
+        stop = pytest.fail if os.environ.get("CI") else pytest.skip
+        stop(f"no Chromium: {HOW_TO_GET_CHROMIUM}")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
         yield browser
@@ -71,5 +74,16 @@ def lab(open_notebook) -> Callable:
         notebook.run_all()
         notebook.assert_clean()
         return notebook
+
+    return run
+
+
+@pytest.fixture
+def lab_alone(lab, server) -> Callable:
+    """`lab_alone("NAME", code)` does the same with a notebook of one cell: a widget without the lesson around it."""
+
+    def run(name: str, code: str):
+        write_notebook(server.folder / "alone" / f"{name}.ipynb", code)
+        return lab(f"alone/{name}.ipynb")
 
     return run

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
+
 from tests.nbval_hooks import KERNEL_ENVIRONMENT
 
 START_TIMEOUT = 120.0
@@ -94,3 +96,11 @@ def _wait_until_it_answers(server: Server, process: subprocess.Popen, log: Path)
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.1)
     raise RuntimeError("JupyterLab did not start:\n" + "\n".join(log.read_text().splitlines()[-20:]))
+
+
+def write_notebook(path: Path, code: str) -> None:
+    """A notebook of one cell."""
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata={"kernelspec": kernel})
+    path.parent.mkdir(exist_ok=True)
+    nbformat.write(book, path)

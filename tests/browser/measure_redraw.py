@@ -11,12 +11,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import nbformat
 from playwright.sync_api import sync_playwright
 
 from course_utils.check_setup import HOW_TO_GET_CHROMIUM, find_chromium
 from tests.browser.conftest import CHROMIUM_ARGUMENTS
-from tests.browser.jupyter_lab import jupyter_lab
+from tests.browser.jupyter_lab import jupyter_lab, write_notebook
 from tests.browser.notebook_page import NotebookPage, WidgetOnPage
 
 WIDGETS = {
@@ -81,14 +80,6 @@ def redraw_times(widget: WidgetOnPage, slider: str, moves: int) -> list[float]:
             times.append(took)
         time.sleep(0.05)
     return times
-
-
-def write_notebook(path: Path, code: str) -> None:
-    """A notebook of one cell."""
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)], metadata={"kernelspec": kernel})
-    path.parent.mkdir(exist_ok=True)
-    nbformat.write(book, path)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -39,6 +39,11 @@ CELL_ERRORS = f"""() => {{
 }}"""
 
 
+LAYOUT_FAULTS = Path(__file__).with_name("layout_faults.js").read_text(encoding="utf-8")
+SMALLEST = 0.4
+"""A picture shown at less than this part of its size has letters that nobody can read."""
+
+
 class NotebookPage:
     """A notebook in JupyterLab, its kernel ready.
 
@@ -70,13 +75,19 @@ class NotebookPage:
         self.page.evaluate(RUN_ALL, RUN_TIMEOUT)
 
     def assert_clean(self) -> None:
-        """Fail if a cell has raised or the browser's console has reported an error."""
+        """Fail if a cell has raised, the console reports an error, or something on the page cannot be seen well."""
         assert not self.cell_errors(), "\n".join(self.cell_errors())
         assert not self.console_errors, "\n".join(self.console_errors)
+        faults = self.layout_faults()
+        assert not faults, "\n".join(faults)
 
     def cell_errors(self) -> list[str]:
         """One line for each cell that has raised."""
         return self.page.evaluate(CELL_ERRORS)
+
+    def layout_faults(self) -> list[str]:
+        """A line for each picture that is missing, cut off, stretched or tiny, and each control cut off or covered."""
+        return self.page.evaluate(LAYOUT_FAULTS, SMALLEST)
 
     def widget(self, css_class: str) -> "WidgetOnPage":
         """The live `FigureWidget` with this CSS class, scrolled into view, once it says something."""

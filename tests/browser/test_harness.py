@@ -1,11 +1,15 @@
 """The browser tests see what they are for: a widget that moves, a cell that raises, an error in the console."""
 
+import re
+
 import nbformat
 import pytest
 from PIL import Image
 
 pytest.importorskip("playwright", reason="no Playwright: `pip install playwright`")
 from playwright.sync_api import expect
+
+from tests.browser.notebook_page import LAYOUT_FAULTS, SMALLEST
 
 pytestmark = pytest.mark.browser
 
@@ -41,6 +45,31 @@ FigureWidget(
     css_class="demo",
 )
 """
+
+
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+BANNER = "data:image/svg+xml;utf8,<svg xmlns='http://www.w3.org/2000/svg' width='900' height='90'></svg>"
+OUTPUTS = f"""
+<style>
+  .jp-OutputArea-output {{ width: 500px; overflow: auto }}
+  button, .lm-Widget {{ display: block; width: 200px; height: 30px }}
+</style>
+<div class="jp-OutputArea-output">
+  <img alt="as it should be" src="{PIXEL}" width="100" height="100">
+  <img alt="wide" src="{PIXEL}" width="600" height="600">
+  <img alt="stretched" src="{PIXEL}" width="200" height="20">
+  <img alt="nothing" src="{PIXEL}" width="0" height="0">
+  <img alt="no file" src="data:image/png;base64,AAAA">
+  <img alt="too small to read" src="{BANNER}" width="180">
+</div>
+<div class="jp-OutputArea-output"><div class="figure-widget"><div class="lm-Widget widget-container">
+  <div class="lm-Widget"><label class="widget-label">Level</label></div>
+  <div class="lm-Widget" style="margin-top: -15px"><label class="widget-label">covered</label></div>
+  <div class="lm-Widget"><button style="width: 60px; white-space: nowrap; overflow: hidden">
+    a name that is far too long for its button</button></div>
+</div></div></div>
+"""
+"""Outputs as JupyterLab builds them, with one fault of each kind."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -95,4 +124,29 @@ def test_an_error_in_the_console_is_reported(open_notebook):
     notebook = open_notebook("harness/raising.ipynb")
     notebook.page.evaluate("() => console.error('out of order')")
     with pytest.raises(AssertionError, match="out of order"):
+        notebook.assert_clean()
+
+
+def test_what_is_cut_off_or_covered_is_reported(chromium):
+    page = chromium.new_page()
+    page.set_content(OUTPUTS)
+    faults = page.evaluate(LAYOUT_FAULTS, SMALLEST)
+    page.close()
+    assert faults == [
+        'output 1, picture "wide": 600 pixels wide in a panel of 500',
+        'output 1, picture "stretched": stretched, 10.00 times as wide',
+        'output 1, picture "nothing": 0 x 0 pixels',
+        'output 1, picture "no file": does not load',
+        'output 1, picture "too small to read": shown at 20 % of its size',
+        faults[5],
+        'output 2: "Level" lies over "covered"',
+    ]
+    name = "a name that is far too long for its button"
+    assert re.fullmatch(rf'output 2, control "{name}": "{name}" is \d+ pixels wide in \d+', faults[5])
+
+
+def test_a_fault_of_the_page_fails_the_test(lab):
+    notebook = lab("harness/widget.ipynb")
+    notebook.page.evaluate("() => { document.querySelector('.demo img').style.width = '20px'; }")
+    with pytest.raises(AssertionError, match=r"stretched|shown at"):
         notebook.assert_clean()

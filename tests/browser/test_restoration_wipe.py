@@ -1,15 +1,12 @@
 """Every control of the restoration wipe changes its picture and its sentence, worked by keyboard.
 
-Alone in a small notebook with cheap restorers: that notebook 07, with its training, runs clean is tested with the
-other notebooks.
+Alone in a small notebook with cheap restorers, without notebook 07 and its training.
 """
 
 import pytest
 
 pytest.importorskip("playwright", reason="no Playwright: `pip install playwright`")
 from PIL import Image
-
-from tests.browser.measure_redraw import write_notebook
 
 pytestmark = pytest.mark.browser
 
@@ -20,15 +17,8 @@ from course_utils.restoration_widget import RestorationWipe
 RestorationWipe({"nothing": lambda pictures: pictures, "blur": lambda pictures: F.avg_pool2d(pictures, 3, 1, 1)})"""
 
 
-@pytest.fixture
-def alone(server):
-    """The wipe in a notebook beside those of the course."""
-    write_notebook(server.folder / "wipes" / "restoration.ipynb", SOURCE)
-    return "wipes/restoration.ipynb"
-
-
-def test_every_control_by_keyboard(lab, alone, tmp_path):
-    notebook = lab(alone)
+def test_every_control_by_keyboard(lab_alone, tmp_path):
+    notebook = lab_alone("restoration", SOURCE)
     wipe = notebook.widget("restoration-wipe")
     assert wipe.sentence.startswith("chelsea, 144 × 144, resolution divided by 2, 1 number printed with seed 0, JPEG")
     wipe.press("Wipe", "ArrowLeft", "ArrowLeft", until="Wipe at 40 %: damaged left of the line, nothing right")

@@ -1,4 +1,7 @@
-"""The U-Net explorer of notebook 05 in JupyterLab: every control moves its picture and its sentence."""
+"""Every control of the U-Net explorer moves its picture and its sentence, worked by keyboard.
+
+Alone in a small notebook with an untrained network, without notebook 05 and its trainings.
+"""
 
 import pytest
 
@@ -7,11 +10,20 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
-NOTEBOOK = "05_skip_connections_and_hooks.ipynb"
+SOURCE = """import torch
+
+from course_utils.encoders import create_encoder
+from course_utils.unet import DynamicUnet
+from course_utils.unet_widget import UnetExplorer
+
+torch.manual_seed(0)
+model = DynamicUnet(create_encoder("efficientnet_lite0", pretrained=True), 12, (72, 96), last_cross=False)
+images = torch.randint(0, 256, (3, 3, 72, 96), dtype=torch.uint8)
+UnetExplorer(model, images, images[:, 0] % 12)"""
 
 
-def test_the_explorer_follows_every_control(lab):
-    notebook = lab(NOTEBOOK)
+def test_every_control_by_keyboard(lab_alone):
+    notebook = lab_alone("unet", SOURCE)
     widget = notebook.widget("unet-explorer")
     start = "down 1: 16 channels on 36 × 48; skip 1 goes on to up 1. Picture 0, all skips on"
     expect(widget.label).to_contain_text(start)  # below the window's edge, where it has no inner text yet
