@@ -33,7 +33,9 @@ class PhotographSegmenter(FigureWidget):
         self._segment, self._example, self._codes = segment, example, tuple(codes)
         self._shown: tuple | None = None
         controls = {
-            "photograph": ipywidgets.FileUpload(accept="image/*", multiple=False, description="Your photograph"),
+            "photograph": ipywidgets.FileUpload(
+                accept="image/*", multiple=False, description="Your photograph", layout={"width": "200px"}
+            ),
             "opacity": ipywidgets.IntSlider(70, 0, 100, 10, description="Opacity (%)"),
         }
         super().__init__(self._draw, controls, css_class="photograph-segmenter", width=900)
