@@ -59,8 +59,9 @@ def open_notebook(chromium, server, request) -> Iterator[Callable]:
         return NotebookPage(context.new_page(), server.address(name), ARTIFACTS)
 
     yield open_
+    name = re.sub(r"\W+", "-", f"{request.path.stem} {request.node.name}").strip("-")
     for page in context.pages:
-        page.screenshot(path=ARTIFACTS / (re.sub(r"\W+", "-", request.node.name).strip("-") + ".png"))
+        page.screenshot(path=ARTIFACTS / f"{name}.png")
         page.evaluate("async () => await window.jupyterapp.serviceManager.sessions.shutdownAll()")
     context.close()
 

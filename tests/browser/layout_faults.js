@@ -40,8 +40,8 @@ async smallest => {
         for (const widget of output.querySelectorAll('.figure-widget')) {
             const parts = [...widget.querySelectorAll('.lm-Widget:not(.widget-container)')].filter(shown);
             for (const part of parts) {
-                const texts = [...part.querySelectorAll('.widget-label, .widget-readout, button')].filter(shown);
-                for (const text of texts.filter(isCut))
+                const inside = [...part.querySelectorAll('.widget-label, .widget-readout, button')].filter(shown);
+                for (const text of (part.matches('button') ? [part] : inside).filter(isCut))
                     faults.add(`output ${i + 1}, control "${name(part)}": "${name(text)}" is ${text.scrollWidth} pixels `
                         + `wide in ${text.clientWidth}`);
             }

@@ -53,6 +53,7 @@ OUTPUTS = f"""
 <style>
   .jp-OutputArea-output {{ width: 500px; overflow: auto }}
   button, .lm-Widget {{ display: block; width: 200px; height: 30px }}
+  button.narrow {{ width: 60px; white-space: nowrap; overflow: hidden }}
 </style>
 <div class="jp-OutputArea-output">
   <img alt="as it should be" src="{PIXEL}" width="100" height="100">
@@ -65,8 +66,8 @@ OUTPUTS = f"""
 <div class="jp-OutputArea-output"><div class="figure-widget"><div class="lm-Widget widget-container">
   <div class="lm-Widget"><label class="widget-label">Level</label></div>
   <div class="lm-Widget" style="margin-top: -15px"><label class="widget-label">covered</label></div>
-  <div class="lm-Widget"><button style="width: 60px; white-space: nowrap; overflow: hidden">
-    a name that is far too long for its button</button></div>
+  <div class="lm-Widget"><button class="narrow">a name that is far too long for its button</button></div>
+  <button class="lm-Widget narrow">another that is far too long for its button</button>
 </div></div></div>
 """
 """Outputs as JupyterLab builds them, with one fault of each kind."""
@@ -138,11 +139,12 @@ def test_what_is_cut_off_or_covered_is_reported(chromium):
         'output 1, picture "nothing": 0 x 0 pixels',
         'output 1, picture "no file": does not load',
         'output 1, picture "too small to read": shown at 20 % of its size',
-        faults[5],
+        *faults[5:7],
         'output 2: "Level" lies over "covered"',
     ]
-    name = "a name that is far too long for its button"
-    assert re.fullmatch(rf'output 2, control "{name}": "{name}" is \d+ pixels wide in \d+', faults[5])
+    for fault, name in zip(faults[5:7], ("a name", "another"), strict=True):
+        name += " that is far too long for its button"
+        assert re.fullmatch(rf'output 2, control "{name}": "{name}" is \d+ pixels wide in \d+', fault)
 
 
 def test_a_fault_of_the_page_fails_the_test(lab):
