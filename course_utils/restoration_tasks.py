@@ -1,6 +1,6 @@
 """Seven jobs for one network: what it gets, what it should give back, and what a picture is made of in the end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -74,6 +74,7 @@ class Task:
         depth: layers of the encoder, as in `course_utils.restorer.make_restorer`; jobs that need to know what is to
             be seen take more.
         lr: highest learning rates of encoder and decoder.
+        options: more options of `course_utils.restorer.make_restorer`.
     """
 
     damage: Degradation = as_it_is
@@ -83,6 +84,7 @@ class Task:
     picture: Callable[[Tensor, Tensor], Tensor] = field(default=alone)
     depth: int | None = 6
     lr: Sequence[float] = LR
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 TASKS = {
@@ -90,8 +92,9 @@ TASKS = {
     "jpeg": Task(Jpeg((10, 30))),
     "text": Task(Overprint(1, 0.15)),
     "colour": Task(without_colour, target=colours, n_out=2, residual=False, picture=with_colours),
-    "holes": Task(CutOut(3, (0.15, 0.25))),
-    "sketch": Task(target=pencil, n_out=1, residual=False, picture=in_grey),
+    "holes": Task(CutOut(3, (0.15, 0.25)), options={"norm_type": "batch"}),
+    # A pencil line is one pixel wide: it needs the block at full size.
+    "sketch": Task(target=pencil, n_out=1, residual=False, picture=in_grey, options={"last_cross": True}),
     "monet": Task(lr=(3e-3, 1e-2)),  # its target lies in the loss: course_utils.painting_loss
 }
 
@@ -127,7 +130,9 @@ def train_restorer(
     """
     if model is None:
         torch.manual_seed(seed)
-        model = make_restorer(pictures.shape[-1], n_out=task.n_out, residual=task.residual, depth=task.depth)
+        model = make_restorer(
+            pictures.shape[-1], n_out=task.n_out, residual=task.residual, depth=task.depth, **task.options
+        )
     pairs = Pairs(pictures, task.damage, batch_size, target=task.target, seed=seed)
     fit(
         model.to(pictures.device),
