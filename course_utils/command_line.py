@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import shlex
 from collections.abc import Collection, Sequence
 from datetime import date
 from pathlib import Path
@@ -59,14 +60,18 @@ def check_seed(seed: int) -> None:
 
 def command_again(parse: argparse.ArgumentParser, args: argparse.Namespace, places: Collection[str]) -> str:
     """The command that gives `args`, without the options in `places`, which say where things lie on one machine."""
-    words = [parse.prog]
+    positional = {action.dest for action in parse._actions if not action.option_strings}
+    first, then = [parse.prog], []
     for name, value in vars(args).items():
         if name in places or value == parse.get_default(name):
             continue
-        flag = "--" + name.replace("_", "-")
         values = [] if value is True else value if isinstance(value, (list, tuple)) else [value]
-        words.append(" ".join([flag, *map(str, values)]))
-    return " ".join(words)
+        words = [shlex.quote(str(word)) for word in values]
+        if name in positional:
+            first += words  # an option that takes several values would swallow them
+        else:
+            then += ["--" + name.replace("_", "-"), *words]
+    return " ".join(first + then)
 
 
 def provenance(device: torch.device) -> dict:
