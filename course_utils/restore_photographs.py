@@ -43,6 +43,7 @@ FORMAT = "restorations, version 1"
 LOSSES = ("pixel", "feature", "pixel+feature")
 SCORED, SCORED_SIDE, DAMAGE_SEED = 24, 160, 1000
 CAMVID_SIZE = (192, 256)
+KEYS = {"task", "loss", "seed", "scores"}
 PLACES = ("data", "out", "device", "pictures", "painting")
 PAINTING = DATA_DIR / "painting.png"
 
@@ -173,11 +174,21 @@ def main(words: list[str] | None = None) -> int:
         settings = _settings(args)
         if record.get("settings", settings) != settings:
             raise ValueError(f"{args.out} holds runs with other settings, {record['settings']}; name another file.")
+        judge = feature_network()
+        record |= {"settings": settings, "judge": judge.said, **provenance(device)}
+        _run_all(args, record, device, judge)
     except (ValueError, OSError) as error:
         print(f"{parse.prog}: {error}", file=sys.stderr)
         return 2
-    judge = feature_network()
-    record |= {"settings": settings, "judge": judge.said, **provenance(device)}
+    except KeyboardInterrupt:
+        print(f"{parse.prog}: stopped; every finished run is kept, the same command continues.", file=sys.stderr)
+        return 130
+    print("\n".join(table(record)))
+    return 0
+
+
+def _run_all(args: argparse.Namespace, record: dict, device: torch.device, judge: FeatureNetwork) -> None:
+    """Do the runs that `record` does not hold yet, and keep each one as soon as it is done."""
     runs = record.setdefault("runs", [])
     done = {(one["task"], one["loss"], one["seed"]) for one in runs}
     wishes = [(name, _loss(name, loss), seed) for name in args.tasks for loss in args.losses for seed in args.seeds]
@@ -186,12 +197,10 @@ def main(words: list[str] | None = None) -> int:
         result = run(name, loss, seed, args, device, judge)
         made = result.pop("made")
         runs.append(result)
-        record["command"] = _command(parse, args, runs)
+        record["command"] = _command(args, runs)
         _save(args.out, record)
         if args.pictures and seed == args.seeds[0]:
             _save_row(args.pictures / f"restored_{name}_{loss}.jpg", made)
-    print("\n".join(table(record)))
-    return 0
 
 
 def table(record: dict) -> list[str]:
@@ -204,7 +213,7 @@ def table(record: dict) -> list[str]:
             values = torch.tensor([scores[kind][measure] for scores in found])
             spread = f" ± {values.std():.2f}" if len(values) > 1 and kind == "network" else ""
             parts.append(f"{kind} {values.mean():.2f}{spread}")
-        lines.append(f"{name:17} {loss:8} {', '.join(parts)} {unit}")
+        lines.append(f"{name:17} {loss:13} {', '.join(parts)} {unit}")
     return lines
 
 
@@ -218,7 +227,8 @@ def load_record(path: Path) -> dict:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no JSON file ({error}); name another one.") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT or not isinstance(record.get("runs", []), list):
+    runs = record.get("runs", []) if isinstance(record, dict) and record.get("format") == FORMAT else None
+    if not isinstance(runs, list) or not all(isinstance(one, dict) and one.keys() >= KEYS for one in runs):
         raise ValueError(f"{path} is no record of restorations; name another file.")
     return record
 
@@ -233,12 +243,12 @@ def _fits(name: str, loss: str) -> bool:
     return loss in ("pixel", "painting") or TASKS[name].target is None
 
 
-def _command(parse: argparse.ArgumentParser, args: argparse.Namespace, runs: list[dict]) -> str:
+def _command(args: argparse.Namespace, runs: list[dict]) -> str:
     """The one command for all runs in the file, also if several have filled it."""
     found = {key: list(dict.fromkeys(one[key] for one in runs)) for key in ("task", "loss", "seed")}
     losses = [loss for loss in found["loss"] if loss in LOSSES] or args.losses
     words = vars(args) | {"tasks": found["task"], "losses": losses, "seeds": found["seed"]}
-    return command_again(parse, argparse.Namespace(**words), PLACES)
+    return command_again(parser(), argparse.Namespace(**words), PLACES)
 
 
 def _settings(args: argparse.Namespace) -> dict:

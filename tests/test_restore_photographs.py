@@ -38,6 +38,22 @@ def test_a_file_that_two_commands_filled_names_the_one_command_for_both(tmp_path
     assert load_record(out)["command"].endswith("--tasks jpeg --seeds 0 1 --steps 1")
 
 
+def test_ctrl_c_is_one_sentence_and_keeps_what_is_done(tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out.json"
+    command = ["--tasks", "jpeg", "--seeds", "0", "1", "--steps", "1", "--out", str(out), "--device", "cpu"]
+    real = restore_photographs.run
+
+    def interrupted(name, loss, seed, *rest):
+        if seed == 1:
+            raise KeyboardInterrupt
+        return real(name, loss, seed, *rest)
+
+    monkeypatch.setattr(restore_photographs, "run", interrupted)
+    assert main(command) == 130
+    assert "the same command continues" in capsys.readouterr().err
+    assert [one["seed"] for one in load_record(out)["runs"]] == [0]
+
+
 def test_pixel_and_feature_share_the_steps_and_the_model(tmp_path, monkeypatch):
     phases = []
 
@@ -99,7 +115,8 @@ def test_other_settings_are_not_mixed_into_one_file(tmp_path, capsys):
 
 
 def test_a_file_of_something_else_is_refused(tmp_path):
-    for text in ("{", "[]", '{"format": "x"}'):
+    one_run = json.dumps({"format": restore_photographs.FORMAT, "runs": [1]})
+    for text in ("{", "[]", '{"format": "x"}', one_run):
         (tmp_path / "x.json").write_text(text)
         with pytest.raises(ValueError, match="name another"):
             load_record(tmp_path / "x.json")
