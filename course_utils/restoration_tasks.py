@@ -20,7 +20,7 @@ SIZE = 96
 SHORT_SIDES = (128, 192, 288)
 """Photographs are reduced to these sizes first: the same patch then shows more or less of them."""
 
-STEPS, BATCH_SIZE, LR = 300, 4, (1e-3, 3e-3)
+STEPS, BATCH_SIZE, LR = 150, 4, (1e-3, 3e-3)
 COLOUR_SCALE = 10.0
 """Oklab's a and b are some hundredths; times ten they are as large as what a fresh network gives."""
 

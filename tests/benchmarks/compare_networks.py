@@ -39,9 +39,10 @@ def overview(device: str, compile: bool, amp: str) -> dict[str, Contender]:
 
 def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     """One change at a time, each on top of the one before; and fastai with what any network could be given."""
-    steps = {"course": {}, "+ channels_last": {"channels_last": True}, "+ fused AdamW": {"fused": True}}
+    steps = {"course": {}, "+ fused AdamW": {"fused": True}}
     if device == "cpu":
         steps["+ memory kept"] = {"keep_memory": True}
+    steps["+ channels_last"] = {"channels_last": True}
     if amp != "none":
         steps[f"+ {amp}"] = {"amp": amp}
     if compile:
