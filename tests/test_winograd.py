@@ -1,0 +1,106 @@
+"""The weight gradient by Winograd's trick against PyTorch's own, and a network switched to it against itself."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from course_utils import winograd
+from course_utils.encoders import create_encoder
+from course_utils.unet import DynamicUnet
+from course_utils.winograd import WinogradConv2d, use_winograd, weight_gradient
+
+
+def expected(x: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
+    weight = torch.zeros(grad.shape[1], x.shape[1], 3, 3, dtype=x.dtype, requires_grad=True)
+    F.conv2d(x, weight, padding=1).backward(grad)
+    return weight.grad
+
+
+sizes = st.integers(1, 19)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), sizes, sizes, st.booleans(), st.integers(0, 99))
+def test_it_is_the_gradient_for_every_size(n, channels, out_channels, height, width, last, seed):
+    torch.manual_seed(seed)
+    x = torch.randn(n, channels, height, width, dtype=torch.float64)
+    grad = torch.randn(n, out_channels, height, width, dtype=torch.float64)
+    layout = torch.channels_last if last else torch.contiguous_format
+    found = weight_gradient(x.contiguous(memory_format=layout), grad.contiguous(memory_format=layout))
+    torch.testing.assert_close(found, expected(x, grad), atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize("chunk", [1, 50_000, 10**9])
+def test_chunks_do_not_change_the_sum(monkeypatch, chunk):
+    monkeypatch.setattr(winograd, "CHUNK_BYTES", chunk)
+    torch.manual_seed(0)
+    x, grad = torch.randn(2, 5, 23, 14, dtype=torch.float64), torch.randn(2, 7, 23, 14, dtype=torch.float64)
+    torch.testing.assert_close(weight_gradient(x, grad), expected(x, grad), atol=1e-10, rtol=1e-10)
+
+
+def test_in_single_precision_it_errs_no_more_than_ten_times_as_much_as_pytorch():
+    torch.manual_seed(0)
+    x, grad = torch.randn(2, 99, 60, 80), torch.randn(2, 99, 60, 80)
+    exact = expected(x.double(), grad.double())
+    error, usual = ((found - exact).abs().max() for found in (weight_gradient(x, grad), expected(x, grad)))
+    assert error < 10 * usual and error < 1e-4 * exact.abs().max()
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_switched_layer_passes_gradcheck(kernel_size, bias):
+    torch.manual_seed(0)
+    layer = nn.Sequential(nn.Conv2d(3, 4, kernel_size, padding=kernel_size // 2, bias=bias)).double()
+    assert use_winograd(layer) == 1
+    x = torch.randn(1, 3, 8, 16, dtype=torch.float64, requires_grad=True)
+    names = [name for name, _ in layer.named_parameters()]
+
+    def run(x, *values):
+        return torch.func.functional_call(layer, dict(zip(names, values, strict=True)), (x,))
+
+    assert torch.autograd.gradcheck(run, (x, *layer.parameters()))
+
+
+def test_a_switched_unet_gives_the_same_outputs_and_gradients():
+    torch.manual_seed(0)
+    usual = DynamicUnet(create_encoder("resnet34", pretrained=False), 5, (64, 96)).double().eval()
+    quick = copy.deepcopy(usual)
+    state = list(quick.state_dict())
+    assert use_winograd(quick) > 40 and use_winograd(quick) == 0
+    assert list(quick.state_dict()) == state
+    x, masks = torch.randn(2, 3, 75, 107, dtype=torch.float64), torch.randint(0, 5, (2, 75, 107))
+    for model in (usual, quick):
+        F.cross_entropy(model(x), masks).backward()
+    torch.testing.assert_close(quick(x), usual(x))
+    for (name, ours), theirs in zip(quick.named_parameters(), usual.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-9, rtol=1e-7, msg=name)
+    copied = copy.deepcopy(quick)
+    assert any(isinstance(module, WinogradConv2d) for module in copied.modules())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"stride": 2}, {"dilation": 2}, {"groups": 2}, {"padding": 0}, {"padding_mode": "reflect"}, {"kernel_size": 5}],
+    ids=str,
+)
+def test_other_convolutions_stay_as_they_are(options):
+    layer = nn.Sequential(nn.Conv2d(4, 4, **{"kernel_size": 3, "padding": 1} | options))
+    assert use_winograd(layer) == 0 and type(layer[0]) is nn.Conv2d
+
+
+def test_frozen_weights_autocast_and_inference_take_the_usual_way(monkeypatch):
+    monkeypatch.setattr(winograd, "weight_gradient", None)  # whoever calls it fails
+    layer = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1))
+    use_winograd(layer)
+    x = torch.randn(1, 3, 16, 16, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(x).float().sum().backward()
+    with torch.inference_mode():
+        layer(x)
+    layer.requires_grad_(False)(x).sum().backward()
+    layer.requires_grad_(True)(x[..., :8, :8]).sum().backward()  # too small to be worth it
