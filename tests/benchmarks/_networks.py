@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from course_utils.encoders import create_encoder
 from course_utils.optimisation import adamw
 from course_utils.unet import DynamicUnet
+from course_utils.winograd import use_winograd
 from tests.reference.numbered_weights import fill_by_number, numbered_picture
 
 N_OUT = 12
@@ -25,6 +26,7 @@ class Contender:
         library: ``"fastai"`` and ``"course"`` build the same network, ``"smp"`` its own U-Net on the same encoder.
         tail: option of the course's network.
         keep_memory: glibc keeps freed memory (`course_utils.memory`).
+        winograd: channels_last with weight gradients by Winograd's trick (`course_utils.winograd`), on a CPU.
         compile: ``""``, ``"default"`` or another mode of `torch.compile`, such as ``"reduce-overhead"`` (CUDA graphs).
         amp: ``"none"``, ``"bf16"`` or ``"fp16"``.
     """
@@ -34,6 +36,7 @@ class Contender:
     channels_last: bool = False
     fused: bool = False
     keep_memory: bool = False
+    winograd: bool = False
     compile: str = ""
     amp: str = "none"
 
@@ -88,7 +91,9 @@ class Runner:
         self.contender, self.device = contender, torch.device(device)
         model = build(contender, size).to(self.device)
         self.images, self.masks = (tensor.to(self.device) for tensor in make_batch(batch_size, size))
-        if contender.channels_last:
+        if contender.winograd:
+            use_winograd(model)
+        if contender.channels_last or contender.winograd:
             model.to(memory_format=torch.channels_last)
             self.images = self.images.contiguous(memory_format=torch.channels_last)
         self.model = model
