@@ -248,7 +248,8 @@ def _command(args: argparse.Namespace, runs: list[dict]) -> str:
     found = {key: list(dict.fromkeys(one[key] for one in runs)) for key in ("task", "loss", "seed")}
     losses = [loss for loss in found["loss"] if loss in LOSSES] or args.losses
     words = vars(args) | {"tasks": found["task"], "losses": losses, "seeds": found["seed"]}
-    return command_again(parser(), argparse.Namespace(**words), PLACES)
+    command = command_again(parser(), argparse.Namespace(**words), PLACES)
+    return command if args.data is None else f"{command} --data data/{args.data.resolve().name}"
 
 
 def _settings(args: argparse.Namespace) -> dict:
