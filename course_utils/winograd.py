@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 TILE = 4
 """Side of the tiles of the output; those of the input overlap and are two pixels larger."""
 
-CHUNK_BYTES = 4 * 2**20
+CHUNK_BYTES = 8 * 2**20
 """So much of the mapped input at a time stays in a processor's cache."""
 
 FEWEST_PIXELS = 128
@@ -67,7 +67,7 @@ def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
     across = -(-width // TILE)
     bytes_of_a_row = 36 * across * len(x) * x.shape[-1] * x.element_size()
     step = TILE * max(1, CHUNK_BYTES // bytes_of_a_row)
-    found = x.new_zeros(36, grad.shape[-1], x.shape[-1])
+    found = None
     for top in range(0, height, step):
         bottom = min(top + step, height)
         rows = TILE * -(-(bottom - top) // TILE)
@@ -77,7 +77,8 @@ def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
         part_grad = F.pad(grad[:, top:bottom], (0, 0, 0, TILE * across - width, 0, rows - (bottom - top)))
         mapped = _mapped(map_input, part, TILE + 2, rows // TILE, across)
         mapped_grad = _mapped(map_gradient, part_grad, TILE, rows // TILE, across)
-        found.baddbmm_(mapped_grad.transpose(1, 2), mapped)
+        products = mapped_grad.transpose(1, 2), mapped
+        found = torch.bmm(*products) if found is None else found.baddbmm_(*products)
     return (map_back @ found.flatten(1)).view(3, 3, *found.shape[1:]).permute(2, 3, 0, 1).contiguous()
 
 
