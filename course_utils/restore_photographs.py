@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -251,7 +252,7 @@ def _command(args: argparse.Namespace, runs: list[dict]) -> str:
     losses = [loss for loss in found["loss"] if loss in LOSSES] or args.losses
     words = vars(args) | {"tasks": found["task"], "losses": losses, "seeds": found["seed"]}
     command = command_again(parser(), argparse.Namespace(**words), PLACES)
-    return command if args.data is None else f"{command} --data data/{args.data.resolve().name}"
+    return command if args.data is None else f"{command} --data {shlex.quote(f'data/{args.data.resolve().name}')}"
 
 
 def _settings(args: argparse.Namespace) -> dict:

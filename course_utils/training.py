@@ -93,8 +93,8 @@ def fit(
         ema: evaluate, and leave in `model`, the moving average of weights and running statistics, of which each step
             keeps this share (0.99: a memory of a hundred steps); None takes the weights of the last step.
         amp: ``torch.bfloat16``, or ``torch.float16`` on CUDA (with a loss scale), for mixed precision.
-        channels_last: put model and inputs into the memory format that tensor cores like; same maths. On a CPU it
-            speeds up depthwise and narrow kernels, and needs `course_utils.winograd.use_winograd` for wide ones.
+        channels_last: put model and inputs into the memory format that tensor cores like; same maths. On a CPU,
+            networks with wide 3×3 kernels need `course_utils.winograd.use_winograd` with it, or train more slowly.
         compile: run the training step through `torch.compile`; `model` itself stays as it is.
         checkpoint: file that holds the whole state of the run, written after each epoch, and on Ctrl-C.
         checkpoint_every: write it every so many steps as well.
