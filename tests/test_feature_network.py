@@ -33,7 +33,7 @@ def test_vgg_in_the_cache_is_taken(monkeypatch, tmp_path):
 
 def test_without_any_weights_the_encoder_passed_is_taken_or_one_sentence_says_so(monkeypatch):
     monkeypatch.setattr(module, "find_vgg_weights", lambda: None)
-    monkeypatch.setattr(module, "find_lite0_weights", lambda: None)
+    monkeypatch.setattr(module, "find_lite_weights", lambda *_: None)
     with pytest.raises(ValueError, match="fallback"):
         feature_network()
     found = feature_network(create_encoder(LITE0, False))

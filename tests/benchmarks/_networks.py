@@ -26,6 +26,7 @@ class Contender:
         library: ``"fastai"`` and ``"course"`` build the same network, ``"smp"`` its own U-Net on the same encoder.
         tail: option of the course's network.
         keep_memory: glibc keeps freed memory (`course_utils.memory`).
+        autotune: cuDNN times its algorithms for each shape and keeps the fastest.
         winograd: channels_last with weight gradients by Winograd's trick (`course_utils.winograd`), on a CPU.
         compile: ``""``, ``"default"`` or another mode of `torch.compile`, such as ``"reduce-overhead"`` (CUDA graphs).
         amp: ``"none"``, ``"bf16"`` or ``"fp16"``.
@@ -36,6 +37,7 @@ class Contender:
     channels_last: bool = False
     fused: bool = False
     keep_memory: bool = False
+    autotune: bool = False
     winograd: bool = False
     compile: str = ""
     amp: str = "none"
@@ -89,6 +91,8 @@ class Runner:
         self, contender: Contender, size: tuple[int, int], batch_size: int, device: torch.device | str = "cpu"
     ) -> None:
         self.contender, self.device = contender, torch.device(device)
+        if contender.autotune:
+            torch.backends.cudnn.benchmark = True
         model = build(contender, size).to(self.device)
         self.images, self.masks = (tensor.to(self.device) for tensor in make_batch(batch_size, size))
         if contender.winograd:

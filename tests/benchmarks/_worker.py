@@ -32,6 +32,12 @@ def peak_bytes(device: torch.device) -> int:
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def forget_peak(device: torch.device) -> None:
+    """Let the peak of a GPU's memory begin anew, without what warming up took; a process's own peak only grows."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def _serve(connection: Connection, contender: Any, size: tuple[int, int], batch_size: int, options: Mapping) -> None:
     from course_utils.memory import keep_freed_memory
     from tests.benchmarks._networks import Runner, versions
@@ -46,6 +52,8 @@ def _serve(connection: Connection, contender: Any, size: tuple[int, int], batch_
     for request in iter(connection.recv, "end"):
         if request == "memory":
             connection.send(peak_bytes(device) - before)
+        elif request == "forget":
+            connection.send(forget_peak(device))
         elif request == "fingerprint":
             connection.send(runner.fingerprint())
         elif request == "versions":
@@ -56,7 +64,10 @@ def _serve(connection: Connection, contender: Any, size: tuple[int, int], batch_
 
 
 class Worker:
-    """A process that runs one contender on request: ``"train"``, ``"infer"``, ``"memory"``, ``"fingerprint"``."""
+    """A process that runs one contender on request.
+
+    It knows ``"train"``, ``"infer"``, ``"memory"``, ``"forget"``, ``"fingerprint"`` and ``"versions"``.
+    """
 
     def __init__(self, contender: Any, size: tuple[int, int], batch_size: int, options: Mapping) -> None:
         context = multiprocessing.get_context("spawn")
@@ -68,11 +79,22 @@ class Worker:
 
     def ask(self, request: str) -> Any:
         """What the process answers; it may take long."""
+        self.begin(request)
+        return self.finish(request)
+
+    def begin(self, request: str) -> None:
+        """Ask, and do not wait: `finish` takes the answer."""
         try:
             self.connection.send(request)
+        except BrokenPipeError as error:
+            raise _ended(request) from error
+
+    def finish(self, request: str) -> Any:
+        """The answer to what was begun."""
+        try:
             return self.connection.recv()
-        except (EOFError, BrokenPipeError) as error:
-            raise RuntimeError(f"a contender's process ended while it was asked to {request}; see above.") from error
+        except EOFError as error:
+            raise _ended(request) from error
 
     def end(self) -> None:
         """Let the process end and give its memory back."""
@@ -82,6 +104,19 @@ class Worker:
             self.process.terminate()
         self.process.join()
         self.connection.close()
+
+
+def _ended(request: str) -> RuntimeError:
+    return RuntimeError(f"a contender's process ended while it was asked to {request}; see above.")
+
+
+def warm_up(workers: Mapping[str, Worker], job: str, times: int = 3) -> None:
+    """Let all workers do `job` side by side: compiling takes a minute, and recording CUDA graphs three calls."""
+    for request in [job] * times + ["forget"]:
+        for worker in workers.values():
+            worker.begin(request)
+        for worker in workers.values():
+            worker.finish(request)
 
 
 def start_workers(

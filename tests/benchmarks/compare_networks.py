@@ -15,7 +15,7 @@ from course_utils.command_line import command_again, provenance, usable_device
 from tests.benchmarks._networks import ENCODER, N_OUT, PRECISIONS, Contender, difference
 from tests.benchmarks._report import add_common_options, check_common_options, check_libraries, write_result
 from tests.benchmarks._timing import CLOCKS, ratios, spread, take_turns
-from tests.benchmarks._worker import start_workers
+from tests.benchmarks._worker import start_workers, warm_up
 
 REFERENCE = "fastai"
 SIZES = ((96, 128), (180, 240), (360, 480))
@@ -24,7 +24,8 @@ SIZES = ((96, 128), (180, 240), (360, 480))
 def overview(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     """The networks, each as its users would run it; fastai's also with what ours is given."""
     keep = device == "cpu"
-    ours = {"fused": True, "keep_memory": keep, "compile": "default" if compile else "", "amp": amp}
+    mode = ("default" if keep else "reduce-overhead") if compile else ""
+    ours = {"fused": True, "keep_memory": keep, "compile": mode, "amp": amp, "autotune": not keep}
     ours["winograd" if keep and amp == "none" and not compile else "channels_last"] = True
     contenders = {REFERENCE: Contender("fastai")}
     if keep:
@@ -45,6 +46,8 @@ def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     steps = {"course": {}, "+ fused AdamW": {"fused": True}}
     if device == "cpu":
         steps["+ memory kept"] = {"keep_memory": True}
+    else:
+        steps["+ cuDNN tries its algorithms"] = {"autotune": True}
     steps["+ channels_last"] = {"channels_last": True}
     if device == "cpu" and amp == "none":
         steps["+ Winograd weight gradients"] = {"winograd": True}
@@ -119,6 +122,8 @@ def measure(args: argparse.Namespace, contenders: Mapping[str, Contender], devic
                 found[name]["difference"] = difference(workers[name].ask("fingerprint"), expected)
         # Inference first: the peak of a process only grows, and training needs more.
         for job in ("infer", "train"):
+            if device.type == "cuda":
+                warm_up(workers, job)
             works = {name: lambda worker=worker, job=job: worker.ask(job) for name, worker in workers.items()}
             samples = take_turns(works, args.rounds)
             faster = ratios(samples, REFERENCE, args.clock)
