@@ -10,16 +10,18 @@ import base64
 import html
 import io
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from course_utils.rendering import MovingParts, render_png
 
 Draw = Callable[..., tuple[Figure, str]]
 
@@ -40,6 +42,8 @@ class FigureWidget(ipywidgets.VBox):
             `ToggleButtons`, `Checkbox`, `BoundedIntText`, `FileUpload`.
         css_class: CSS class of the whole widget, by which browser tests and style sheets find it.
         width: width of the picture on the page in CSS pixels; the figure is rendered at exactly this size.
+        moving: all artists of the figure that ever change, if `draw` always returns the same figure: then the rest
+            is drawn once (`course_utils.rendering.MovingParts`).
 
     Raises:
         TypeError: if a control cannot be worked by keyboard in JupyterLab.
@@ -48,7 +52,15 @@ class FigureWidget(ipywidgets.VBox):
             swallowed, neither here nor when a control moves.
     """
 
-    def __init__(self, draw: Draw, controls: Mapping[str, ipywidgets.DOMWidget], *, css_class: str, width: int = 640):
+    def __init__(
+        self,
+        draw: Draw,
+        controls: Mapping[str, ipywidgets.DOMWidget],
+        *,
+        css_class: str,
+        width: int = 640,
+        moving: Sequence[Artist] = (),
+    ):
         for name, control in controls.items():
             _check_control(name, control)
         self.draw = draw
@@ -57,7 +69,8 @@ class FigureWidget(ipywidgets.VBox):
         self.sentence = ""
         self._held = 0
         self._drawn: dict[str, Any] | None = None
-        self._width = width
+        self._width, self._moving = width, moving
+        self._parts: MovingParts | None = None
         self._picture = ipywidgets.Image(format="png", width=width)
         self._picture.layout.align_self = "flex-start"  # a VBox stretches it otherwise
         self._picture.layout.max_width = "100%"
@@ -125,8 +138,8 @@ class FigureWidget(ipywidgets.VBox):
             plt.close(figure)  # else the inline backend would show it a second time, below the cell
             render_png(figure, self._width)
             figure.set_layout_engine("none")  # laid out once: the axes stay where they are, in two thirds of the time
-            self.figure = figure
-        self._picture.value = render_png(figure, self._width)
+            self.figure, self._parts = figure, MovingParts(figure, self._moving) if self._moving else None
+        self._picture.value = self._parts.render_png(self._width) if self._parts else render_png(figure, self._width)
         self._drawn = values
         self._say(sentence)
 
@@ -149,17 +162,6 @@ def _check_control(name: str, control: ipywidgets.DOMWidget) -> None:
         )
     if not getattr(control, "description", ""):
         raise ValueError(f"control {name!r} needs a description: a slider has no other name for a screen reader")
-
-
-def render_png(figure: Figure, width: int) -> bytes:
-    """The figure as a PNG `width` pixels wide: bytes that depend on what is drawn and on nothing else."""
-    canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
-    figure.set_dpi(width / figure.get_size_inches()[0])
-    canvas.draw()
-    buffer = io.BytesIO()
-    # Fast compression: the picture travels to a browser on the same machine, and is drawn anew in a moment.
-    Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(buffer, "png", compress_level=1)
-    return buffer.getvalue()
 
 
 def uploaded_picture(files: tuple[Mapping[str, Any], ...], max_side: int = 1024) -> np.ndarray | None:

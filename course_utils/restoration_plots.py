@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib import colormaps, patheffects
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
 from course_utils.metrics import psnr, ssim
+from course_utils.rendering import NearestImage
 
 FULL_COLOUR = 0.2
 """An error of so much of white, or more, has the brightest colour."""
@@ -77,7 +79,9 @@ class WipeFigure:
     def __init__(self) -> None:
         self.figure = Figure(figsize=(self.WIDTH, self.HEIGHT))
         lower = _TOP + _LARGE - _SMALL
-        self._wiped = self._panel(_LEFT, _TOP, _LARGE, "nearest")
+        self._wiped = NearestImage(self._axes(_LEFT, _TOP, _LARGE))
+        self._wiped.axes.set(xlim=(0, 1), ylim=(1, 0))
+        self._wiped.axes.add_image(self._wiped)
         self._original = self._panel(_SMALL_LEFT, _TOP, _SMALL)
         self._error = self._panel(_SMALL_LEFT, lower, _SMALL)
         edge = [patheffects.Stroke(linewidth=4.5, foreground="white"), patheffects.Normal()]
@@ -96,10 +100,13 @@ class WipeFigure:
         self._gain = self._text(_TEXT_LEFT, lower + 96)
         self._scale(_TEXT_LEFT, _TOP + _LARGE - 36)
 
-    def _panel(self, left: int, top: int, side: int, interpolation: str = "auto"):
+    def _axes(self, left: int, top: int, side: int):
         ax = self.figure.add_axes(self._box(left, top, side, side))
         ax.set_axis_off()  # frames and ticks, even empty ones, take a tenth of the time of a drawing
-        return ax.imshow(np.zeros((1, 1, 3), np.uint8), interpolation=interpolation, extent=(0, 1, 1, 0))
+        return ax
+
+    def _panel(self, left: int, top: int, side: int):
+        return self._axes(left, top, side).imshow(np.zeros((1, 1, 3), np.uint8), extent=(0, 1, 1, 0))
 
     def _box(self, left: float, top: float, width: float, height: float) -> tuple[float, float, float, float]:
         """Hundredths of an inch from the upper left corner as matplotlib's shares from the lower left one."""
@@ -117,6 +124,12 @@ class WipeFigure:
         ax.imshow(np.linspace(0, 1, 200)[None], cmap=_COLOURS, aspect="auto")
         self._text(left, top + 32, "0")
         self._text(left + 200, top + 32, f"{FULL_COLOUR} of white, or more", ha="right")
+
+    @property
+    def moving(self) -> list[Artist]:
+        """All that `update` ever changes."""
+        pictures = [self._wiped, self._line, self._original, self._error]
+        return [*pictures, self._before, self._name, self._after, self._size, self._error_name, self._gain]
 
     @property
     def texts(self) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course_utils.figure_widget import FigureWidget, render_png, uploaded_picture
+from course_utils.figure_widget import FigureWidget, uploaded_picture
 
 
 class Square:
@@ -127,12 +127,6 @@ def test_controls_that_lose_the_arrow_keys_are_refused(square, control):
 def test_a_control_needs_a_description(square):
     with pytest.raises(ValueError, match="'level' needs a description"):
         FigureWidget(square, {"level": ipywidgets.IntSlider()}, css_class="square")
-
-
-def test_render_png_fits_any_figure_size():
-    figure = plt.figure(figsize=(6, 3))
-    plt.close(figure)
-    assert pixels(render_png(figure, 240)).shape == (120, 240, 3)
 
 
 def upload(name, content):

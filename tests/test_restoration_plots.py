@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from course_utils.figure_widget import render_png
 from course_utils.photographs import photograph
+from course_utils.rendering import render_png
 from course_utils.restoration import LowerResolution
 from course_utils.restoration_plots import FULL_COLOUR, LONGEST_NAME, Judged, WipeFigure, gain, judge, wipe_figure
 

@@ -11,7 +11,7 @@ import torch
 
 from course_utils.classes import CLASS_NAMES, VOID
 from course_utils.encoders import create_encoder
-from course_utils.figure_widget import render_png
+from course_utils.rendering import render_png
 from course_utils.unet import DynamicUnet
 from course_utils.unet_levels import trace, u_shape
 from course_utils.unet_plots import (

@@ -1,0 +1,64 @@
+"""Quick drawing gives the pixels that matplotlib gives by itself."""
+
+import io
+import random
+
+import numpy as np
+import pytest
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from PIL import Image
+
+from course_utils.rendering import MovingParts, NearestImage, render_png
+from course_utils.restoration_widget import RestorationWipe
+from tests.widget_settings import settings_of
+
+
+def pixels(png):
+    return np.array(Image.open(io.BytesIO(png)))
+
+
+def test_render_png_fits_any_figure_size():
+    assert pixels(render_png(Figure(figsize=(6, 3)), 240)).shape == (120, 240, 3)
+
+
+def test_what_moves_over_kept_pixels_gives_the_picture_that_is_drawn_from_nothing():
+    figure = Figure(figsize=(4, 3))
+    still, moved = figure.add_axes((0.1, 0.1, 0.3, 0.8)), figure.add_axes((0.5, 0.1, 0.4, 0.8))
+    still.plot([0, 1, 3])
+    (line,) = moved.plot([1, 2, 0])
+    label = figure.text(0.1, 0.95, "")
+    parts = MovingParts(figure, [line, label])
+    chance = random.Random(0)
+    for width in (400, 400, 640, 640, 400):
+        line.set_ydata([chance.random() * 2 for _ in range(3)])
+        label.set_text(str(chance.random()))
+        line.set_visible(chance.random() < 0.8)
+        assert parts.render_png(width) == render_png(figure, width)
+
+
+def test_the_wipe_names_everything_that_moves():
+    widget = RestorationWipe({"nothing": lambda x: x, "blur": lambda x: F.avg_pool2d(x, 3, 1, 1)})
+    for setting in settings_of(widget):
+        widget.set(**setting)
+        assert widget.png == render_png(widget.figure, 960), setting
+
+
+@pytest.mark.parametrize("dpi", [100, 200])
+@pytest.mark.parametrize("shape", [(48, 48), (7, 5), (1, 1)])
+def test_a_nearest_image_is_what_imshow_draws(shape, dpi):
+    colours = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    saved = []
+    for ours in (True, False):
+        figure = Figure(figsize=(3, 3))
+        ax = figure.add_axes((0.1, 0.2, shape[1] * (48 // shape[1]) / 300, shape[0] * (48 // shape[0]) / 300))
+        if ours:
+            image = ax.add_image(NearestImage(ax))
+            image.set_data(colours)
+            ax.set(xlim=(0, 1), ylim=(1, 0))
+        else:
+            ax.imshow(colours, interpolation="nearest", extent=(0, 1, 1, 0), aspect="auto")
+        buffer = io.BytesIO()
+        figure.savefig(buffer, dpi=dpi)
+        saved.append(pixels(buffer.getvalue()))
+    assert np.array_equal(*saved)
