@@ -41,7 +41,7 @@ class NotebookFigure(Figure):
     def png(self) -> str:
         """The figure as a PNG, base64."""
         buffer = io.BytesIO()
-        self.savefig(buffer, format="png")
+        self.savefig(buffer, format="png", metadata={"Software": None})  # else the bytes name matplotlib's version
         return base64.b64encode(buffer.getvalue()).decode()
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
@@ -49,7 +49,9 @@ class NotebookFigure(Figure):
 
 
 class DescribedFigure:
-    """A figure with a text alternative for readers who cannot see it: displayed as an HTML image where HTML is shown.
+    """A figure with a text alternative for readers who cannot see it: an HTML image, and nothing else.
+
+    Front ends prefer HTML to a PNG beside it, which would only double the size of the notebook.
 
     Args:
         alt: what the figure shows and what is to be read off it, in a sentence or two.
@@ -65,7 +67,7 @@ class DescribedFigure:
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
         png = NotebookFigure.png(self.figure)
         picture = f'<img alt="{html.escape(self.alt)}" src="data:image/png;base64,{png}" />'
-        return {"text/html": picture, "image/png": png, "text/plain": self.alt}
+        return {"text/html": picture, "text/plain": self.alt}
 
 
 def class_colours(codes: Sequence[str] = CLASS_NAMES) -> np.ndarray:

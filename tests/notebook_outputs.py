@@ -18,6 +18,7 @@ NOTEBOOK_METADATA = {
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
 }
 KEPT_CELL_METADATA = ("tags", "jupyter", "editable", "deletable")
+HTML_PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")
 PNG_COMMENTS = (b"tEXt", b"zTXt", b"iTXt", b"tIME")
 
 
@@ -96,6 +97,7 @@ def _contents(output: NotebookNode) -> dict[str, str]:
     """What an output shows, by kind, after the replacements of the sanitise file."""
     shown = output.get("data") or {"text": output.get("text") or output.get("evalue", "")}
     contents = {key: value if isinstance(value, str) else repr(value) for key, value in shown.items()}
+    contents |= {"image/in HTML": "".join(HTML_PICTURE.findall(contents.get("text/html", "")))}
     for pattern, replacement in get_sanitize_patterns(SANITIZE_FILE.read_text(encoding="utf-8")):
         contents = {k: v if k.startswith("image/") else re.sub(pattern, replacement, v) for k, v in contents.items()}
     return {k: "".join(v.split()) if k.startswith("image/") else v for k, v in contents.items()}

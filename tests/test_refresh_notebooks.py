@@ -119,6 +119,11 @@ def shown(colour, comment="1", **more):
     return new_output("display_data", {"image/png": picture(colour, comment), "text/plain": "<Figure>", **more})
 
 
+def described(colour):
+    html = f'<img alt="A square" src="data:image/png;base64,{picture(colour)}" />'
+    return new_output("display_data", {"text/html": html, "text/plain": "A square"})
+
+
 def printed(text, name="stdout"):
     return new_output("stream", name=name, text=text)
 
@@ -135,6 +140,7 @@ SAME = {
 }
 OTHER = {
     "a picture": (shown("red"), shown("blue"), "image/png differs"),
+    "a described picture": (described("red"), described("blue"), "image/in HTML differs"),
     "a number": (printed("0.5"), printed("0.6"), "text differs: saved '0.5', now '0.6'"),
     "a line more": (printed("a\n"), printed("a\nb\n"), "text differs: one has more lines"),
     "a stream": (printed("a"), printed("a", "stderr"), "saved stream stdout; now stream stderr"),
