@@ -68,6 +68,7 @@ VARIANTS = {
     "norm-none-slow": Variant("no norm, decoder's rate / 5", {"norm_type": None}, lr_factor=0.2),
     "last-cross": Variant("last_cross: picture joined last", {"last_cross": True}),
     "self-attention": Variant("self-attention", {"self_attention": True}),
+    "unshuffle": Variant("last_cross, picture unshuffled", {"last_cross": True, "tail": "unshuffle"}),
 }
 
 

@@ -19,14 +19,14 @@ from course_utils.layers import (
     check_choice,
     describe,
     is_batch_of_floats,
+    set_conv_weight,
 )
 from course_utils.unet2015 import UNet2015, predict_tiled  # noqa: F401  (part of this module's public names)
-from course_utils.upsampling import UPSAMPLERS, make_upsampler
+from course_utils.upsampling import UPSAMPLERS, icnr_, make_upsampler
 
 BLOCKS = ("double_conv", "res")
 SKIPS = ("concat", "add", "none")
-TAILS = ("full", "light")
-LIGHT_WIDTHS = (32, 16)
+TAILS = ("full", "unshuffle")
 UPSAMPLE_OPTIONS = {"pixel_shuffle": ("icnr",), "nearest": (), "bilinear": (), "transposed": ("kernel_size",)}
 
 
@@ -38,7 +38,6 @@ class UnetBlock(nn.Module):
     kind of `skip`, so that kinds can be compared.
 
     Args:
-        width: channels of the upsampled features and of the output, in place of ``in_channels // 2`` and the above.
         skip: ``"concat"`` puts the batch-normalised encoder features beside the upsampled ones; ``"add"`` adds them
             (after a 1×1 convolution where the channels differ); ``"none"`` ignores them but for their grid size.
         upsample_options: ``{"kernel_size": 2}`` (or more) of ``"transposed"``, ``{"icnr": False}`` of
@@ -52,7 +51,6 @@ class UnetBlock(nn.Module):
         skip_channels: int,
         *,
         halve: bool = False,
-        width: int | None = None,
         upsample: str = "pixel_shuffle",
         upsample_options: Mapping[str, Any] | None = None,
         block: str = "double_conv",
@@ -67,7 +65,7 @@ class UnetBlock(nn.Module):
         check_choice("skip", skip, SKIPS)
         _check_upsampler(upsample, upsample_options, blur)
         self.skip = skip
-        up_channels = width or in_channels // 2
+        up_channels = in_channels // 2
         self.up = _upsampler(upsample, upsample_options, in_channels, up_channels, blur, act_cls, norm_type)
         self.skip_norm = batch_norm(skip_channels) if skip != "none" else None
         self.skip_proj = nn.Identity()
@@ -75,7 +73,7 @@ class UnetBlock(nn.Module):
             self.skip_proj = ConvLayer(skip_channels, up_channels, kernel_size=1, norm_type=None, act_cls=None)
         joined = up_channels + (skip_channels if skip == "concat" else 0)
         full = up_channels + skip_channels
-        self.out_channels = width or (full // 2 if halve else full)
+        self.out_channels = full // 2 if halve else full
         self.convs = _convolutions(block, joined, self.out_channels, self_attention, act_cls, norm_type)
         self.relu = act_cls()
 
@@ -156,9 +154,10 @@ class DynamicUnet(nn.Module):
         y_range: ``(low, high)`` squashes the output into that range.
         last_cross: join the input picture to the last features, followed by a residual block.
         bottle: make that residual block half as wide inside.
-        tail: ``"full"`` keeps the reference's widths on the two finest grids (96 and 99 channels around ResNet-34),
-            where most of the time goes; ``"light"`` takes 32 on the encoder's finest grid and 16 on the picture's.
-            A narrower tail can cost accuracy: compare the two on your own data.
+        tail: ``"full"`` upsamples the last features to the picture's grid and works on them there (99 channels around
+            ResNet-34), where most of the time goes. ``"unshuffle"`` works on the encoder's finest grid instead: the
+            picture joins by pixel unshuffle, its pixels side by side as channels (96 + 12), and a pixel shuffle of the
+            scores brings the picture's grid back. Nothing is thrown away, and each value costs a quarter.
         act_cls: makes the activations of the decoder.
         norm_type: norm of the decoder's convolutions: ``None``, ``"batch"``, ``"weight"``, ``"spectral"``,
             ``"instance"``.
@@ -201,7 +200,6 @@ class DynamicUnet(nn.Module):
         if not self.skip_indices:
             raise ValueError(f"the encoder keeps one grid for a picture of {img_size}: there is nothing to decode.")
         common = {"act_cls": act_cls, "norm_type": norm_type}
-        block_width, picture_width = LIGHT_WIDTHS if tail == "light" else (None, None)
         channels = sizes[-1][1]
         self.encoder, self.in_channels = encoder, in_channels_of(encoder)
         self.encoder_norm = batch_norm(channels)
@@ -216,7 +214,6 @@ class DynamicUnet(nn.Module):
                 channels,
                 sizes[index][1],
                 halve=is_last,
-                width=block_width if is_last else None,
                 upsample=upsample,
                 upsample_options=upsample_options,
                 block=block,
@@ -228,18 +225,18 @@ class DynamicUnet(nn.Module):
             self.blocks.append(unet_block)
             channels = unet_block.out_channels
         finest = tuple(sizes[self.skip_indices[0]][-2:])
+        self.fold = round(img_size[0] / finest[0]) if tail == "unshuffle" else 1
         # As in the reference: this one never blurs; and it upsamples once, however coarse the encoder's first grid is.
         self.final_up = nn.Identity()
-        if finest != tuple(img_size):
-            up_channels = picture_width or channels
-            self.final_up = _upsampler(upsample, upsample_options, channels, up_channels, blur=False, **common)
-            channels = up_channels
+        if finest != tuple(img_size) and tail == "full":
+            self.final_up = _upsampler(upsample, upsample_options, channels, channels, blur=False, **common)
         self.last_block = None
         if last_cross:
-            joined = channels + self.in_channels
-            channels = picture_width or joined
-            self.last_block = ResBlock(joined, channels, channels // 2 if bottle else None, **common)
-        self.head = ConvLayer(channels, n_out, kernel_size=1, norm_type=norm_type, act_cls=None)
+            channels += self.in_channels * self.fold**2
+            self.last_block = ResBlock(channels, channels, channels // 2 if bottle else None, **common)
+        self.head = ConvLayer(channels, n_out * self.fold**2, kernel_size=1, norm_type=norm_type, act_cls=None)
+        if self.fold > 1:
+            set_conv_weight(self.head[0], icnr_(torch.empty(n_out * self.fold**2, channels, 1, 1), self.fold))
         self.y_range = SigmoidRange(*y_range) if y_range is not None else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -254,10 +251,19 @@ class DynamicUnet(nn.Module):
         x = self.middle(self.relu(self.encoder_norm(x)))
         for unet_block in self.blocks:
             x = unet_block(x, skips.pop())
-        x = _resize_to(self.final_up(x), picture)
+        height, width = picture.shape[-2:]
+        if self.fold == 1:
+            x = _resize_to(self.final_up(x), picture)
+        else:
+            picture = F.pad(picture, (0, -width % self.fold, 0, -height % self.fold), mode="replicate")
+            picture = F.pixel_unshuffle(picture, self.fold)
+            x = _resize_to(x, picture)
         if self.last_block is not None:
             x = self.last_block(torch.cat([x, picture], dim=1))
-        return self.y_range(self.head(x))
+        x = self.head(x)
+        if self.fold > 1:
+            x = F.pixel_shuffle(x, self.fold)[..., :height, :width]
+        return self.y_range(x)
 
     def parameter_groups(self) -> list[list[nn.Parameter]]:
         """Parameters of the encoder, then of everything else: two groups for two learning rates."""

@@ -52,11 +52,11 @@ def test_a_ladder_changes_one_thing_at_a_time():
         assert rungs[0] == Contender("course")
 
 
-def test_channels_last_does_the_same_maths_and_a_light_tail_is_another_network():
+def test_channels_last_does_the_same_maths_and_an_unshuffled_tail_is_another_network():
     plain, quick = (Runner(Contender("course", **options), (32, 64), 1) for options in ({}, {"channels_last": True}))
     found = difference(quick.fingerprint(), plain.fingerprint())
     assert 0 <= max(found.values()) < 1e-2
-    assert Contender("course", fused=True).same_network and not Contender("course", tail="light").same_network
+    assert Contender("course", fused=True).same_network and not Contender("course", tail="unshuffle").same_network
 
 
 def test_macs_and_bytes_are_those_counted_by_hand():

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from course_utils.encoders import LITE0, create_encoder
@@ -33,10 +34,11 @@ VARIANTS = {
     "y_range": {"y_range": (-1.0, 2.0)},
     "no last_cross": {"last_cross": False},
     "bottle": {"bottle": True},
-    "light tail": {"tail": "light"},
-    "light tail, bottle": {"tail": "light", "bottle": True},
-    "light tail, no last_cross": {"tail": "light", "last_cross": False},
-    "light tail, skips added": {"tail": "light", "skip": "add"},
+    "unshuffled": {"tail": "unshuffle"},
+    "unshuffled, bottle": {"tail": "unshuffle", "bottle": True},
+    "unshuffled, no last_cross": {"tail": "unshuffle", "last_cross": False},
+    "unshuffled, weight": {"tail": "unshuffle", "norm_type": "weight"},
+    "unshuffled, spectral": {"tail": "unshuffle", "norm_type": "spectral"},
     "leaky": {"act_cls": nn.LeakyReLU},
     "in place": {"act_cls": partial(nn.ReLU, inplace=True), "skip": "none", "upsample": "nearest"},
     "batch": {"norm_type": "batch"},
@@ -72,7 +74,7 @@ class TestEveryVariant:
                 assert torch.equal(twin(x), expected)
 
 
-@pytest.mark.parametrize("tail", ["full", "light"])
+@pytest.mark.parametrize("tail", ["full", "unshuffle"])
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (75, 107), (64, 160)])
 def test_any_size_comes_back_at_its_own(size, tail):
     model = make(tail=tail).eval()
@@ -115,14 +117,46 @@ def test_levels_of_the_lecture():
     ]
 
 
-@pytest.mark.parametrize(("last_cross", "joined"), [(True, 19), (False, None)])
-def test_a_light_tail_is_as_wide_as_it_says(last_cross, joined):
-    model = make(tail="light", last_cross=last_cross).eval()
-    with torch.no_grad(), Hooks([model.blocks[-2], model.blocks[-1], model.final_up, model.head]) as hooks:
-        model(torch.zeros(1, 3, 64, 96))
+@pytest.mark.parametrize(("last_cross", "width"), [(True, 96 + 4 * 3), (False, 96)])
+def test_an_unshuffled_tail_works_on_the_finest_grid_of_the_encoder(last_cross, width):
+    model = make(tail="unshuffle", last_cross=last_cross).eval()
+    with torch.no_grad(), Hooks([model.blocks[-1], model.head]) as hooks:
+        out = model(torch.zeros(1, 3, 64, 96))
         shapes = [tuple(stored.shape[1:]) for stored in hooks.stored]
-    assert shapes == [(256, 16, 24), (32, 32, 48), (16, 64, 96), (4, 64, 96)]
-    assert joined == (model.last_block and model.last_block.convpath[0][0].in_channels)
+    assert shapes == [(96, 32, 48), (4 * 4, 32, 48)] and out.shape == (1, 4, 64, 96)
+    assert model.head[0].in_channels == width
+    if last_cross:
+        assert model.last_block.convpath[0][0].in_channels == width
+
+
+def test_an_unshuffled_tail_sees_every_pixel_and_puts_each_score_where_it_belongs():
+    """By hand: with a tail that only copies the picture, the scores are the picture, pixel by pixel."""
+    model = make(tail="unshuffle", n_out=3, encoder="resnet18").eval()
+    copy_picture = nn.Conv2d(96 + 12, 12, 1, bias=False)
+    with torch.no_grad():
+        copy_picture.weight.zero_()
+        copy_picture.weight[:, 96:, 0, 0] = torch.eye(12)
+    model.last_block, model.head = nn.Identity(), copy_picture
+    picture = torch.randn(2, 3, 75, 107)
+    with torch.no_grad():
+        assert torch.equal(model(picture), picture)
+
+
+def test_an_unshuffled_tail_starts_without_a_checkerboard():
+    model = make(tail="unshuffle").eval()
+    with torch.no_grad():
+        blocks = F.pixel_unshuffle(model(torch.randn(1, 3, 64, 96)), 2).unflatten(1, (4, 4))
+    torch.testing.assert_close(blocks, blocks[:, :, :1].expand_as(blocks))
+
+
+@pytest.mark.parametrize(("encoder", "fold"), [("convnext_tiny", 4), ("vgg11_bn", 1), (LITE0, 2)])
+@pytest.mark.parametrize("size", [(64, 96), (65, 90)])
+def test_an_unshuffled_tail_fits_any_encoder(encoder, fold, size):
+    model = make(encoder, size=size, tail="unshuffle").eval()
+    assert model.fold == fold
+    with torch.no_grad():
+        assert model(torch.randn(1, 3, *size)).shape == (1, 4, *size)
+        assert model(torch.randn(1, 3, 71, 83)).shape == (1, 4, 71, 83)
 
 
 def test_gradient_reaches_the_encoder_through_every_skip():
@@ -251,7 +285,7 @@ def test_parameter_groups_split_encoder_from_the_rest():
     assert not {id(p) for p in encoder} & {id(p) for p in decoder}
 
 
-@pytest.mark.parametrize(("encoder", "tail"), [("resnet18", "full"), ("resnet18", "light"), (LITE0, "full")])
+@pytest.mark.parametrize(("encoder", "tail"), [("resnet18", "full"), ("resnet18", "unshuffle"), (LITE0, "full")])
 def test_exports_to_one_graph_for_other_sizes_of_batch(encoder, tail):
     model = make(encoder, tail=tail).eval()
     batch = torch.export.Dim("batch", min=2, max=16)
@@ -261,7 +295,7 @@ def test_exports_to_one_graph_for_other_sizes_of_batch(encoder, tail):
         torch.testing.assert_close(exported.module()(x), model(x))
 
 
-@pytest.mark.parametrize(("encoder", "tail"), [("resnet18", "full"), ("resnet18", "light"), (LITE0, "full")])
+@pytest.mark.parametrize(("encoder", "tail"), [("resnet18", "full"), ("resnet18", "unshuffle"), (LITE0, "full")])
 def test_compiles_without_a_graph_break(encoder, tail):
     model = make(encoder, tail=tail).eval()
     compiled = torch.compile(model, backend="eager", fullgraph=True)

@@ -32,7 +32,7 @@ def overview(device: str, compile: bool, amp: str) -> dict[str, Contender]:
         contenders["fastai, memory kept"] = Contender("fastai", keep_memory=True)
     return contenders | {
         "course": Contender("course", **ours),
-        "course, light tail": Contender("course", tail="light", **ours),
+        "course, unshuffled tail": Contender("course", tail="unshuffle", **ours),
         "smp": Contender("smp"),
         "smp, same settings": Contender("smp", **ours),
     }
@@ -61,7 +61,7 @@ def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     for name, change in steps.items():
         so_far |= change
         contenders[name] = Contender("course", **so_far)
-    contenders["light tail on top"] = Contender("course", tail="light", **so_far)
+    contenders["unshuffled tail on top"] = Contender("course", tail="unshuffle", **so_far)
     eager = {name: value for name, value in so_far.items() if name != "compile"}  # which fastai's does not survive
     contenders["fastai with all but compile"] = Contender("fastai", **eager)
     return contenders

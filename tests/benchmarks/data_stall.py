@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
 def measure(args: argparse.Namespace, root: Path, device: torch.device) -> dict:
     """Share of each step that goes into its data."""
     train = load_split(root, "train", tuple(args.size), device)
-    options = RECIPE_OPTIONS | {"tail": "light"}
+    options = RECIPE_OPTIONS | {"tail": "unshuffle"}
     model = DynamicUnet(create_encoder(args.encoder, pretrained=False), len(train.codes), tuple(args.size), **options)
     model.to(device, memory_format=torch.channels_last)
     optimizer = adamw([(list(model.parameters()), 1e-4)], weight_decay=1e-2)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from course_utils.command_line import command_again, provenance, usable_device
+from course_utils.unet import TAILS
 from tests.benchmarks._networks import ENCODER, LIBRARIES, Contender, Runner
 from tests.benchmarks._report import add_common_options, check_common_options, check_libraries, write_result
 from tests.benchmarks._timing import CLOCKS, seconds_of
@@ -105,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parse.add_argument("--library", choices=LIBRARIES, default="course", help="whose network")
-    parse.add_argument("--tail", choices=("full", "light"), default="full", help="of the course's network")
+    parse.add_argument("--tail", choices=TAILS, default="full", help="of the course's network")
     parse.add_argument("--size", type=int, nargs=2, default=(180, 240), metavar=("H", "W"), help="pixels")
     parse.add_argument("--batch-size", type=int, default=2, help="pictures in a step")
     parse.add_argument("--steps", type=int, default=5, help="steps that are timed")
