@@ -26,8 +26,9 @@ class Restorer(nn.Module):
     def __init__(self, unet: DynamicUnet, residual: bool = True) -> None:
         super().__init__()
         last = [module for module in unet.head.modules() if isinstance(module, nn.Conv2d)][-1]
-        if residual and last.out_channels != 3:
-            raise ValueError(f"residual=True adds to three channels, and the network gives {last.out_channels}.")
+        n_out = last.out_channels // unet.fold**2
+        if residual and n_out != 3:
+            raise ValueError(f"residual=True adds to three channels, and the network gives {n_out}.")
         self.unet, self.residual = unet, residual
         if residual:
             _silence(unet)

@@ -9,6 +9,7 @@ from course_utils.restorer import Restorer, make_restorer, restore
 from course_utils.training import fit
 from course_utils.unet import DynamicUnet
 
+NORMS = [{"norm_type": norm} for norm in NORM_TYPES[1:4]]
 PICTURES = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
@@ -22,7 +23,7 @@ def test_untrained_it_gives_back_what_it_gets_bit_for_bit(restorer):
     assert torch.equal(restore(restorer, PICTURES), PICTURES)
 
 
-@pytest.mark.parametrize("options", [{"norm_type": norm} for norm in NORM_TYPES[1:4]] + [{"y_range": (-3, 3)}], ids=str)
+@pytest.mark.parametrize("options", [*NORMS, {"y_range": (-3, 3)}, {"tail": "unshuffle"}], ids=str)
 def test_so_it_does_with_every_norm_and_learns_from_there(options):
     """Weight norm and a range from -3 to 3 are what the lecture takes."""
     torch.manual_seed(0)
