@@ -48,16 +48,18 @@ def create_encoder(name: str, pretrained: PretrainedOption = "auto", in_channels
         raise ValueError(f'pretrained={pretrained!r} is not one of True, False, "auto".')
     build, load = _recipe(name)
     model = build()
+    loaded = False
     if pretrained:
         try:
             load(model)
+            loaded = True
         except WeightsUnavailableError as error:
             if pretrained is True:
                 raise
             print(f"{name} starts from random weights: {error}")
     body = _body(name, model)
     if in_channels != 3:
-        _replace_first_conv(body, in_channels, keep_weights=bool(pretrained))
+        _replace_first_conv(body, in_channels, keep_weights=loaded)
     return body
 
 

@@ -151,6 +151,8 @@ def main(argv: list[str] | None = None) -> int:
         check_files([args.out])
         for seed in args.seeds:
             check_seed(seed)
+        if len(set(args.seeds)) < len(args.seeds):
+            raise ValueError(f"--seeds {' '.join(map(str, args.seeds))} names one twice.")
         root = find_data(args.data)
         if args.keep_memory:
             keep_freed_memory()

@@ -58,7 +58,7 @@ class MovingParts:
 class NearestImage(AxesImage):
     """A picture ``(H, W, 3)`` uint8 that fills its axes, each screen pixel with the nearest of its pixels.
 
-    What ``imshow(interpolation="nearest")`` draws, at a fifth of the time: matplotlib resamples in floating point.
+    What ``imshow(interpolation="nearest")`` draws, and quicker: matplotlib resamples in floating point.
     Add it with ``axes.add_image`` to axes whose limits and picture both go from 0 to 1, row 0 above.
     """
 

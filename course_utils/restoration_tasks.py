@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_utils.modes import evaluation_mode
 from course_utils.oklab import oklab_to_rgb, rgb_to_oklab
 from course_utils.photographs import PHOTOGRAPHS, patches
 from course_utils.restoration import CutOut, Degradation, Grayscale, Jpeg, LowerResolution, Overprint, Sketch
@@ -153,8 +154,8 @@ def train_restorer(
 @torch.no_grad()
 def finish(task: Task, model: Restorer, inputs: Tensor) -> Tensor:
     """The pictures ``(N, 3, H, W)`` that `model` makes of damaged ones, from 0 to 1."""
-    model.eval()
-    return task.picture(inputs, model(inputs)).clamp(0, 1)
+    with evaluation_mode(model):
+        return task.picture(inputs, model(inputs)).clamp(0, 1)
 
 
 def wanted(task: Task, originals: Tensor) -> Tensor:

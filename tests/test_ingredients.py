@@ -86,6 +86,7 @@ def test_the_table_by_hand():
         (["--out", "no/such/folder/x.json"], "is no folder"),
         (["--data", "nowhere"], "is missing, so nowhere is no prepared data set"),
         (["--seeds", str(2**70)], "64 bits"),
+        (["--seeds", "0", "0"], "--seeds 0 0 names one twice"),
     ],
 )
 def test_refusals_are_one_sentence(root, tmp_path, options, message, capsys):

@@ -82,3 +82,10 @@ def test_training_on_few_patches_lowers_the_error_on_them():
     originals = pool[:8] / 255
     inputs = task.damage(originals, 3)
     assert psnr(finish(task, model, inputs), originals) > psnr(inputs, originals)
+
+
+def test_finishing_leaves_every_module_in_its_mode():
+    model = torch.nn.Sequential(torch.nn.BatchNorm2d(3), torch.nn.Identity())
+    model[1].eval()
+    finish(TASKS["jpeg"], model, PICTURES)
+    assert [module.training for module in model] == [True, False]

@@ -1,5 +1,6 @@
 """The weight gradient by Winograd's trick against PyTorch's own, and a network switched to it against itself."""
 
+import contextlib
 import copy
 
 import pytest
@@ -104,3 +105,28 @@ def test_frozen_weights_autocast_and_inference_take_the_usual_way(monkeypatch):
         layer(x)
     layer.requires_grad_(False)(x).sum().backward()
     layer.requires_grad_(True)(x[..., :8, :8]).sum().backward()  # too small to be worth it
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"padding": 2}, {"padding": (1, 2)}, {"stride": 2}, {"dilation": 2}, {"padding_mode": "reflect", "padding": 1}],
+    ids=str,
+)
+def test_a_layer_built_by_hand_that_does_not_fit_takes_the_usual_way(options):
+    torch.manual_seed(0)
+    layer = WinogradConv2d(3, 4, 3, **options).double()
+    usual = nn.Conv2d(3, 4, 3, **options).double()
+    usual.load_state_dict(layer.state_dict())
+    x = torch.randn(1, 3, 16, 20, dtype=torch.float64)
+    outputs = [conv(x) for conv in (layer, usual)]
+    torch.testing.assert_close(*outputs)
+    for output in outputs:
+        output.square().sum().backward()
+    torch.testing.assert_close(layer.weight.grad, usual.weight.grad)
+
+
+def test_a_meta_tensor_leaves_nothing_behind():
+    with torch.device("meta"), contextlib.suppress(RuntimeError):
+        weight_gradient(torch.zeros(1, 2, 8, 8), torch.zeros(1, 2, 8, 8))
+    x, grad = torch.randn(1, 2, 8, 8), torch.randn(1, 2, 8, 8)
+    torch.testing.assert_close(weight_gradient(x, grad), expected(x, grad), atol=1e-4, rtol=1e-4)

@@ -86,14 +86,14 @@ class Worker:
         """Ask, and do not wait: `finish` takes the answer."""
         try:
             self.connection.send(request)
-        except BrokenPipeError as error:
+        except (BrokenPipeError, ConnectionResetError) as error:
             raise _ended(request) from error
 
     def finish(self, request: str) -> Any:
         """The answer to what was begun."""
         try:
             return self.connection.recv()
-        except EOFError as error:
+        except (EOFError, ConnectionResetError) as error:
             raise _ended(request) from error
 
     def end(self) -> None:
