@@ -24,7 +24,7 @@ from course_utils.losses import FeatureLoss
 from course_utils.metrics import psnr, ssim
 from course_utils.painting_loss import PaintingLoss
 from course_utils.photographs import PHOTOGRAPHS, patches
-from course_utils.picture_rows import show_rows
+from course_utils.plots.pictures import show_rows
 from course_utils.progress import progress_bar
 from course_utils.restoration_tasks import (
     BATCH_SIZE,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from course_utils.ablation_plots import ablation_figure
 from course_utils.ablations import VARIANTS
+from course_utils.plots.ablations import ablation_figure
 from tests.test_ablation_record import record_of
 
 

@@ -9,7 +9,9 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.transforms import Bbox
 
-from course_utils.arithmetic_plots import (
+from course_utils.arithmetic_walk import WALKS, Geometry, take_step
+from course_utils.conv_arithmetic import overlap_counts
+from course_utils.plots.arithmetic import (
     ArithmeticFigure,
     arithmetic_figure,
     count_colours,
@@ -18,9 +20,7 @@ from course_utils.arithmetic_plots import (
     show_grids,
     show_spectra,
 )
-from course_utils.arithmetic_walk import WALKS, Geometry, take_step
-from course_utils.arithmetic_widget import RANGES
-from course_utils.conv_arithmetic import overlap_counts
+from course_utils.widgets.arithmetic import RANGES
 
 GRID = list(itertools.product(*(range(low, high + 1) for _, low, high in RANGES.values())))
 

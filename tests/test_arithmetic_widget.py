@@ -4,7 +4,7 @@ import ipywidgets
 import pytest
 
 from course_utils.arithmetic_walk import WALKS, Geometry
-from course_utils.arithmetic_widget import RANGES, ArithmeticExplorer, describe
+from course_utils.widgets.arithmetic import RANGES, ArithmeticExplorer, describe
 
 
 @pytest.fixture

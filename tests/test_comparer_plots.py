@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.comparer_plots import FULL_COLOUR, VIEWS, ZOOMS, ComparerFigure, Window, compare_figure
 from course_utils.enlargement import SCHEMES, cut_to, enlarge_again
 from course_utils.photographs import photograph
-from course_utils.rendering import render_png
+from course_utils.plots.comparer import FULL_COLOUR, VIEWS, ZOOMS, ComparerFigure, Window, compare_figure
+from course_utils.plots.rendering import render_png
 
 ORIGINAL = photograph("chelsea")[:, 40:136, 80:176] / 255
 

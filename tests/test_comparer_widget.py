@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from course_utils.comparer_plots import VIEWS, ZOOMS
-from course_utils.comparer_widget import FACTORS, PICTURES, YOURS, UpsamplingComparer, square
 from course_utils.enlargement import SCHEMES
+from course_utils.plots.comparer import VIEWS, ZOOMS
+from course_utils.widgets.comparer import FACTORS, PICTURES, YOURS, UpsamplingComparer, square
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_scheme_of_ones_own_is_compared():
 
 def test_a_picture_is_enlarged_once_only(comparer, monkeypatch):
     comparer.set(view="wipe")
-    monkeypatch.setattr("course_utils.comparer_widget.enlarge_again", lambda *a: pytest.fail("made again"))
+    monkeypatch.setattr("course_utils.widgets.comparer.enlarge_again", lambda *a: pytest.fail("made again"))
     comparer.set(zoom=2, x=30)
     comparer.set(view="spectrum")
 

@@ -9,17 +9,17 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from course_utils.arithmetic_widget import ArithmeticExplorer
-from course_utils.comparer_widget import UpsamplingComparer
 from course_utils.encoders import create_encoder
-from course_utils.figure_widget import FigureWidget
 from course_utils.initialisation_runs import SCALES, STARTS, WATCHED, State, face
-from course_utils.initialisation_widget import InitialisationExplorer
-from course_utils.photograph_widget import PhotographSegmenter
-from course_utils.restoration_widget import RestorationWipe
 from course_utils.unet import DynamicUnet
-from course_utils.unet_widget import UnetExplorer
 from course_utils.widgets import SegmentationViewer
+from course_utils.widgets.arithmetic import ArithmeticExplorer
+from course_utils.widgets.comparer import UpsamplingComparer
+from course_utils.widgets.figure import FigureWidget
+from course_utils.widgets.initialisation import InitialisationExplorer
+from course_utils.widgets.photograph import PhotographSegmenter
+from course_utils.widgets.restoration import RestorationWipe
+from course_utils.widgets.unet import UnetExplorer
 from tests.widget_settings import failures, settings_of
 
 SIZE = (32, 48)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course_utils.figure_widget import FigureWidget, uploaded_picture
+from course_utils.widgets.figure import FigureWidget, uploaded_picture
 
 
 class Square:
@@ -201,7 +201,7 @@ def test_grey_of_unknown_white_is_refused(kind):
 
 
 def test_a_huge_upload_is_refused_before_it_is_decoded(monkeypatch):
-    monkeypatch.setattr("course_utils.figure_widget.MOST_PIXELS", 20)
+    monkeypatch.setattr("course_utils.widgets.figure.MOST_PIXELS", 20)
     with pytest.raises(ValueError, match=r"map\.png has 7 × 5 pixels, more than"):
         uploaded_picture((upload("map.png", encoded(np.zeros((5, 7, 3), dtype=np.uint8))),))
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.initialisation_plots import InitialisationFigure, pattern_frequencies, show_contest, show_pictures
-from course_utils.rendering import render_png
+from course_utils.plots.initialisation import InitialisationFigure, pattern_frequencies, show_contest, show_pictures
+from course_utils.plots.rendering import render_png
 from course_utils.upsampling_contest import Result
 
 

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from course_utils.initialisation_runs import SCALES, STARTS, WATCHED, watch_all
-from course_utils.initialisation_widget import InitialisationExplorer
+from course_utils.widgets.initialisation import InitialisationExplorer
 
 
 @pytest.fixture(scope="module")

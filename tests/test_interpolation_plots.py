@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils.enlargement import bilinear_kernel
-from course_utils.interpolation_plots import centres, response, show_centres, show_pictures, show_responses
-from course_utils.rendering import render_png
+from course_utils.plots.interpolation import centres, response, show_centres, show_pictures, show_responses
+from course_utils.plots.rendering import render_png
 
 
 @given(st.integers(2, 12), st.integers(2, 30), st.booleans())

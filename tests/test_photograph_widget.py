@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course_utils.photograph_widget import PhotographSegmenter
+from course_utils.widgets.photograph import PhotographSegmenter
 
 
 def halves(photograph: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from course_utils.picture_rows import GAP, LABEL, show_rows
+from course_utils.plots.pictures import GAP, LABEL, show_rows
 
 PICTURES = torch.rand(3, 3, 12, 20, generator=torch.Generator().manual_seed(0))
 

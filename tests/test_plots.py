@@ -11,10 +11,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 from skimage.color import rgb2lab
 
-from course_utils import ablation_plots, arithmetic_plots, interpolation_plots, plots, unet_plots
+from course_utils import plots
 from course_utils.classes import CLASS_COLOURS, CLASS_NAMES, VOID
 from course_utils.history import History
 from course_utils.metrics import confusion_matrix
+from course_utils.plots import ablations as ablation_plots
+from course_utils.plots import arithmetic as arithmetic_plots
+from course_utils.plots import interpolation as interpolation_plots
+from course_utils.plots import unet as unet_plots
 
 # Linear RGB as a dichromat sees it: Machado, Oliveira & Fernandes 2009, severity 1.
 SIGHT = {

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from PIL import Image
 
-from course_utils.rendering import MovingParts, NearestImage, render_png
-from course_utils.restoration_widget import RestorationWipe
+from course_utils.plots.rendering import MovingParts, NearestImage, render_png
+from course_utils.widgets.restoration import RestorationWipe
 from tests.widget_settings import settings_of
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -95,21 +96,29 @@ def test_readme_code_runs():
     assert done.returncode == 0
 
 
+def _imported(path: Path) -> set[str]:
+    """The modules of this project that a file imports, at its top or later."""
+    text = path.read_text(encoding="utf-8")
+    found = set(re.findall(r"^\s*from ((?:course_utils|data_scripts)\.[\w.]+) import", text, re.MULTILINE))
+    for names in re.findall(r"^\s*from course_utils import (.+)$", text, re.MULTILINE):
+        found |= {f"course_utils.{name}" for name in re.findall(r"(\w+)(?: as \w+)?(?:,|$)", names)}
+    return found
+
+
 def test_imports_point_one_way():
-    """Data scripts stay light; the library needs neither them nor, outside of its widgets, anything of Jupyter."""
-    with_widgets = {
-        "widgets.py",
-        "figure_widget.py",
-        "photograph_widget.py",
-        "arithmetic_widget.py",
-        "initialisation_widget.py",
-        "unet_widget.py",
-        "comparer_widget.py",
-        "restoration_widget.py",
-    }
+    """No cycle among the modules; only widgets need Jupyter; only plots, widgets and two commands draw."""
+    commands = {"course_utils.train_camvid", "course_utils.restore_photographs"}
+    graph = {}
     for path in (ROOT / "course_utils").rglob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        assert not re.search(r"^\s*(from|import) data_scripts", text, re.MULTILINE), path.name
-        if path.name not in with_widgets:
-            assert not re.search(r"^(from|import) ipywidgets", text, re.MULTILINE), path.name
-            assert not re.search(r"^from course_utils\.(\w*widgets?) import", text, re.MULTILINE), path.name
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        graph[name] = imported = _imported(path)
+        layer = name.split(".")[1] if name.count(".") else ""
+        layers = {module.split(".")[1] for module in imported}
+        assert not any(module.startswith("data_scripts") for module in imported), name
+        if layer != "widgets":
+            assert not re.search(r"^\s*(from|import) ipywidgets", path.read_text(encoding="utf-8"), re.MULTILINE), name
+            assert "widgets" not in layers, name
+            assert "plots" not in layers or layer == "plots" or name in commands, name
+        assert layer == "exercises" or "exercises" not in layers, name
+    assert graph["course_utils.widgets.unet"] >= {"course_utils.plots.unet"}, "imports are found"
+    TopologicalSorter(graph).prepare()

@@ -10,9 +10,9 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from course_utils.photographs import photograph
-from course_utils.rendering import render_png
+from course_utils.plots.rendering import render_png
+from course_utils.plots.restoration import FULL_COLOUR, LONGEST_NAME, Judged, WipeFigure, gain, judge, wipe_figure
 from course_utils.restoration import LowerResolution
-from course_utils.restoration_plots import FULL_COLOUR, LONGEST_NAME, Judged, WipeFigure, gain, judge, wipe_figure
 
 ORIGINAL = photograph("chelsea")[:, 40:184, 80:224] / 255
 DAMAGED = LowerResolution(3)(ORIGINAL[None])[0]

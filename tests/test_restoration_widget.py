@@ -12,7 +12,7 @@ from PIL import Image
 from course_utils.metrics import psnr, ssim
 from course_utils.photographs import PHOTOGRAPHS, photograph
 from course_utils.restoration import Compose, Jpeg, LowerResolution, Overprint
-from course_utils.restoration_widget import FACTORS, ORIGINAL, PICTURES, QUALITIES, RestorationWipe, small_square
+from course_utils.widgets.restoration import FACTORS, ORIGINAL, PICTURES, QUALITIES, RestorationWipe, small_square
 
 YOURS = "yours"
 

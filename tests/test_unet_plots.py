@@ -11,10 +11,8 @@ import torch
 
 from course_utils.classes import CLASS_NAMES, VOID
 from course_utils.encoders import create_encoder
-from course_utils.rendering import render_png
-from course_utils.unet import DynamicUnet
-from course_utils.unet_levels import trace, u_shape
-from course_utils.unet_plots import (
+from course_utils.plots.rendering import render_png
+from course_utils.plots.unet import (
     CHOSEN,
     ExplorerFigure,
     accuracy,
@@ -26,6 +24,8 @@ from course_utils.unet_plots import (
     show_predictions,
     strongest,
 )
+from course_utils.unet import DynamicUnet
+from course_utils.unet_levels import trace, u_shape
 
 SIZE = (64, 80)
 LEVELS = u_shape(

@@ -6,10 +6,10 @@ import ipywidgets
 import pytest
 import torch
 
-from course_utils import unet_widget
 from course_utils.encoders import create_encoder
 from course_utils.unet import DynamicUnet
-from course_utils.unet_widget import UnetExplorer
+from course_utils.widgets import unet as unet_widget
+from course_utils.widgets.unet import UnetExplorer
 
 SIZE = (64, 80)
 

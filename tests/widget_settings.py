@@ -7,7 +7,7 @@ from typing import Any
 import ipywidgets
 from matplotlib.figure import Figure
 
-from course_utils.figure_widget import FigureWidget
+from course_utils.widgets.figure import FigureWidget
 
 FAILED = "This could not be drawn"
 MOST_VALUES = 8

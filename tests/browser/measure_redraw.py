@@ -20,15 +20,15 @@ from tests.browser.notebook_page import NotebookPage, WidgetOnPage
 
 WIDGETS = {
     "arithmetic-explorer": (
-        "from course_utils.arithmetic_widget import ArithmeticExplorer\n\nArithmeticExplorer()",
+        "from course_utils.widgets.arithmetic import ArithmeticExplorer\n\nArithmeticExplorer()",
         ["Step"],
     ),
     "upsampling-comparer": (
-        "from course_utils.comparer_widget import UpsamplingComparer\n\nUpsamplingComparer()",
+        "from course_utils.widgets.comparer import UpsamplingComparer\n\nUpsamplingComparer()",
         ["Across"],
     ),
     "initialisation-explorer": (
-        "from course_utils.initialisation_widget import InitialisationExplorer\n\nInitialisationExplorer()",
+        "from course_utils.widgets.initialisation import InitialisationExplorer\n\nInitialisationExplorer()",
         ["Steps"],
     ),
     "unet-explorer": (
@@ -36,7 +36,7 @@ WIDGETS = {
 
 from course_utils.encoders import create_encoder
 from course_utils.unet import DynamicUnet
-from course_utils.unet_widget import UnetExplorer
+from course_utils.widgets.unet import UnetExplorer
 
 encoder = create_encoder("efficientnet_lite0", pretrained=False)
 model = DynamicUnet(encoder, 12, (72, 96), last_cross=False)
@@ -47,7 +47,7 @@ UnetExplorer(model, images, images[:, 0] % 12)""",
     "restoration-wipe": (
         """from functools import partial
 
-from course_utils.restoration_widget import RestorationWipe
+from course_utils.widgets.restoration import RestorationWipe
 from course_utils.restorer import make_restorer, restore
 
 RestorationWipe({"network": partial(restore, make_restorer(64, pretrained=False))})""",

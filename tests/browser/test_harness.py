@@ -18,7 +18,7 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 
-from course_utils.figure_widget import FigureWidget, uploaded_picture
+from course_utils.widgets.figure import FigureWidget, uploaded_picture
 
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
 image = axes.imshow(np.zeros((32, 64)), vmin=0, vmax=10)

@@ -7,7 +7,7 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-SOURCE = "from course_utils.initialisation_widget import InitialisationExplorer\n\nInitialisationExplorer()"
+SOURCE = "from course_utils.widgets.initialisation import InitialisationExplorer\n\nInitialisationExplorer()"
 
 
 def test_every_control_by_keyboard(lab_alone):

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.browser
 
 SOURCE = """import numpy as np
 
-from course_utils.photograph_widget import PhotographSegmenter
+from course_utils.widgets.photograph import PhotographSegmenter
 
 def halves(photograph):
     codes = np.zeros(photograph.shape[:2], np.uint8)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 SOURCE = """import torch.nn.functional as F
 
-from course_utils.restoration_widget import RestorationWipe
+from course_utils.widgets.restoration import RestorationWipe
 
 RestorationWipe({"nothing": lambda pictures: pictures, "blur": lambda pictures: F.avg_pool2d(pictures, 3, 1, 1)})"""
 

@@ -14,7 +14,7 @@ SOURCE = """import torch
 
 from course_utils.encoders import create_encoder
 from course_utils.unet import DynamicUnet
-from course_utils.unet_widget import UnetExplorer
+from course_utils.widgets.unet import UnetExplorer
 
 torch.manual_seed(0)
 model = DynamicUnet(create_encoder("efficientnet_lite0", pretrained=True), 12, (72, 96), last_cross=False)

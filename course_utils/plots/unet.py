@@ -18,7 +18,6 @@ from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 from torch import Tensor
 
-from course_utils.arithmetic_plots import TextLine
 from course_utils.camvid import void_code
 from course_utils.plots import (
     SMALL_SIZE,
@@ -30,6 +29,7 @@ from course_utils.plots import (
     to_codes,
     to_rgb,
 )
+from course_utils.plots.arithmetic import TextLine
 from course_utils.unet_levels import Level, Trace
 
 DOWN, MIDDLE, UP, TAIL = (0.60, 0.81, 0.94), (0.98, 0.86, 0.55), (0.72, 0.88, 0.76), (0.85, 0.85, 0.85)

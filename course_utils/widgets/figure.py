@@ -21,7 +21,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from course_utils.rendering import MovingParts, render_png
+from course_utils.plots.rendering import MovingParts, render_png
 
 Draw = Callable[..., tuple[Figure, str]]
 
@@ -43,7 +43,7 @@ class FigureWidget(ipywidgets.VBox):
         css_class: CSS class of the whole widget, by which browser tests and style sheets find it.
         width: width of the picture on the page in CSS pixels; the figure is rendered at exactly this size.
         moving: all artists of the figure that ever change, if `draw` always returns the same figure: then the rest
-            is drawn once (`course_utils.rendering.MovingParts`).
+            is drawn once (`course_utils.plots.rendering.MovingParts`).
 
     Raises:
         TypeError: if a control cannot be worked by keyboard in JupyterLab.

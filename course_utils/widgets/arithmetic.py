@@ -4,9 +4,9 @@ import ipywidgets
 from ipywidgets import IntSlider, Layout
 from matplotlib.figure import Figure
 
-from course_utils.arithmetic_plots import ArithmeticFigure
 from course_utils.arithmetic_walk import WALKS, Geometry, take_step
-from course_utils.figure_widget import FigureWidget
+from course_utils.plots.arithmetic import ArithmeticFigure
+from course_utils.widgets.figure import FigureWidget
 
 RANGES = {
     "n": ("Input side", 1, 4),

@@ -10,10 +10,10 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as v2_functional
 
-from course_utils.comparer_plots import VIEWS, ZOOMS, ComparerFigure, Window
 from course_utils.enlargement import SCHEMES, Enlargement, Scheme, cut_to, enlarge_again, names_of, rings
-from course_utils.figure_widget import FigureWidget, uploaded_picture
 from course_utils.photographs import photograph
+from course_utils.plots.comparer import VIEWS, ZOOMS, ComparerFigure, Window
+from course_utils.widgets.figure import FigureWidget, uploaded_picture
 
 PICTURES = ("chelsea", "astronaut", "coffee", "rocket", "rings")
 YOURS = "yours"

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from course_utils.metrics import psnr, ssim
-from course_utils.rendering import NearestImage
+from course_utils.plots.rendering import NearestImage
 
 FULL_COLOUR = 0.2
 """An error of so much of white, or more, has the brightest colour."""

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from course_utils.classes import CLASS_NAMES
-from course_utils.figure_widget import FigureWidget, uploaded_picture
 from course_utils.plots import class_colours, overlay
+from course_utils.widgets.figure import FigureWidget, uploaded_picture
 
 COLUMNS = 6
 

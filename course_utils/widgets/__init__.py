@@ -10,8 +10,8 @@ from torch import Tensor
 
 from course_utils.camvid import void_code
 from course_utils.classes import CLASS_NAMES
-from course_utils.figure_widget import FigureWidget
 from course_utils.plots import SMALL_SIZE, TEXT_SIZE, class_colours, to_codes, to_rgb
+from course_utils.widgets.figure import FigureWidget
 
 LAYERS = ("truth", "prediction", "errors")
 CAPTIONS = {

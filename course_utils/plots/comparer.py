@@ -10,9 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from course_utils.arithmetic_plots import log_spectrum
 from course_utils.enlargement import SCHEMES, Enlargement, cut_to, enlarge_again
 from course_utils.layers import check_choice
+from course_utils.plots.arithmetic import log_spectrum
 
 VIEWS = ("side by side", "wipe", "difference", "spectrum")
 ZOOMS = (1, 2, 4, 8, 16)

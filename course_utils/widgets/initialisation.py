@@ -3,10 +3,10 @@
 import ipywidgets
 from matplotlib.figure import Figure
 
-from course_utils.figure_widget import FigureWidget
-from course_utils.initialisation_plots import InitialisationFigure
 from course_utils.initialisation_runs import SCALES, STARTS, WATCHED, Setting, State, face, watch_all
+from course_utils.plots.initialisation import InitialisationFigure
 from course_utils.upsampling import checkerboard_energy
+from course_utils.widgets.figure import FigureWidget
 
 CROP = (66, 16, 24)
 """Row, column and side of the part of the face that is shown close up."""
