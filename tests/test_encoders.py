@@ -139,10 +139,26 @@ def test_missing_package_names_the_remedy(name, monkeypatch, capsys):
     assert remedy in capsys.readouterr().out and body(torch.zeros(1, 3, 64, 64)).shape[-2:] == (2, 2)
 
 
+@pytest.mark.parametrize("pretrained", [True, "auto"])
+def test_an_unsuitable_classifier_is_refused_before_its_weights_are_fetched(monkeypatch, pretrained):
+    monkeypatch.setattr(encoders, "_load_torchvision", lambda *_: pytest.fail("fetched"))
+    with pytest.raises(ValueError, match="'alexnet' is not a plain stack"):
+        create_encoder("alexnet", pretrained)
+
+
+@pytest.mark.parametrize("name", ["regnet_y_400mf", "resnet18"])
+def test_sizes_can_be_had_without_weights_on_the_meta_device(name):
+    with torch.device("meta"):
+        body = create_encoder(name, pretrained=False)
+        found = body(torch.zeros(1, 3, 64, 96))
+    assert found.is_meta and found.shape == create_encoder(name, pretrained=False)(torch.zeros(1, 3, 64, 96)).shape
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"name": "resnet35"}, "resnet35"),
+        ({"name": ["resnet34"]}, r"encoder \['resnet34'\] is neither"),
         ({"name": "vit_b_16"}, "not a plain stack"),
         ({"name": "swin_t"}, "not a plain stack"),
         ({"name": "alexnet"}, "not a plain stack"),
