@@ -1,13 +1,12 @@
 """The record of an ablation: a JSON file that grows run by run, and what can be read off it."""
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median, stdev
 
-from course_utils.checkpoint import temporary_path
+from course_utils.command_line import write_json
 
 FORMAT = "ablations of the hooked U-Net, version 1"
 METRICS = ("accuracy", "mean_iou", "boundary_error")
@@ -36,9 +35,11 @@ def _complaint(record: Mapping) -> str:
     for run in record.get("runs", []):
         if not isinstance(run, dict) or not all(_is_share(run.get(metric)) for metric in METRICS):
             return f"run {len(seen)} lacks one of {', '.join(METRICS)}, from 0 to 1"
-        if (run.get("variant"), run.get("seed")) in seen:
-            return f"{run.get('variant')} with seed {run.get('seed')} is there twice"
-        seen.add((run.get("variant"), run.get("seed")))
+        if not isinstance(run.get("variant"), str) or not isinstance(run.get("seed"), int):
+            return f"run {len(seen)} lacks the name of its variant, or its seed"
+        if (run["variant"], run["seed"]) in seen:
+            return f"{run['variant']} with seed {run['seed']} is there twice"
+        seen.add((run["variant"], run["seed"]))
     return ""
 
 
@@ -50,12 +51,7 @@ def update_record(path: Path, change: Callable[[dict], None]) -> dict:
     """Read the record, change it, and put it back whole: a kill leaves either the old file or the new one."""
     record = load_record(path) if path.exists() else {"format": FORMAT}
     change(record)
-    temporary = temporary_path(path)
-    try:
-        temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_json(path, record)
     return record
 
 

@@ -129,6 +129,8 @@ def test_a_kill_while_writing_leaves_the_old_record(tmp_path, monkeypatch):
         (lambda record: record["runs"][0].update(accuracy=80.1), "run 0 lacks one of"),
         (lambda record: record["runs"][0].update(accuracy=math.nan), "run 0 lacks one of"),
         (lambda record: record["runs"][0].update(accuracy="0.8"), "run 0 lacks one of"),
+        (lambda record: record["runs"][1].update(variant=["recipe"]), "run 1 lacks the name"),
+        (lambda record: record["runs"][1].pop("seed"), "run 1 lacks the name"),
         (lambda record: record["runs"].append(dict(record["runs"][0])), "recipe with seed 0 is there twice"),
     ],
 )

@@ -1,9 +1,12 @@
-"""What the command lines share: the command that a record names gives the same settings again."""
+"""What the command lines share: commands that give the same settings again, files written whole, usable devices."""
 
 import argparse
+import math
 import shlex
 
-from course_utils.command_line import command_again
+import pytest
+
+from course_utils.command_line import command_again, replacing, usable_device, write_json
 
 
 def parser():
@@ -26,3 +29,22 @@ def test_the_command_named_gives_the_same_settings():
 
 def test_defaults_are_left_out():
     assert command_again(parser(), parser().parse_args(["one"]), ()) == "python -m something one"
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "x.json"
+    write_json(path, {"a": "Lovász"})
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"a": math.nan})
+    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["meta", "nonsense"])
+def test_a_device_that_keeps_no_numbers_is_refused(name):
+    with pytest.raises(ValueError, match=f"--device {name} cannot be used here .*; take --device cpu") as caught:
+        usable_device(name)
+    assert "\n" not in str(caught.value)
