@@ -5,18 +5,22 @@ import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from course_utils.plots.pictures import GAP, LABEL, show_rows
+from course_utils.plots.pictures import GAP, LABEL, TITLE_LINE, show_rows
 
 PICTURES = torch.rand(3, 3, 12, 20, generator=torch.Generator().manual_seed(0))
+
+
+def drawn_pixels(figure):
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
 @pytest.mark.parametrize("zoom", [1, 2, 3])
 def test_every_pixel_is_a_square_of_pixels_on_the_screen(zoom):
     rows = {"as it is": PICTURES, "two\nlines": 1.5 - 2 * PICTURES}  # what lies beyond black and white is cut off
     figure = show_rows(rows, zoom=zoom, columns=2)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    drawn = np.asarray(canvas.buffer_rgba())[..., :3]
+    drawn = drawn_pixels(figure)
     assert [text.get_text() for text in figure.texts] == list(rows) and len(figure.axes) == 4
     high, wide = (side * zoom for side in PICTURES.shape[2:])
     for row, pictures in enumerate(rows.values()):
@@ -25,6 +29,22 @@ def test_every_pixel_is_a_square_of_pixels_on_the_screen(zoom):
             expected = (pictures[column].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
             part = drawn[top : top + high, left : left + wide]
             assert np.array_equal(part, expected.repeat(zoom, 0).repeat(zoom, 1)), (row, column)
+
+
+def test_titles_stand_above_their_columns_and_move_the_pictures_down():
+    rows = {"black": torch.zeros(2, 3, 60, 96), "white": torch.ones(2, 3, 60, 96)}
+    titles = ["super-\nresolution", "JPEG"]
+    figure = show_rows(rows, titles=titles)
+    bare, titled = drawn_pixels(show_rows(rows)), drawn_pixels(figure)
+    added = len(titled) - len(bare)
+    assert added == 2 * TITLE_LINE and np.array_equal(titled[added + GAP :], bare[GAP:])
+    middles = []
+    for text, title in zip(figure.texts, titles, strict=False):
+        box = text.get_window_extent()
+        assert text.get_text() == title and box.y1 <= len(titled) and box.width < 96
+        assert box.y0 >= len(titled) - added - GAP
+        middles.append((box.x0 + box.x1) / 2)
+    assert middles == pytest.approx([LABEL + 48, LABEL + 96 + GAP + 48], abs=1)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +59,7 @@ def test_every_pixel_is_a_square_of_pixels_on_the_screen(zoom):
         (lambda: show_rows({"a": PICTURES}, zoom=0), "zoom=0"),
         (lambda: show_rows({"a": PICTURES}, zoom=1.5), "zoom=1.5"),
         (lambda: show_rows({"a": PICTURES}, columns=-1), "columns=-1"),
+        (lambda: show_rows({"a": PICTURES}, columns=2, titles=["one"]), "1 titles for 2 columns"),
     ],
 )
 def test_refusals(call, message):

@@ -23,3 +23,14 @@ def test_curves_hold_the_metric_of_every_epoch_and_the_baseline():
     lines = {line.get_label(): line.get_ydata() for line in metric_ax.lines}
     assert list(lines["pretrained"]) == [0.5, 0.9] and list(lines["random"]) == [0.5, 0.7]
     assert set(lines["baseline 40.0%"]) == {0.4}
+
+
+def test_a_thin_line_stands_where_a_stage_ends_and_another_begins():
+    history = History([{"epoch": epoch, "val_accuracy": 0.5} for epoch in (1, 1, 2, 1, 2)], [1.0] * 20, [0.1] * 20)
+    plain, staged = (
+        training_curves({"run": history}, "val_accuracy", "title", **options) for options in ({}, {"stages": (1, 2, 2)})
+    )
+    for before, after, places in zip(plain.axes, staged.axes, ([3.5, 11.5], [1.5, 3.5]), strict=True):
+        added = after.lines[len(before.lines) :]
+        assert [line.get_xdata()[0] for line in added] == places
+        assert [text.get_text() for text in after.get_legend().get_texts()] == ["run"]

@@ -91,6 +91,7 @@ def test_a_kernel_picture_is_white_exactly_where_weights_are_zero():
     assert picture.shape == (12, 18)
     assert (np.asarray(picture) > 0).sum() == 2 * 3 * 9 + 1
     assert [ax.get_title() for ax in figure.axes] == ["one", "two"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["out: 1 to 2", "out: 3 to 4"]
     orange = [line for line in figure.axes[0].lines if line.get_color() == CHOSEN]
     assert [tuple(line.get_xdata()) for line in orange][1] == (8.5, 8.5)
 

@@ -265,13 +265,20 @@ def error_by_distance(
     return figure
 
 
-def training_curves(histories: Mapping[str, History], metric: str, title: str, baseline: float | None = None) -> Figure:
+def training_curves(
+    histories: Mapping[str, History],
+    metric: str,
+    title: str,
+    baseline: float | None = None,
+    stages: Sequence[int] = (),
+) -> Figure:
     """Loss of every step (smoothed) on the left; on the right `metric` after each epoch, with a baseline to beat.
 
     Args:
         histories: a run's name and its history.
         metric: key of the epoch rows, a share from 0 to 1.
         baseline: drawn as a dashed line.
+        stages: epochs of each stage, every epoch of as many steps; a thin line stands where a stage ends.
     """
     figure = NotebookFigure(figsize=(10, 3.8), layout="constrained")
     figure.suptitle(title, fontsize=TITLE_SIZE)
@@ -283,7 +290,11 @@ def training_curves(histories: Mapping[str, History], metric: str, title: str, b
         metric_ax.plot(range(1, len(scores) + 1), scores, marker=_MARKERS[i % 6], **style)
     if baseline is not None:
         metric_ax.axhline(baseline, color="0.4", linestyle="--", label=f"baseline {baseline:.1%}")
-    loss_ax.set(xlabel="step", ylabel="training loss (nats per pixel, mean of 10 steps)", ylim=(0, None))
+    for end in np.cumsum(stages, dtype=int)[:-1]:
+        steps = len(history.step_losses) / len(history.epochs)
+        for ax, place in ((loss_ax, end * steps - 0.5), (metric_ax, end + 0.5)):
+            ax.axvline(place, color="0.6", linewidth=0.8, zorder=0)
+    loss_ax.set(xlabel="step", ylabel="cross-entropy, mean of 10 steps", ylim=(0, None))
     metric_ax.set(xlabel="epoch", ylabel=metric.replace("_", " "))
     metric_ax.xaxis.get_major_locator().set_params(integer=True)
     metric_ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -1,6 +1,6 @@
 """Pictures in rows: one row for each way of making them, one column for each thing shown."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,18 +9,20 @@ from torch import Tensor
 from course_utils.layers import describe, is_batch_of_floats
 
 DPI = 100
-LABEL, GAP, HEAD = 150, 6, 8
+LABEL, GAP, HEAD, TITLE_LINE = 150, 6, 8, 16
 
 
-def show_rows(rows: Mapping[str, Tensor], *, zoom: int = 1, columns: int = 8) -> Figure:
+def show_rows(rows: Mapping[str, Tensor], *, zoom: int = 1, columns: int = 8, titles: Sequence[str] = ()) -> Figure:
     """Rows of pictures, each behind its name, every pixel `zoom` by `zoom` pixels of the screen.
 
     Args:
         rows: by name (a line break starts a second line), pictures ``(N, 3, H, W)``, white 1; all of one shape.
         columns: so many pictures of each row at most.
+        titles: what stands above each column, or nothing.
 
     Raises:
-        ValueError: if there is no row, shapes differ, pictures are not finite floats, or a number is not positive.
+        ValueError: if there is no row, shapes differ, pictures are not finite floats, a number is not positive, or
+            there are more or fewer titles than columns.
     """
     for name, number in {"zoom": zoom, "columns": columns}.items():
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
@@ -33,11 +35,17 @@ def show_rows(rows: Mapping[str, Tensor], *, zoom: int = 1, columns: int = 8) ->
         raise ValueError(f"rows of shapes {sorted(shapes)} are not pictures (N, 3, H, W), all of one shape.")
     count, _, height, width = next(iter(shapes))
     count = min(count, columns)
+    if titles and len(titles) != count:
+        raise ValueError(f"{len(titles)} titles for {count} columns: give each column one, or none at all.")
+    above = TITLE_LINE * max((title.count("\n") + 1 for title in titles), default=0)
     high, wide = height * zoom + GAP, width * zoom + GAP
-    size = (LABEL + count * wide, HEAD + len(rows) * high)
+    size = (LABEL + count * wide, above + len(rows) * high + HEAD)
     figure = Figure(figsize=(size[0] / DPI, size[1] / DPI), dpi=DPI)
+    for column, title in enumerate(titles):
+        place = (LABEL + column * wide + width * zoom / 2) / size[0], 1 - (above + GAP / 2) / size[1]
+        figure.text(*place, title, fontsize=9, ha="center", va="bottom", parse_math=False)
     for row, (name, pictures) in enumerate(rows.items()):
-        bottom = size[1] - (row + 1) * high
+        bottom = size[1] - above - (row + 1) * high
         figure.text(8 / size[0], (bottom + high / 2) / size[1], name, fontsize=10.5, va="center", parse_math=False)
         for column, picture in enumerate(pictures[:count]):
             left = LABEL + column * wide

@@ -192,7 +192,8 @@ def kernel_figure(kernels: Mapping[str, Tensor], split: tuple[int, int], inputs:
         middles = [split[1] * wide / 2 - 0.5, (split[1] + into) * wide / 2 - 0.5]
         ax.set_xticks(middles, [f"in: {name}" for name in inputs], fontsize=TEXT_SIZE)
         middles = [split[0] * high / 2 - 0.5, (split[0] + out) * high / 2 - 0.5]
-        ax.set_yticks(middles, ["out: first", "out: second"], fontsize=TEXT_SIZE, rotation=90, va="center")
+        names = [f"out: 1 to {split[0]}", f"out: {split[0] + 1} to {out}"]
+        ax.set_yticks(middles, names, fontsize=TEXT_SIZE, rotation=90, va="center")
         ax.tick_params(length=0)
         ax.set_title(title, fontsize=TITLE_SIZE)
     return figure
