@@ -12,6 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn.parameter import is_lazy
+
+from course_utils.layers import describe
 
 TILE = 4
 """Side of the tiles of the output; those of the input overlap and are two pixels larger."""
@@ -42,7 +45,7 @@ _OUTPUT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, 
 
 
 def _on_both_axes(rows: list[list[float]]) -> Tensor:
-    matrix = torch.tensor(rows, dtype=torch.float64)
+    matrix = torch.tensor(rows, dtype=torch.float64, device="cpu")
     return torch.kron(matrix, matrix)
 
 
@@ -60,7 +63,18 @@ def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
     Args:
         x: the convolution's input, ``(N, C, H, W)``; quickest in channels_last.
         grad: gradient of its output, ``(N, D, H, W)``.
+
+    Raises:
+        ValueError: if they are not both float32 or both float64, or differ in `N`, `H` or `W`.
     """
+    exact = x.dtype == grad.dtype and x.dtype in (torch.float32, torch.float64)
+    if not exact or not x.ndim == grad.ndim == 4 or len(x) != len(grad) or x.shape[2:] != grad.shape[2:]:
+        raise ValueError(
+            f"x is {describe(x)} and grad {describe(grad)}, not (N, C, H, W) and (N, D, H, W), "
+            "both float32 or both float64."
+        )
+    if not x.numel() or not grad.numel():
+        return x.new_zeros(grad.shape[1], x.shape[1], 3, 3)
     height, width = x.shape[2:]
     x, grad = x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)  # (N, H, W, C) and (N, H, W, D)
     map_input, map_gradient, map_back = (mapping.to(x.dtype) for mapping in _MAPPINGS)
@@ -94,6 +108,7 @@ def _mapped(mapping: Tensor, x: Tensor, side: int, down: int, across: int) -> Te
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu")
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.padding = padding
@@ -101,6 +116,7 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         grad = grad.contiguous(memory_format=torch.channels_last)
@@ -123,7 +139,8 @@ class WinogradConv2d(nn.Conv2d):
     """A 3×3 or 1×1 convolution of stride 1 whose weight gradient is computed as above, where that is quicker.
 
     Same weights, same output, same gradients to rounding. Other geometries, autocast, GPUs, small grids and
-    `torch.compile` take PyTorch's own way. Gradients of gradients are not available.
+    `torch.compile` take PyTorch's own way. Gradients of gradients are not available, nor are
+    `torch.func` and forward-mode derivatives.
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -148,7 +165,14 @@ def use_winograd(model: nn.Module) -> int:
 
     Weights, names and state dict stay as they are. Switched are plain convolutions of stride 1 with a 3×3 kernel and
     padding 1, or a 1×1 kernel without padding.
+
+    Raises:
+        ValueError: if a layer of `model` is lazy and still without weights, or is for volumes, as `nn.Conv3d`.
     """
+    for name, value in (*model.named_parameters(), *model.named_buffers()):
+        if is_lazy(value) or value.ndim == 5:
+            reason = "has no shape yet; pass a batch through the model first" if is_lazy(value) else "is for volumes"
+            raise ValueError(f"{name} {reason}: channels_last is a layout of (N, C, H, W).")
     model.to(memory_format=torch.channels_last)
     switched = [module for module in model.modules() if type(module) is nn.Conv2d and _fits(module)]
     for module in switched:

@@ -130,3 +130,48 @@ def test_a_meta_tensor_leaves_nothing_behind():
         weight_gradient(torch.zeros(1, 2, 8, 8), torch.zeros(1, 2, 8, 8))
     x, grad = torch.randn(1, 2, 8, 8), torch.randn(1, 2, 8, 8)
     torch.testing.assert_close(weight_gradient(x, grad), expected(x, grad), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("empty", ["n", "channels", "out_channels", "height", "width"])
+def test_the_gradient_of_nothing_is_zero(empty):
+    n, channels, out_channels, height, width = (
+        0 if name == empty else 8 for name in ("n", "channels", "out_channels", "height", "width")
+    )
+    found = weight_gradient(torch.rand(n, channels, height, width), torch.rand(n, out_channels, height, width))
+    assert found.shape == (out_channels, channels, 3, 3) and not found.any()
+
+
+@pytest.mark.parametrize(
+    ("x", "grad"),
+    [
+        (torch.ones(1, 2, 8, 8).long(), torch.ones(1, 2, 8, 8).long()),
+        (torch.ones(1, 2, 8, 8).bfloat16(), torch.ones(1, 2, 8, 8).bfloat16()),
+        (torch.ones(1, 2, 8, 8), torch.ones(1, 2, 8, 8).double()),
+        (torch.ones(1, 2, 8, 8), torch.ones(1, 2, 10, 10)),
+        (torch.ones(2, 2, 8, 8), torch.ones(1, 2, 8, 8)),
+        (torch.ones(2, 8, 8), torch.ones(2, 8, 8)),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(x, grad):
+    with pytest.raises(ValueError, match=r"x is torch\..* and grad torch\..* both float32 or both float64"):
+        weight_gradient(x, grad)
+
+
+def test_autocast_around_backward_alone_rounds_nothing():
+    layer = nn.Conv2d(16, 16, 3, padding=1)
+    quick = copy.deepcopy(layer)
+    x = torch.randn(1, 16, 16, 16)
+    assert use_winograd(nn.Sequential(quick)) == 1
+    for conv in (layer, quick):
+        loss = conv(x).square().sum()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss.backward()
+    torch.testing.assert_close(quick.weight.grad, layer.weight.grad, atol=1e-2, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"), [(nn.Conv3d(1, 1, 3), "0.weight is for volumes"), (nn.LazyConv2d(1, 3), "no shape yet")]
+)
+def test_a_model_that_cannot_be_channels_last_is_refused(layer, message):
+    with pytest.raises(ValueError, match=message):
+        use_winograd(nn.Sequential(layer))
