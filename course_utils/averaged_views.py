@@ -1,6 +1,9 @@
 """Test-time augmentation: look at a picture several ways, and average what the network says."""
 
-from collections.abc import Sequence
+import functools
+import math
+from collections.abc import Iterable, Sequence
+from numbers import Real
 
 import torch
 import torch.nn.functional as F
@@ -23,20 +26,29 @@ class AveragedViews(nn.Module):
 
     def __init__(self, model: nn.Module, flip: bool = True, scales: Sequence[float] = (1.0,)) -> None:
         super().__init__()
-        if not scales or not all(0 < scale < float("inf") for scale in scales):
-            raise ValueError(f"scales={tuple(scales)} are not positive shares of the picture's size; (1.0,) is one.")
-        self.model, self.flip, self.scales = model, flip, tuple(scales)
+        shares = tuple(scales) if isinstance(scales, Iterable) else ()
+        if not shares or not all(isinstance(share, Real) and 0 < share < math.inf for share in shares):
+            raise ValueError(f"scales={scales!r} are not positive shares of the picture's size; (1.0,) is one.")
+        self.model, self.flip, self.scales = model, flip, shares
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.stack([self._probabilities(x, scale) for scale in self.scales]).mean(0).log()
+        mirrored = (False, True) if self.flip else (False,)
+        views = (self._log_probabilities(x, scale, mirror) for scale in self.scales for mirror in mirrored)
+        # Of logarithms: what a confident network thinks impossible has no probability that a float can hold.
+        return functools.reduce(torch.logaddexp, views) - math.log(len(self.scales) * len(mirrored))
 
-    def _probabilities(self, x: Tensor, scale: float) -> Tensor:
+    def _log_probabilities(self, x: Tensor, scale: float, mirror: bool) -> Tensor:
         size = x.shape[-2:]
         seen = x
         if scale != 1:
             new_size = [max(32, round(side * scale)) for side in size]
-            seen = F.interpolate(x, new_size, mode="bilinear", antialias=True)
-        found = self.model(seen).float().softmax(1)
-        if self.flip:
-            found = (found + self.model(seen.flip(-1)).float().softmax(1).flip(-1)) / 2
-        return F.interpolate(found, size, mode="bilinear") if scale != 1 else found
+            seen = F.interpolate(_single(x), new_size, mode="bilinear", antialias=True).to(x.dtype)
+        found = _single(self.model(seen.flip(-1)).flip(-1) if mirror else self.model(seen)).log_softmax(1)
+        if scale == 1:
+            return found
+        return F.interpolate(found.exp(), size, mode="bilinear").clamp_min(torch.finfo(found.dtype).tiny).log()
+
+
+def _single(x: Tensor) -> Tensor:
+    """`x` in single precision at least."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
