@@ -1,4 +1,4 @@
-"""The exercises of notebook 06: where skips start, how fast each part learns, and where errors sit."""
+"""The exercises of notebook 06: how fast each part learns, where errors sit, and what chance can do."""
 
 import math
 from collections.abc import Iterator
@@ -7,37 +7,6 @@ import torch
 from torch import Tensor
 
 from course_utils.exercises.core import Exercise
-
-Shape = tuple[int, int, int, int]
-
-
-def _last_on_each_grid(shapes: list[Shape]) -> list[int]:
-    return [i for i in range(len(shapes) - 1) if shapes[i][2:] != shapes[i + 1][2:]]
-
-
-def _grid_cases(generator: torch.Generator) -> Iterator[tuple]:
-    yield ([(1, 8, 4, 4), (1, 8, 2, 2)],)
-    yield ([(1, 8, 4, 4), (1, 16, 4, 4), (1, 16, 2, 2)],)
-    yield ([(1, 8, 6, 4), (1, 8, 3, 4), (1, 8, 3, 2)],)  # height and width may shrink apart
-    yield ([(1, 8, 4, 4), (1, 16, 4, 4)],)
-    resnet = [(64, 2), (64, 2), (64, 2), (64, 4), (64, 4), (128, 8), (256, 16), (512, 32)]
-    yield ([(1, channels, 360 // step, 480 // step) for channels, step in resnet],)
-
-
-LAST_ON_EACH_GRID = Exercise(
-    name="last_on_each_grid",
-    specification=(
-        "last_on_each_grid(shapes) takes the (N, C, H, W) that each layer of an encoder returns, in order, and gives "
-        "the list of the layers that a U-Net carries across: those whose next layer has another grid."
-    ),
-    reference=_last_on_each_grid,
-    cases=_grid_cases,
-    hints=(
-        "Compare each layer with the one after it. The last layer has none after it, and goes into the middle.",
-        "The grid is (H, W): shape[2:]. Channels may change on one grid, and that carries nothing.",
-        "[i for i in range(len(shapes) - 1) if shapes[i][2:] != shapes[i + 1][2:]]",
-    ),
-)
 
 
 def _group_rates(highest: float, n_groups: int, factor: float) -> list[float]:
@@ -170,4 +139,4 @@ IS_SIGNAL = Exercise(
 )
 
 
-UNET_TRAINING_EXERCISES = (LAST_ON_EACH_GRID, GROUP_RATES, ONE_CYCLE, TOUCHES_ANOTHER_CLASS, IS_SIGNAL)
+UNET_TRAINING_EXERCISES = (GROUP_RATES, ONE_CYCLE, TOUCHES_ANOTHER_CLASS, IS_SIGNAL)

@@ -6,14 +6,6 @@ import torch
 import torch.nn.functional as F
 
 
-def last_on_each_grid(shapes):
-    found = []
-    for i, (_, _, height, width) in enumerate(shapes):
-        if any(shapes[j][2:] != (height, width) for j in (i + 1,) if j < len(shapes)):
-            found.append(i)
-    return found
-
-
 def group_rates(highest, n_groups, factor):
     return [highest / factor ** (n_groups - 1 - i) for i in range(n_groups)]
 
@@ -41,7 +33,7 @@ def is_signal(variant, recipe, spread):
     return bool((change.abs() > spread).all() and change.sign().unique().numel() == 1)
 
 
-RIGHT = {f.__name__: f for f in (last_on_each_grid, group_rates, one_cycle, touches_another_class, is_signal)}
+RIGHT = {f.__name__: f for f in (group_rates, one_cycle, touches_another_class, is_signal)}
 
 
 def shifted(mask, steps):
@@ -69,14 +61,6 @@ def cycle(step, n_steps, highest, pct_start, shape=cosine, start=25.0, last=1e4,
 
 
 WRONG = {
-    "last_on_each_grid": {
-        "first on each grid": lambda s: [0, *(i + 1 for i in last_on_each_grid(s))],
-        "the layer after": lambda s: [i + 1 for i in last_on_each_grid(s)],
-        "counts a change of channels": lambda s: [i for i in range(len(s) - 1) if s[i] != s[i + 1]],
-        "looks at the width alone": lambda s: [i for i in range(len(s) - 1) if s[i][3] != s[i + 1][3]],
-        "adds the last layer": lambda s: [*last_on_each_grid(s), len(s) - 1],
-        "from the decoder's side": lambda s: last_on_each_grid(s)[::-1],
-    },
     "group_rates": {
         "highest first": lambda h, n, f: group_rates(h, n, f)[::-1],
         "even steps": lambda h, n, f: torch.linspace(h / f ** (n - 1), h, n, dtype=torch.float64),
