@@ -1,5 +1,6 @@
 """Train in stages: small pictures before large ones, and new layers before pretrained ones."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ class Stage:
         epochs: none leaves the stage out.
         lr: highest learning rate of encoder and decoder.
         frozen: keep the encoder's kernels (its batch norms go on learning).
+
+    Raises:
+        ValueError: if a learning rate is not positive.
     """
 
     name: str
@@ -31,6 +35,15 @@ class Stage:
     epochs: int
     lr: tuple[float, float]
     frozen: bool = False
+
+    def __post_init__(self) -> None:
+        if not all(0 < rate < math.inf for rate in self.lr):
+            raise ValueError(f"the stage {self.name!r} has lr={self.lr}; learning rates are positive, as 1e-3 is.")
+
+
+def checkpoint_of(checkpoint: Path, number: int) -> Path:
+    """The file of one stage of a run: each has its own, beside the name that was given."""
+    return checkpoint.with_name(f"{checkpoint.stem}.stage{number}{checkpoint.suffix}")
 
 
 def train_in_stages(
@@ -83,7 +96,7 @@ def train_in_stages(
             amp=amp,
             compile=compile,
             ema=ema,
-            checkpoint=checkpoint and checkpoint.with_name(f"{checkpoint.stem}.stage{number}{checkpoint.suffix}"),
+            checkpoint=checkpoint and checkpoint_of(checkpoint, number),
             seed=seed + number,
             recipe=recipe,
             label=stage.name,

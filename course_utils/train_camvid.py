@@ -4,6 +4,7 @@ import argparse
 import functools
 import itertools
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,16 @@ from torch import nn
 from course_utils.augment import Augment
 from course_utils.averaged_views import AveragedViews
 from course_utils.camvid import SPLITS, Batches, CachedSplit, frames_to_training, load_split, read_codes, read_split
-from course_utils.command_line import check_files, check_seed, command_again, find_data, provenance, usable_device
+from course_utils.command_line import (
+    check_files,
+    check_seed,
+    command_again,
+    find_data,
+    provenance,
+    replacing,
+    usable_device,
+    write_json,
+)
 from course_utils.distributed import own_device, process_group, rank, world_size
 from course_utils.encoders import LITE0, create_encoder
 from course_utils.layers import NORM_TYPES
@@ -30,14 +40,17 @@ from course_utils.segmentation import (
     scores_of,
 )
 from course_utils.segmentation_losses import LovaszCrossEntropy, class_weights
-from course_utils.stages import Stage, train_in_stages
+from course_utils.stages import Stage, checkpoint_of, train_in_stages
 from course_utils.unet import DynamicUnet
 
 AFTERWARDS = ("test", "keep_memory", "flips", "scales")  # what does not change the training
 PLACES = ("data", "out", "checkpoint", "picture", "save_weights", "device")
 AMP = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 LEVELS = (0.90, 0.915, 0.93, 0.941)  # the published best on test is 91.5 %, the lecture's on val 94.1 %
+STAGE_OPTIONS = ("frozen_epochs", "half_epochs", "epochs", "lr", "full_lr")
+LARGEST_SCALE = 4.0
 LECTURE = {
+    **dict.fromkeys(STAGE_OPTIONS),
     "encoder": "resnet34",
     "size": (360, 480),
     "norm": "None",
@@ -196,18 +209,21 @@ def seconds_to_levels(rows: list[dict], size: tuple[int, int]) -> dict[str, floa
 
 
 def judge(model: nn.Module, train: CachedSplit, split: CachedSplit, batch_size: int) -> dict:
-    """Everything that is reported of one split."""
+    """Everything that is reported of one split; the IoU of a class that occurs nowhere is None."""
     confusion = count_confusion(model, Batches(split, batch_size), len(split.codes), split.void)
     return {
         **scores_of(confusion),
-        "iou": iou_of(confusion, split),
+        "iou": {name: None if math.isnan(iou) else iou for name, iou in iou_of(confusion, split).items()},
         "baselines": baselines(train, split),
         "frames_to_training": frames_to_training(split.stems, train.stems),
     }
 
 
 def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
-    """Train and score one network; the dict holds everything that the figures depend on."""
+    """Train one network, write its weights where they are asked for, and score it.
+
+    The dict holds everything that the figures depend on.
+    """
     device = usable_device(own_device(args.device))
     names = ("val", "test") if args.test else ("val",)
     counts = {name: len(read_split(root, name)) for name in SPLITS}
@@ -215,7 +231,9 @@ def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
     size = tuple(args.size)
     n_classes = len(read_codes(root))
     for name in ("train", *names):
-        load(name, size)  # all of it before training: a damaged picture is found now, not an hour later
+        split = load(name, size)  # all of it before training: a damaged picture is found now, not an hour later
+        if not (split.masks != split.void).any():
+            raise ValueError(f"no pixel of {name} has a class in {root}; prepare the data set again.")
     model = build(args, n_classes).to(device)
     augment = Augment(
         degrees=args.degrees,
@@ -240,6 +258,9 @@ def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
         loss_fn=loss_function(args, load("train", size)),
         recipe=_fingerprint(args, root),
     )
+    if args.save_weights and rank() == 0:
+        with replacing(args.save_weights) as temporary:
+            torch.save(model.state_dict(), temporary)
     result = {
         "command": command_again(parser(args.recipe), args, PLACES),
         **provenance(device),
@@ -267,7 +288,8 @@ def draw(model: nn.Module, split: CachedSplit, path: Path) -> None:
     chosen = max(range(len(split)), key=lambda i: len(split.masks[i].unique()))
     prediction = predict(model, Batches(split, 16))[chosen].cpu()
     figure = show_segmentation(split.images[chosen], split.masks[chosen], prediction, codes=split.codes)
-    figure.savefig(path, dpi=100)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=100, format="png")
 
 
 def _fingerprint(args: argparse.Namespace, root: Path) -> str:
@@ -294,8 +316,23 @@ def summary(result: dict) -> str:
     return "\n".join(lines)
 
 
-def _check(args: argparse.Namespace) -> None:
+def check(args: argparse.Namespace) -> None:
+    """Refuse, before anything is read or trained, what would go wrong later or have no effect.
+
+    Raises:
+        ValueError: naming the option; `OSError` for a file that cannot be written.
+    """
+    epochs = (args.frozen_epochs, args.half_epochs, args.epochs)
+    if args.recipe == "lecture":
+        odd = ["--" + name.replace("_", "-") for name in STAGE_OPTIONS if getattr(args, name) is not None]
+        if odd:
+            raise ValueError(f"--recipe lecture has stages of its own; leave out {', '.join(odd)}.")
+    elif min(epochs) < 0 or sum(epochs) == 0:
+        raise ValueError("--frozen-epochs {} --half-epochs {} --epochs {} is no amount of training.".format(*epochs))
+    stages = recipe(args)
     paths = [path for path in (args.out, args.picture, args.save_weights, args.checkpoint) if path is not None]
+    if args.checkpoint is not None:
+        paths += [checkpoint_of(args.checkpoint, number) for number in range(len(stages))]
     check_files(paths)
     if len({path.resolve() for path in paths}) < len(paths):
         raise ValueError("two of --out, --picture, --save-weights and --checkpoint name the same file.")
@@ -305,23 +342,28 @@ def _check(args: argparse.Namespace) -> None:
     if args.count_void and args.balance:
         raise ValueError("--count-void and --balance exclude each other: void has no weight.")
     AveragedViews(nn.Identity(), args.flips, args.scales)  # refuses now what it would refuse after training
-    epochs = (args.frozen_epochs, args.half_epochs, args.epochs)
-    if min(epochs) < 0 or sum(epochs) == 0:
-        raise ValueError("--frozen-epochs {} --half-epochs {} --epochs {} is no amount of training.".format(*epochs))
-    smallest = 64 if args.frozen_epochs or args.half_epochs else 32
+    if max(args.scales) > LARGEST_SCALE:
+        raise ValueError(f"--scales {' '.join(map(str, args.scales))}: take none above {LARGEST_SCALE:g}.")
+    if args.batch_size < 1:
+        raise ValueError(f"--batch-size {args.batch_size} is not a positive number of pictures.")
+    sizes = {stage.size for stage in stages if stage.epochs}
+    smallest = 64 if sizes != {tuple(args.size)} else 32
     if min(args.size) < smallest:
         raise ValueError(
             f"--size {args.size[0]} {args.size[1]} is too small: both sides need {smallest} pixels"
             + (", since half of it must still be 32." if smallest == 64 else ".")
         )
+    if args.batch_size == 1 and max(min(sizes)) <= 32:
+        raise ValueError(
+            "a batch of one picture of 32×32 pixels gives batch norm one value to train on; "
+            "raise --batch-size 1 or --size."
+        )
 
 
 def write(args: argparse.Namespace, root: Path, model: nn.Module, result: dict) -> None:
-    """The files that the command line asks for, what took longest to make first."""
-    if args.save_weights:
-        torch.save(model.state_dict(), args.save_weights)
+    """The results and the picture that the command line asks for."""
     if args.out:
-        args.out.write_text(json.dumps(result, indent=1) + "\n")
+        write_json(args.out, result)
     if args.picture:
         draw(model, load_split(root, "val", tuple(args.size)), args.picture)
 
@@ -340,7 +382,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(args: argparse.Namespace, complain: Callable[[str], None]) -> int:
     """Measure and report; returns the exit status."""
     try:
-        _check(args)
+        check(args)
         root = find_data(getattr(args, "data", None))
         if args.keep_memory:
             keep_freed_memory()

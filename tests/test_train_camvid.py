@@ -93,7 +93,7 @@ def test_every_command_in_the_readme_can_be_run(monkeypatch):
     assert len(commands) >= 8
     for command in commands:
         words = [word for word in command.split() if word != "--help"]
-        train_camvid._check(train_camvid.parse_command(words))
+        train_camvid.check(train_camvid.parse_command(words))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,15 @@ def test_a_run_repeats_and_a_finished_checkpoint_gives_the_same_figures(root, tm
         (["--frozen-epochs", "0", "--half-epochs", "0", "--epochs", "0"], "no amount of training"),
         (["--out", "no/such/folder/x.json"], "is no folder"),
         (["--batch-size", "9"], "batch_size=9"),
-        (["--lr", "-1", "1e-3"], "lr"),
+        (["--lr", "-1", "1e-3"], "lr=(-1.0, 0.001)"),
+        (["--full-lr", "inf", "1"], "'full size' has lr=(inf, 1.0)"),
+        (["--lr", "0", "0", "--frozen-epochs", "0", "--half-epochs", "0"], "lr=(0.0, 0.0)"),
+        (["--recipe", "lecture", "--epochs", "5"], "own; leave out --frozen-epochs, --half-epochs, --epochs."),
+        (["--scales", "1", "4.5"], "--scales 1.0 4.5"),
+        (["--batch-size", "-4"], "--batch-size -4 is not"),
+        (["--batch-size", "1", "--frozen-epochs", "0"], "a batch of one picture of 32×32"),
+        (["--device", "meta"], "take --device cpu"),
+        (["--checkpoint", "k.pt", "--save-weights", "k.stage2.pt"], "name the same file"),
         (["--device", "tpu9"], "tpu9"),
         (["--out", "."], "is a folder"),
         (["--out", "same.x", "--save-weights", "same.x"], "name the same file"),
@@ -164,10 +172,48 @@ def test_a_run_repeats_and_a_finished_checkpoint_gives_the_same_figures(root, tm
         (["--light", "-3"], "brightness=-3"),
     ],
 )
-def test_refusals_are_one_sentence(root, options, message, capsys):
+def test_refusals_are_one_sentence(root, options, message, capsys, monkeypatch):
+    monkeypatch.setattr("course_utils.training.TrainingRun", None)  # nothing is trained before
     assert train_camvid.main(["--data", str(root), *SMALL, *options]) == 1
     said = capsys.readouterr().err
     assert message in said and said.strip().count("\n") == 0
+
+
+def test_the_lectures_recipe_takes_any_size_and_no_other_stages():
+    train_camvid.check(train_camvid.parse_command(["--recipe", "lecture", "--size", "32", "48"]))
+    for option in ("--epochs 5", "--frozen-epochs 1", "--half-epochs 0", "--lr 5e-4 5e-3", "--full-lr 1 1"):
+        with pytest.raises(ValueError, match=f"leave out {option.split()[0]}\\."):
+            train_camvid.check(train_camvid.parse_command(["--recipe", "lecture", *option.split()]))
+
+
+def test_weights_are_written_before_scoring_can_fail(root, tmp_path, monkeypatch, capsys):
+    weights = tmp_path / "weights.pt"
+    monkeypatch.setattr(train_camvid, "judge", lambda *arguments: torch.zeros(2**60))
+    assert run(root, "--save-weights", str(weights), "--out", str(tmp_path / "x.json")) == 1
+    assert "head.0.weight" in torch.load(weights, weights_only=True)
+    assert list(tmp_path.iterdir()) == [weights]
+
+
+def test_a_class_that_occurs_nowhere_is_null(root):
+    train, val = (train_camvid.load_split(root, split, (64, 64)) for split in ("train", "val"))
+    all_sky = torch.nn.Conv2d(3, 12, 1)
+    torch.nn.init.zeros_(all_sky.weight)
+    all_sky.bias.data = torch.arange(12.0).flip(0)
+    found = train_camvid.judge(all_sky, train, val, 2)
+    assert found["iou"] == {name: None for name in train.codes if name != "Void"} | {"Sky": 0.5, "Road": 0.0}
+    json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_split_without_labels_is_refused_before_training(root, tmp_path, capsys, monkeypatch, split):
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    void = train_camvid.read_codes(root).index("Void")
+    for stem in train_camvid.read_split(root, split):
+        Image.new("L", (64, 64), void).save(copy / "labels" / f"{stem}.png")
+    monkeypatch.setattr(train_camvid, "train_in_stages", None)
+    assert run(copy, "--test") == 1
+    assert f"no pixel of {split} has a class" in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(root, tmp_path, capsys):
