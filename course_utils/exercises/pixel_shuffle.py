@@ -56,8 +56,8 @@ def _as_transposed_cases(generator: torch.Generator) -> Iterator[tuple]:
 AS_TRANSPOSED = Exercise(
     name="as_transposed",
     specification=(
-        "as_transposed(weight, scale) takes the kernels (C·scale², in, K, K) of a convolution with a pixel shuffle "
-        "behind it, and gives the kernels (in, C, scale·K, scale·K) of the transposed convolution of stride scale that "
+        "as_transposed(weight, scale) takes the kernels (C·scale², in, K, K) of a convolution followed by a pixel "
+        "shuffle, and gives the kernels (in, C, scale·K, scale·K) of the transposed convolution of stride scale that "
         "does the same."
     ),
     reference=_as_transposed,
