@@ -170,7 +170,7 @@ def _start_norm(norm: nn.Module, scale: float) -> nn.Module:
 
 
 def batch_norm(channels: int, scale: float = 1.0) -> nn.BatchNorm2d:
-    """Batch norm that starts at `scale` and the tiny bias 1e-3, which keeps a ReLU behind it from starting dead."""
+    """Batch norm that starts at `scale` and the tiny bias 1e-3, which keeps a ReLU after it from starting dead."""
     return _start_norm(nn.BatchNorm2d(channels), scale)
 
 

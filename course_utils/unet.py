@@ -149,8 +149,8 @@ class DynamicUnet(nn.Module):
             ``"pixel_shuffle"``, for every upsampler of the decoder.
         block: ``"double_conv"`` or ``"res"``.
         skip: ``"concat"``, ``"add"`` or ``"none"``.
-        blur: average behind each pixel shuffle; `blur_final` decides for the block on the finest encoder grid.
-        self_attention: one self-attention layer, behind the third block from the top.
+        blur: average after each pixel shuffle; `blur_final` decides for the block on the finest encoder grid.
+        self_attention: one self-attention layer, after the third block from the top.
         y_range: ``(low, high)`` squashes the output into that range.
         last_cross: join the input picture to the last features, followed by a residual block.
         bottle: make that residual block half as wide inside.

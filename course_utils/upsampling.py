@@ -17,7 +17,7 @@ def check_scale(scale: int) -> None:
 
 @torch.no_grad()
 def icnr_(weight: Tensor, scale: int = 2, init: Callable[[Tensor], Tensor] = nn.init.kaiming_normal_) -> Tensor:
-    """Fill a convolution's `weight` in place so that the pixel shuffle behind it starts without a checkerboard.
+    """Fill a convolution's `weight` in place so that the pixel shuffle after it starts without a checkerboard.
 
     The ``scale²`` kernels that feed one output channel start equal, so the shuffled picture is the nearest-neighbour
     upsampling of a convolution with ``out_channels / scale²`` channels (Aitken et al. 2017).
