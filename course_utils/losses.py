@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from course_utils.camvid import IMAGENET_MEAN, IMAGENET_STD
 from course_utils.layers import describe, is_batch_of_floats
-from course_utils.restoration import check_pictures
+from course_utils.restoration import check_floats, check_pictures
 
 
 def gram_matrix(x: Tensor) -> Tensor:
@@ -61,8 +61,7 @@ class FeatureStack(nn.Module):
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """Features of pictures ``(N, 3, H, W)``, white 1, black 0: one ``(N, C, h, w)`` for each layer."""
-        if not is_batch_of_floats(pictures) or pictures.shape[1] != 3:
-            raise ValueError(f"got {describe(pictures)}, not floats (N, 3, H, W), white 1.")
+        check_floats(pictures, self.mean.dtype)
         x = (pictures - self.mean) / self.std
         features = []
         for position, layer in enumerate(self.body):
@@ -102,8 +101,7 @@ class FeatureLoss(nn.Module):
 
     def parts(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """The weighted summands by name: ``"pixels"``, ``"features"``, ``"gram"``; their sum is the loss."""
-        if prediction.shape != target.shape:
-            raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape.")
+        check_pair(prediction, target)
         # The layout in memory of the prediction: in another one sums run in another order, and equal pictures differ.
         target = torch.empty_like(prediction, dtype=target.dtype).copy_(target)
         found = self.features(prediction)
@@ -118,6 +116,18 @@ class FeatureLoss(nn.Module):
             terms = (weight**2 * F.l1_loss(gram_matrix(f), gram_matrix(w)) for weight, f, w in triples)
             parts["gram"] = self.gram * sum(terms)
         return parts
+
+
+def check_pair(prediction: Tensor, target: Tensor) -> None:
+    """Refuse what cannot be compared pixel by pixel.
+
+    Raises:
+        ValueError: if the two differ in shape, or are empty.
+    """
+    if prediction.shape != target.shape:
+        raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape.")
+    if not prediction.numel():
+        raise ValueError(f"pictures of shape {tuple(prediction.shape)} hold no pixels.")
 
 
 def _check_weights(features: FeatureStack, weights: Sequence[float]) -> None:

@@ -1,11 +1,13 @@
 """The loss of a photograph that shall look like a painting: its content kept, the painting's style taken on."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils.feature_network import FeatureNetwork
-from course_utils.losses import StyleLoss, gram_matrix
+from course_utils.losses import StyleLoss, check_pair, gram_matrix
 
 
 class Neighbourhoods(nn.Module):
@@ -18,7 +20,9 @@ class Neighbourhoods(nn.Module):
     layers = (0, 1, 2)
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
-        """Pictures ``(N, 3, H, W)`` as three tensors ``(N, 27, h, w)``."""
+        """Pictures ``(N, 3, H, W)``, at least 12 × 12, as three tensors ``(N, 27, h, w)``."""
+        if min(pictures.shape[-2:]) < 12:
+            raise ValueError(f"pictures of shape {tuple(pictures.shape)} are too small: a style needs 12 × 12 pixels.")
         found = []
         for level in self.layers:
             smaller = F.avg_pool2d(pictures, 2**level)
@@ -41,15 +45,16 @@ class PaintingLoss(nn.Module):
         smooth: weight of differences between neighbours, which keeps single pixels from flickering.
 
     Raises:
-        ValueError: if a weight is negative, or the painting is not of that shape and type.
+        ValueError: if a weight is negative or not finite, or the painting is not of that shape and type, smaller than
+            12 × 12, or black.
     """
 
     def __init__(
         self, judge: FeatureNetwork, painting: Tensor, *, content: float = 1.5, style: float = 4.0, smooth: float = 3.0
     ) -> None:
         super().__init__()
-        if min(content, style, smooth) < 0:
-            raise ValueError(f"content={content}, style={style}, smooth={smooth}: none may be negative.")
+        if not all(0 <= weight < math.inf for weight in (content, style, smooth)):
+            raise ValueError(f"content={content}, style={style}, smooth={smooth}: none may be negative or not finite.")
         if painting.ndim != 3 or len(painting) != 3 or not painting.is_floating_point():
             raise ValueError(
                 f"the painting is {painting.dtype} of shape {tuple(painting.shape)}, not floats (3, H, W)."
@@ -64,6 +69,7 @@ class PaintingLoss(nn.Module):
 
     def parts(self, prediction: Tensor, photograph: Tensor) -> dict[str, Tensor]:
         """The weighted summands by name, ``"content"``, ``"style"`` and ``"smooth"``; their sum is the loss."""
+        check_pair(prediction, photograph)
         found = self.features(prediction)[-1]
         with torch.no_grad():
             wanted = self.features(photograph)[-1]
@@ -83,4 +89,6 @@ def _style_loss(stack: nn.Module, painting: Tensor, weight: float) -> StyleLoss:
     """A `StyleLoss` in which every layer of `stack` weighs the same, all together `weight`."""
     with torch.no_grad():
         sizes = [gram_matrix(f).abs().mean().item() for f in stack(painting[None])]
+    if 0 in sizes:
+        raise ValueError("there is no style in this painting: it is black, or the feature network sees nothing in it.")
     return StyleLoss(stack, painting, [weight / (len(sizes) * size) for size in sizes])

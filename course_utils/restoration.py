@@ -320,14 +320,25 @@ def check_step(name: str, step: object) -> None:
         raise ValueError(f"{name}={step!r} is no degradation; give one such as Jpeg(), with its brackets.")
 
 
-def check_pictures(pictures: Tensor) -> None:
-    """Refuse what is no batch of colour pictures ``(N, 3, H, W)`` of floats from 0 (black) to 1 (white).
+def check_floats(pictures: Tensor, network: torch.dtype | None = None) -> None:
+    """Refuse what is no batch ``(N, 3, H, W)`` of floats, or float64 for a network of another type.
 
     Raises:
         ValueError: with what was given instead.
     """
     if not is_batch_of_floats(pictures) or pictures.shape[1] != 3:
         raise ValueError(f"got {describe(pictures)}, not floats (N, 3, H, W), white 1.")
+    if network is not None and pictures.dtype == torch.float64 != network:
+        raise ValueError(f"got {describe(pictures)} for a network of {network}; pass pictures.float().")
+
+
+def check_pictures(pictures: Tensor) -> None:
+    """Refuse what is no batch of colour pictures ``(N, 3, H, W)`` of floats from 0 (black) to 1 (white).
+
+    Raises:
+        ValueError: with what was given instead.
+    """
+    check_floats(pictures)
     if 0 in pictures.shape[2:]:
         raise ValueError(f"pictures of shape {tuple(pictures.shape)} hold no pixels.")
     if pictures.numel():

@@ -7,10 +7,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_utils.layers import check_choice
 from course_utils.modes import evaluation_mode
 from course_utils.oklab import oklab_to_rgb, rgb_to_oklab
 from course_utils.photographs import PHOTOGRAPHS, patches
-from course_utils.restoration import CutOut, Degradation, Grayscale, Jpeg, LowerResolution, Overprint, Sketch
+from course_utils.restoration import (
+    CutOut,
+    Degradation,
+    Grayscale,
+    Jpeg,
+    LowerResolution,
+    Overprint,
+    Sketch,
+    check_pictures,
+)
 from course_utils.restoration_pairs import Pairs
 from course_utils.restorer import Restorer, make_restorer
 from course_utils.training import fit
@@ -104,6 +114,9 @@ TASKS = {
 
 def photograph_patches(split: str, n: int, seed: int = 0) -> Tensor:
     """Patches of the photographs of one split, at three scales in equal parts: ``(n, 3, 96, 96)`` uint8."""
+    check_choice("split", split, tuple(PHOTOGRAPHS))
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ValueError(f"n={n!r} is not a whole number of at least 1.")
     shares = [n // 3 + (i < n % 3) for i in range(3)]
     scales = [(side, share) for side, share in zip(SHORT_SIDES, shares, strict=True) if share]
     return torch.cat(
@@ -130,6 +143,10 @@ def train_restorer(
         lr: instead of the task's own.
         loss_fn: of output and target; the mean squared error is what PSNR measures.
         model: one to train further, instead of a new one.
+
+    Raises:
+        ValueError: if the model gives another number of channels than the task's target has, or `make_restorer`,
+            `Pairs` or `fit` refuses an argument.
     """
     if model is None:
         torch.manual_seed(seed)
@@ -137,6 +154,12 @@ def train_restorer(
             pictures.shape[-1], n_out=task.n_out, residual=task.residual, depth=task.depth, **task.options
         )
     pairs = Pairs(pictures, task.damage, batch_size, target=task.target, seed=seed)
+    channels = 3 if task.target is None else task.target(pictures[:1].float() / 255).shape[1]
+    if isinstance(model, Restorer) and model.n_out != channels:  # a loss would repeat one of the two, and train on that
+        raise ValueError(
+            f"the model gives {model.n_out} channels, and the task's target has {channels}: "
+            f"Task(n_out={channels}) and make_restorer(n_out={channels}) fit."
+        )
     fit(
         model.to(pictures.device),
         pairs,
@@ -153,9 +176,17 @@ def train_restorer(
 
 @torch.no_grad()
 def finish(task: Task, model: Restorer, inputs: Tensor) -> Tensor:
-    """The pictures ``(N, 3, H, W)`` that `model` makes of damaged ones, from 0 to 1."""
+    """The pictures ``(N, 3, H, W)`` that `model` makes of damaged ones, from 0 to 1.
+
+    Raises:
+        ValueError: if `inputs` are no pictures, or the model gives another number of channels than the task needs.
+    """
+    check_pictures(inputs)
     with evaluation_mode(model):
-        return task.picture(inputs, model(inputs)).clamp(0, 1)
+        outputs = model(inputs)
+    if outputs.shape[1] != task.n_out:
+        raise ValueError(f"the model gives {outputs.shape[1]} channels, and the task makes a picture of {task.n_out}.")
+    return task.picture(inputs, outputs).clamp(0, 1)
 
 
 def wanted(task: Task, originals: Tensor) -> Tensor:
@@ -168,8 +199,9 @@ def wanted(task: Task, originals: Tensor) -> Tensor:
 def bicubic(pictures: Tensor, factor: int = 2) -> Tensor:
     """Reduced with antialiasing and enlarged bicubically: a smoothing that is blind to what is shown."""
     size = pictures.shape[-2:]
-    small = F.interpolate(pictures, scale_factor=1 / factor, mode="bilinear", antialias=True)
-    return F.interpolate(small, size, mode="bicubic", align_corners=False).clamp(0, 1)
+    whole = pictures.to(torch.promote_types(pictures.dtype, torch.float32))  # a CPU reduces nothing smaller
+    small = F.interpolate(whole, scale_factor=1 / factor, mode="bilinear", antialias=True)
+    return F.interpolate(small, size, mode="bicubic", align_corners=False).clamp(0, 1).to(pictures.dtype)
 
 
 def baselines(name: str, inputs: Tensor, originals: Tensor, seed: int) -> dict[str, Tensor]:
@@ -199,9 +231,12 @@ def hole_masks(pictures: Tensor, seed: int) -> Tensor:
 def _biharmonic(inputs: Tensor, masks: Tensor) -> Tensor:
     from skimage.restoration import inpaint_biharmonic
 
+    if not len(inputs):
+        return inputs.clone()
+    whole = inputs.to(torch.promote_types(inputs.dtype, torch.float32))  # numpy knows no bfloat16
     filled = [
         inpaint_biharmonic(picture.permute(1, 2, 0).cpu().numpy(), mask[0].cpu().numpy(), channel_axis=-1)
-        for picture, mask in zip(inputs, masks, strict=True)
+        for picture, mask in zip(whole, masks, strict=True)
     ]
     made = torch.stack([torch.from_numpy(picture) for picture in filled]).permute(0, 3, 1, 2)
     return made.to(inputs).clamp(0, 1)
@@ -212,7 +247,15 @@ def detail(pictures: Tensor, originals: Tensor) -> float:
 
     1 says that there is as much of it, not that it is right; 0 is a flat picture. It compares with no place, so
     it tells sharp from blurred where PSNR does not.
+
+    Raises:
+        ValueError: if the pictures are smaller than 3 × 3, or the originals are flat.
     """
+    for batch in (pictures, originals):
+        if not batch.numel() or min(batch.shape[-2:]) < 3:
+            raise ValueError(f"pictures of shape {tuple(batch.shape)} have no detail: it takes 3 × 3 pixels.")
     kernel = torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]], device=pictures.device, dtype=pictures.dtype)
     found, there = (F.conv2d(p.mean(1, keepdim=True), kernel[None, None]).abs().mean() for p in (pictures, originals))
+    if there < 1e-6:  # rounding
+        raise ValueError("the originals are flat: a share of their detail cannot be had.")
     return float(found / there)

@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 from course_utils.camvid import IMAGENET_MEAN, IMAGENET_STD
 from course_utils.encoders import LITE0, PretrainedOption, create_encoder
-from course_utils.layers import SigmoidRange, SpectralNormConv2d, WeightNormConv2d, describe, is_batch_of_floats
+from course_utils.layers import SigmoidRange, SpectralNormConv2d, WeightNormConv2d
 from course_utils.modes import evaluation_mode
-from course_utils.restoration import check_pictures
+from course_utils.restoration import check_floats, check_pictures
 from course_utils.unet import DynamicUnet
 
 
@@ -26,9 +26,9 @@ class Restorer(nn.Module):
     def __init__(self, unet: DynamicUnet, residual: bool = True) -> None:
         super().__init__()
         last = [module for module in unet.head.modules() if isinstance(module, nn.Conv2d)][-1]
-        n_out = last.out_channels // unet.fold**2
-        if residual and n_out != 3:
-            raise ValueError(f"residual=True adds to three channels, and the network gives {n_out}.")
+        self.n_out = last.out_channels // unet.fold**2
+        if residual and self.n_out != 3:
+            raise ValueError(f"residual=True adds to three channels, and the network gives {self.n_out}.")
         self.unet, self.residual = unet, residual
         if residual:
             _silence(unet)
@@ -36,8 +36,7 @@ class Restorer(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1))
 
     def forward(self, pictures: Tensor) -> Tensor:
-        if not is_batch_of_floats(pictures) or pictures.shape[1] != 3:
-            raise ValueError(f"got {describe(pictures)}, not floats (N, 3, H, W), white 1.")
+        check_floats(pictures, self.mean.dtype)
         out = self.unet((pictures - self.mean) / self.std)
         return pictures + out if self.residual else out
 
@@ -81,7 +80,12 @@ def make_restorer(
         depth: so many of the encoder's layers; None takes all. Damage is seen in a small neighbourhood, and the
             first 6 of EfficientNet-Lite0, down to a sixteenth of the grid, train in a quarter of the time.
         options: of `course_utils.unet.DynamicUnet`.
+
+    Raises:
+        ValueError: for an option out of range.
     """
+    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
+        raise ValueError(f"depth={depth!r} is neither a whole number of at least 1 nor None.")
     options = {"last_cross": False, **options}
     return Restorer(DynamicUnet(create_encoder(encoder, pretrained)[:depth], n_out, (size, size), **options), residual)
 

@@ -161,6 +161,12 @@ def test_style_is_zero_for_the_painting_itself_in_any_order_of_rows():
             lambda: FeatureLoss(FeatureStack(small_body(), (1,)), (1,))(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 9)),
             "differ in shape",
         ),
+        (lambda: FeatureStack(small_body(), (1,))(pictures(0)), "for a network of torch.float32"),
+        (
+            lambda: FeatureLoss(FeatureStack(small_body(), (1,)), (1,))(*[torch.rand(0, 3, 8, 8)] * 2),
+            r"\(0, 3, 8, 8\) hold no pixels",
+        ),
+        (lambda: StyleLoss(FeatureStack(small_body(), (1,)), pictures(0)[0], (1,)), "for a network of torch.float32"),
     ],
 )
 def test_refusals(call, message):

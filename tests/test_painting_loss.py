@@ -1,5 +1,7 @@
 """The painting's loss: what it is made of, what it forgets, and that a network leaves its start under it."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -92,6 +94,13 @@ def test_gradients_reach_the_picture_and_nothing_of_the_judge():
     ("call", "message"),
     [
         (lambda: PaintingLoss(judge(), PAINTING, style=-1), "none may be negative"),
+        (lambda: PaintingLoss(judge(), PAINTING, content=math.nan), "content=nan, .* negative or not finite"),
+        (lambda: PaintingLoss(judge(), PAINTING, smooth=math.inf), "smooth=inf: none may be"),
+        (lambda: PaintingLoss(judge(), torch.zeros(3, 16, 16)), "no style in this painting: it is black"),
+        (lambda: PaintingLoss(judge(), PAINTING[:, :11]), r"\(1, 3, 11, 16\) are too small"),
+        (lambda: PaintingLoss(judge(), PAINTING)(*[pictures(1, side=11)] * 2), r"\(2, 3, 11, 11\) are too small"),
+        (lambda: PaintingLoss(judge(), PAINTING)(pictures(1, n=1), pictures(1)), "differ in shape"),
+        (lambda: PaintingLoss(judge(), PAINTING)(pictures(1), pictures(1, side=15)), "differ in shape"),
         (lambda: PaintingLoss(judge(), PAINTING[None]), r"\(1, 3, 16, 16\), not floats"),
         (lambda: PaintingLoss(judge(), (PAINTING * 255).byte()), "torch.uint8"),
     ],

@@ -4,22 +4,26 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from course_utils.metrics import psnr
 from course_utils.restoration import LowerResolution, Sketch
 from course_utils.restoration_tasks import (
     TASKS,
+    Task,
     baselines,
     bicubic,
     detail,
     finish,
     hole_masks,
+    pencil,
     photograph_patches,
     train_restorer,
     wanted,
     with_colours,
     without_colour,
 )
+from course_utils.restorer import make_restorer
 
 PICTURES = photograph_patches("val", 3) / 255
 
@@ -82,6 +86,62 @@ def test_training_on_few_patches_lowers_the_error_on_them():
     originals = pool[:8] / 255
     inputs = task.damage(originals, 3)
     assert psnr(finish(task, model, inputs), originals) > psnr(inputs, originals)
+
+
+@pytest.mark.parametrize(
+    ("task", "n_out", "message"),
+    [
+        (TASKS["sketch"], 3, "the model gives 3 channels, and the task's target has 1"),
+        (TASKS["jpeg"], 1, "the model gives 1 channels, and the task's target has 3"),
+        (Task(target=pencil), None, "the model gives 3 channels, and the task's target has 1"),
+    ],
+)
+def test_a_model_that_does_not_fit_the_target_is_refused_before_training(task, n_out, message):
+    model = n_out and make_restorer(n_out=n_out, residual=False, pretrained=False)
+    with pytest.raises(ValueError, match=message):
+        train_restorer(task, (PICTURES * 255).byte(), batch_size=1, model=model, progress=False)
+    assert model is None or not model.unet.encoder[1].num_batches_tracked
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "inputs", "message"),
+    [
+        ("sketch", nn.Identity(), PICTURES, "gives 3 channels, and the task makes a picture of 1"),
+        ("jpeg", nn.Conv2d(3, 1, 1), PICTURES, "gives 1 channels, and the task makes a picture of 3"),
+        ("jpeg", nn.Identity(), 255 * PICTURES, "not from 0"),
+        ("jpeg", nn.Identity(), PICTURES * torch.nan, "nan"),
+        ("jpeg", nn.Identity(), PICTURES[0], "not floats"),
+    ],
+)
+def test_what_cannot_be_finished_is_refused(task, model, inputs, message):
+    with pytest.raises(ValueError, match=message):
+        finish(TASKS[task], model, inputs)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_baselines_of_half_precision_and_of_no_picture(name):
+    half = PICTURES.bfloat16()
+    whole = baselines(name, PICTURES, PICTURES, 0)
+    for kind, found in baselines(name, half, half, 0).items():
+        assert found.dtype == torch.bfloat16
+        torch.testing.assert_close(found.float(), whole[kind], atol=0.1, rtol=0)
+    none = PICTURES[:0]
+    assert all(found.shape == none.shape for found in baselines(name, none, none, 0).values())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: detail(PICTURES, torch.full_like(PICTURES, 0.3)), "the originals are flat"),
+        (lambda: detail(PICTURES[..., :2, :2], PICTURES[..., :2, :2]), r"\(3, 3, 2, 2\) have no detail"),
+        (lambda: photograph_patches("x", 3), "split='x' is not one of 'train', 'val', 'test'"),
+        (lambda: photograph_patches("train", 0), "n=0 is not a whole number of at least 1"),
+        (lambda: photograph_patches("train", 2.5), "n=2.5"),
+    ],
+)
+def test_refusals(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 def test_finishing_leaves_every_module_in_its_mode():

@@ -1,5 +1,7 @@
 """The restorer starts as the identity, trains from there, and leaves its mode alone."""
 
+import copy
+
 import pytest
 import torch
 
@@ -65,6 +67,18 @@ def test_what_cannot_start_as_the_identity_is_refused():
 def test_what_is_no_picture_is_refused(restorer, wrong, message):
     with pytest.raises(ValueError, match=message):
         restore(restorer, wrong)
+
+
+def test_double_precision_is_refused_unless_the_network_has_it(restorer):
+    with pytest.raises(ValueError, match=r"float64 of .* for a network of torch.float32; pass pictures.float\(\)"):
+        restore(restorer, PICTURES.double())
+    assert restore(copy.deepcopy(restorer).double(), PICTURES.double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("depth", [2.5, 0, True, "6"])
+def test_a_depth_that_is_none_is_refused(depth):
+    with pytest.raises(ValueError, match=f"depth={depth!r} is neither"):
+        make_restorer(64, pretrained=False, depth=depth)
 
 
 def test_bytes_are_refused_in_training_too(restorer):
