@@ -1,4 +1,4 @@
-"""The exercises of notebook 07: decibels, the lecture's sizes, best guesses, Gram matrices, weights of a loss."""
+"""The exercises of notebook 07: decibels, best guesses, Gram matrices, weights of a loss."""
 
 from collections.abc import Iterator, Sequence
 
@@ -30,37 +30,6 @@ GREY_LEVELS = Exercise(
         "255 * (10 ** (-psnr / 10)) ** 0.5",
     ),
     tolerance=1e-9,
-)
-
-
-def _lecture_size(height: int, width: int, short_side: int) -> tuple[int, int]:
-    if min(height, width) <= short_side:
-        return height, width
-    # In whole numbers, a half upwards.
-    short, long = min(height, width), max(height, width)
-    other = (2 * long * short_side + short) // (2 * short)
-    return (short_side, other) if height <= width else (other, short_side)
-
-
-def _lecture_size_cases(generator: torch.Generator) -> Iterator[tuple]:
-    yield from [(192, 256, 96), (256, 192, 96), (96, 128, 96), (300, 300, 96), (64, 200, 96), (361, 480, 96)]
-    yield from [(480, 361, 100), (200, 150, 75)]
-
-
-LECTURE_SIZE = Exercise(
-    name="lecture_size",
-    specification=(
-        "lecture_size(height, width, short_side) gives the (height, width) of a picture whose shorter side was reduced "
-        "to short_side, the other by the same factor, rounded to the nearest pixel; a picture whose shorter side is "
-        "already that small or smaller keeps its size."
-    ),
-    reference=_lecture_size,
-    cases=_lecture_size_cases,
-    hints=(
-        "Which side is the shorter one? The factor follows from it, and holds for both.",
-        "factor = short_side / min(height, width); only if that is below 1 is there anything to do.",
-        "round(height * factor), round(width * factor)",
-    ),
 )
 
 
@@ -154,4 +123,4 @@ BALANCED_WEIGHTS = Exercise(
 )
 
 
-RESTORATION_EXERCISES = (GREY_LEVELS, LECTURE_SIZE, BEST_GUESS, JOINED_GRAM, BALANCED_WEIGHTS)
+RESTORATION_EXERCISES = (GREY_LEVELS, BEST_GUESS, JOINED_GRAM, BALANCED_WEIGHTS)

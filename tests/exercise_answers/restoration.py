@@ -1,7 +1,6 @@
 """Answers to the exercises of notebook 07."""
 
 import math
-from fractions import Fraction
 
 import torch
 
@@ -10,11 +9,6 @@ from course_utils.losses import gram_matrix
 
 def grey_levels(psnr):
     return 255 * math.exp(-psnr * math.log(10) / 20)
-
-
-def lecture_size(height, width, short_side):
-    factor = min(Fraction(short_side, min(height, width)), Fraction(1))
-    return tuple(int(side * factor + Fraction(1, 2)) for side in (height, width))
 
 
 def best_guess(targets, loss):
@@ -48,7 +42,7 @@ def smallest_error(targets, power):
     return targets[distances.argmin()]
 
 
-RIGHT = {f.__name__: f for f in (grey_levels, lecture_size, best_guess, joined_gram, balanced_weights)}
+RIGHT = {f.__name__: f for f in (grey_levels, best_guess, joined_gram, balanced_weights)}
 
 WRONG = {
     "grey_levels": {
@@ -58,16 +52,6 @@ WRONG = {
         "natural logarithm": lambda psnr: 255 * math.exp(-psnr / 20),
         "root of the decibels": lambda psnr: 255 * 10 ** -math.sqrt(psnr / 10),
         "256 levels": lambda psnr: 256 * 10 ** (-psnr / 20),
-    },
-    "lecture_size": {
-        "always the width": lambda h, w, s: (round(h * s / w), s) if w > s else (h, w),
-        "the longer side": lambda h, w, s: tuple(round(side * s / max(h, w)) for side in (h, w)),
-        "a square": lambda h, w, s: (s, s),
-        "enlarges too": lambda h, w, s: tuple(round(side * s / min(h, w)) for side in (h, w)),
-        "rounds down": lambda h, w, s: (
-            lecture_size(h, w, s) if min(h, w) <= s else (h * s // min(h, w), w * s // min(h, w))
-        ),
-        "width first": lambda h, w, s: lecture_size(h, w, s)[::-1],
     },
     "best_guess": {
         "the mean for both": lambda targets, loss: targets.mean(0),
