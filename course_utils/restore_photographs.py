@@ -152,7 +152,7 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
     if loss == "painting":
         scores = {kind: {"style": round(_style_distance(known[loss], shown), 4)} for kind, shown in made.items()}
         return {**facts, "scores": scores, "made": made}
-    return {**facts, "scores": score(name, made, truth, judge), "made": {**made, "original": truth}}
+    return {**facts, "scores": score(name, made, truth, judge), "made": {**made, "wanted": truth}}
 
 
 @torch.no_grad()
