@@ -1,8 +1,9 @@
 """What each ingredient of a training recipe is worth on val: ``python -m course_utils.ingredients --help``."""
 
 import argparse
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import nn
@@ -40,6 +41,7 @@ VIEWS = {
     "flips and scales": ("scored with both", {"flip": True, "scales": (0.75, 1.0, 1.25)}),
 }
 """Ways to look at val with the networks of the base, which need no training."""
+NOT_IN_BASE = ("seed", *(name for name in train_camvid.PLACES if name != "device"), *train_camvid.AFTERWARDS)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,8 +69,28 @@ def parser() -> argparse.ArgumentParser:
 
 def options_of(name: str, base: list[str]) -> list[str]:
     """The base's options and those of an ingredient, which win."""
-    epochs = train_camvid.parse_command(base).epochs
+    epochs = train_camvid.parse_command(base).epochs or 0  # none in a recipe whose stages no option changes
     return [*base, *INGREDIENTS[name][1].format(twice_the_epochs=2 * epochs).split()]
+
+
+def check_base(base: list[str], names: Sequence[str]) -> None:
+    """Refuse options of the base that have no effect here, and ingredients that do not fit it.
+
+    Raises:
+        ValueError: naming the option, or the ingredient.
+    """
+    given = vars(train_camvid.parser().parse_args(base, argparse.Namespace(**dict.fromkeys(NOT_IN_BASE))))
+    odd = ["--" + name.replace("_", "-") for name in NOT_IN_BASE if given[name] is not None]
+    if odd:
+        raise ValueError(f"{', '.join(odd)} have no effect here; leave them out after --.")
+    parsed = {name: train_camvid.parse_command(options_of(name, base)) for name in dict.fromkeys([BASE, *names])}
+    for name, args in parsed.items():
+        if name != BASE and json.dumps(vars(args), default=str) == json.dumps(vars(parsed[BASE]), default=str):
+            raise ValueError(f"{name} changes nothing of this base; leave it out of --only.")
+        try:
+            train_camvid.check(args)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
 
 
 def run(name: str, seed: int, base: list[str], root: Path) -> list[dict]:
@@ -89,8 +111,8 @@ def _scores(network: nn.Module, val: CachedSplit, batch_size: int) -> dict[str, 
     return {**scores(prediction, val), "boundary_error": at_boundaries}
 
 
-def prepare(args: argparse.Namespace, root: Path) -> list[tuple[str, int]]:
-    """Put into the file what the runs depend on, and return the runs that are missing."""
+def prepare(args: argparse.Namespace, root: Path) -> tuple[dict, list[tuple[str, int]]]:
+    """What the runs depend on, for the record, and the runs that are missing in the file."""
     parsed = train_camvid.parse_command(args.base)
     measured_on = provenance(usable_device(parsed.device))
     wanted = {
@@ -101,25 +123,20 @@ def prepare(args: argparse.Namespace, root: Path) -> list[tuple[str, int]]:
         },
         **{name: measured_on[name] for name in ("hardware", "threads", "versions")},
     }
-    if args.out.exists():
-        odd = differing(load_record(args.out), wanted)
-        if odd:
-            raise ValueError(f"{args.out} holds runs of another kind ({', '.join(odd[:3])} differ); name another file.")
+    record = load_record(args.out) if args.out.exists() else {}
+    odd = differing(record, wanted)
+    if odd:
+        raise ValueError(f"{args.out} holds runs of another kind ({', '.join(odd[:3])} differ); name another file.")
     seeds = " ".join(map(str, args.seeds))
     command = f"{parser().prog} --out FILE --seeds {seeds}"
     if args.only != list(INGREDIENTS):
         command += f" --only {' '.join(args.only)}"
     if " ".join(args.base) != BASE_OPTIONS:
         command += f" -- {' '.join(args.base)}"
-
-    def change(record: dict) -> None:
-        record |= {"command": command, "date": measured_on["date"], **wanted}
-        record.setdefault("runs", [])
-
-    record = update_record(args.out, change)
-    done = {(row["variant"], row["seed"]) for row in record["runs"]}
+    done = {(row["variant"], row["seed"]) for row in record.get("runs", [])}
     names = list(dict.fromkeys([BASE, *args.only]))
-    return [(name, seed) for seed in args.seeds for name in names if (name, seed) not in done]
+    missing = [(name, seed) for seed in args.seeds for name in names if (name, seed) not in done]
+    return {"command": command, "date": measured_on["date"], **wanted}, missing
 
 
 def table(record: Mapping) -> str:
@@ -153,12 +170,14 @@ def main(argv: list[str] | None = None) -> int:
             check_seed(seed)
         if len(set(args.seeds)) < len(args.seeds):
             raise ValueError(f"--seeds {' '.join(map(str, args.seeds))} names one twice.")
+        check_base(args.base, args.only)
         root = find_data(args.data)
         if args.keep_memory:
             keep_freed_memory()
-        for name, seed in prepare(args, root):
+        facts, missing = prepare(args, root)
+        for name, seed in missing:
             rows = run(name, seed, args.base, root)
-            update_record(args.out, lambda record, rows=rows: record["runs"].extend(rows))
+            update_record(args.out, lambda record, rows=rows: record.update(facts, runs=record.get("runs", []) + rows))
             print(
                 f"{name}, seed {seed}: accuracy {rows[0]['accuracy']:.2%}, mean IoU {rows[0]['mean_iou']:.2%}",
                 flush=True,

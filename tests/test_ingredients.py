@@ -87,9 +87,35 @@ def test_the_table_by_hand():
         (["--data", "nowhere"], "is missing, so nowhere is no prepared data set"),
         (["--seeds", str(2**70)], "64 bits"),
         (["--seeds", "0", "0"], "--seeds 0 0 names one twice"),
+        (["--", "--epochs", "0"], "base: --frozen-epochs 0 --half-epochs 0 --epochs 0 is no amount of training"),
+        (["--", "--count-void"], "balance: --count-void and --balance exclude each other"),
+        (["--only", "count-void", "--", "--count-void"], "count-void changes nothing"),
+        (["--only", "jitter", "--", "--recipe", "strong"], "jitter changes nothing"),
+        (["--", "--recipe", "lecture"], "base: --recipe lecture has stages of its own"),
+        (["--", "--test", "--seed", "0"], "--seed, --test have no effect here"),
+        (["--", "--data", "/elsewhere"], "--data have no effect"),
+        (["--", "--checkpoint", "x.pt", "--out", "y.json"], "--out, --checkpoint have no effect"),
+        (["--", "--keep-memory", "--flips", "--scales", "1"], "--keep-memory, --flips, --scales have no effect"),
+        (["--", "--batch-size", "9"], "batch_size=9"),
+        (["--", "--batch-size", "1"], "a batch of one picture"),
+        (["--", "--ema", "2"], "ema=2"),
     ],
 )
-def test_refusals_are_one_sentence(root, tmp_path, options, message, capsys):
-    assert run(root, tmp_path / "out.json", *options) == 1
-    said = capsys.readouterr().err
+def test_refusals_are_one_sentence_and_leave_no_file(root, tmp_path, options, message, capsys, monkeypatch):
+    monkeypatch.setattr("course_utils.training.TrainingRun", None)  # nothing is trained before
+    out = tmp_path / "out.json"
+    cut = options.index("--") if "--" in options else len(options)
+    words = [*options[:cut], "--", *BASE, *options[cut + 1 :]]
+    assert ingredients.main(["--data", str(root), "--out", str(out), *words]) == 1
+    said = capsys.readouterr().err.split("ingredients: ")[-1]
     assert message in said and said.strip().count("\n") == 0
+    assert not out.exists()
+
+
+def test_an_unusual_base_is_refused_for_longer_alone(root, tmp_path, capsys):
+    lecture = ["--recipe", "lecture", "--size", "32", "32"]
+    command = ["--out", str(tmp_path / "out.json"), "--data", str(root)]
+    assert ingredients.main([*command, "--only", "longer", "--", *lecture]) == 1
+    assert "longer: --recipe lecture has stages of its own; leave out --epochs." in capsys.readouterr().err
+    assert ingredients.main([*command, "--only", "ema", "--seeds", "-1", "--", *lecture]) == 1
+    assert "seed -1" in capsys.readouterr().err
