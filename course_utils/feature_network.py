@@ -7,7 +7,7 @@ import torch
 import torchvision
 from torch import nn
 
-from course_utils.encoders import LITE0, create_encoder, find_lite_weights
+from course_utils.encoders import LITE0, WeightsUnavailableError, create_encoder, find_lite_weights
 from course_utils.losses import FeatureStack
 
 VGG = "vgg16_bn"
@@ -38,10 +38,14 @@ def feature_network(fallback: nn.Sequential | None = None) -> FeatureNetwork:
         fallback: the encoder of a network of your own, as notebook 06 trains one: `model.encoder`.
 
     Raises:
-        ValueError: if none of the three is there.
+        ValueError: if none of the three is there, or the cached file of VGG-16-bn is damaged.
     """
-    if find_vgg_weights() is not None:
-        stack = FeatureStack(create_encoder(VGG, pretrained=True), LAYERS[VGG])
+    path = find_vgg_weights()
+    if path is not None:
+        try:
+            stack = FeatureStack(create_encoder(VGG, pretrained=True), LAYERS[VGG])
+        except WeightsUnavailableError as error:
+            raise ValueError(f"{path} is damaged; delete it to go on without VGG-16-bn, or fetch it again.") from error
         return FeatureNetwork(
             stack, WEIGHTS[VGG], GRAM[VGG], "Feature network: VGG-16-bn, ImageNet weights from the cache."
         )

@@ -31,6 +31,14 @@ def test_vgg_in_the_cache_is_taken(monkeypatch, tmp_path):
         assert isinstance(body[layer], torch.nn.ReLU) and isinstance(body[layer + 1], torch.nn.MaxPool2d)
 
 
+def test_a_damaged_file_of_vgg_is_one_sentence_that_names_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "vgg16_bn-6c64b313.pth").touch()
+    with pytest.raises(ValueError, match=r"vgg16_bn-6c64b313.pth is damaged; delete it"):
+        feature_network()
+
+
 def test_without_any_weights_the_encoder_passed_is_taken_or_one_sentence_says_so(monkeypatch):
     monkeypatch.setattr(module, "find_vgg_weights", lambda: None)
     monkeypatch.setattr(module, "find_lite_weights", lambda *_: None)
