@@ -1,5 +1,6 @@
-"""The exercises of notebook 03: nearest and bilinear interpolation, and what they are in disguise."""
+"""The exercises of notebook 03: what a kernel lets through, bilinear interpolation, and what it is in disguise."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -9,33 +10,38 @@ from course_utils.enlargement import bilinear_kernel
 from course_utils.exercises.core import Exercise
 
 
-def _nearest_exact(x: Tensor, height: int, width: int) -> Tensor:
-    rows, columns = (
-        (2 * torch.arange(new) + 1) * old // (2 * new) for new, old in zip((height, width), x.shape, strict=True)
-    )
-    return x[rows][:, columns]
+def _response(kernel: Tensor, frequency: float) -> float:
+    angles = 2 * math.pi * frequency * torch.arange(len(kernel), dtype=torch.float64)
+    return math.hypot((kernel * angles.cos()).sum().item(), (kernel * angles.sin()).sum().item())
 
 
-def _nearest_exact_cases(generator: torch.Generator) -> Iterator[tuple]:
-    yield torch.tensor([[0, 1, 2, 3]]), 1, 2
-    yield torch.tensor([[0, 1, 2, 3]]), 1, 6
-    for old, new in [((2, 3), (4, 6)), ((5, 4), (3, 2)), ((6, 7), (5, 5)), ((3, 3), (7, 8)), ((9, 12), (4, 5))]:
-        yield torch.randint(12, old, generator=generator), *new
+def _response_cases(generator: torch.Generator) -> Iterator[tuple]:
+    yield torch.tensor([1.0, 1.0]), 0.25
+    yield torch.tensor([1.0, 0.0, -1.0]), 0.125
+    yield torch.tensor([0.25, 0.75, 0.75, 0.25]), 0.375
+    for length in (1, 2, 3, 5, 8):
+        kernel = torch.randn(length, generator=generator)
+        yield kernel, 0.5 * torch.rand((), generator=generator).item()
+    yield from [(kernel, 0.0), (kernel, 0.5)]
 
 
-NEAREST_EXACT = Exercise(
-    name="nearest_exact",
+RESPONSE = Exercise(
+    name="response",
     specification=(
-        "nearest_exact(x, height, width) gives the (height, width) picture in which each pixel copies the pixel of x "
-        "(H, W) that its centre lies in; on a border, the pixel to the right or below."
+        "response(kernel, frequency) gives the amplitude that a kernel (K,) leaves of a wave of amplitude 1 and of "
+        "`frequency` cycles per pixel, any number from 0 to ½; at 0 that is the size of the sum of the weights."
     ),
-    reference=_nearest_exact,
-    cases=_nearest_exact_cases,
+    reference=_response,
+    cases=_response_cases,
     hints=(
-        "Where does the centre of new pixel i lie, counted in old pixels from the left edge of the picture?",
-        "At (i + ½) · old / new. The old pixel j covers the line from j to j + 1.",
-        "rows = (2 * torch.arange(height) + 1) * x.shape[0] // (2 * height), whole numbers all the way; then x[rows].",
+        "No picture is needed. Weight k shifts the wave by k pixels; what comes out is the weighted sum of the shifted "
+        "waves.",
+        "Shifted by k, cos(2πfn) is cos(2πfk) · cos(2πfn) + sin(2πfk) · sin(2πfn). Add up over k, the cosines and the "
+        "sines apart from each other.",
+        "angles = 2 * torch.pi * frequency * torch.arange(K); then the root of (kernel * angles.cos()).sum() ** 2 plus "
+        "(kernel * angles.sin()).sum() ** 2.",
     ),
+    tolerance=1e-5,
 )
 
 
@@ -70,7 +76,7 @@ BILINEAR_AT = Exercise(
     name="bilinear_at",
     specification=(
         "bilinear_at(x, row, column) gives the value of x (H, W), interpolated bilinearly, at a place that need not be "
-        "whole; beyond the outermost centres the border pixels go on."
+        "whole; beyond the outermost centres the border pixel's value holds."
     ),
     reference=_bilinear_at,
     cases=_bilinear_at_cases,
@@ -121,7 +127,7 @@ def _fuse_nearest_cases(generator: torch.Generator) -> Iterator[tuple]:
 FUSE_NEAREST = Exercise(
     name="fuse_nearest",
     specification=(
-        "fuse_nearest(weight) takes the (O, I, 3, 3) weights of a convolution with padding 1 behind nearest doubling, "
+        "fuse_nearest(weight) takes the (O, I, 3, 3) weights of a convolution with padding 1 after nearest doubling, "
         "and gives the (I, O, 4, 4) weights of the transposed convolution, stride 2 and padding 1, that equals both."
     ),
     reference=_fuse_nearest,
@@ -136,4 +142,4 @@ FUSE_NEAREST = Exercise(
 )
 
 
-INTERPOLATION_EXERCISES = (NEAREST_EXACT, BILINEAR_AT, PYRAMID_KERNEL, FUSE_NEAREST)
+INTERPOLATION_EXERCISES = (RESPONSE, BILINEAR_AT, PYRAMID_KERNEL, FUSE_NEAREST)

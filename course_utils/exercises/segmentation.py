@@ -28,7 +28,8 @@ REMAP_MASK = Exercise(
     name="remap_mask",
     specification=(
         "remap_mask(mask, height, width) takes an (H, W) mask of whole numbers and gives a (height, width) mask of the "
-        "same type, each pixel the code of the old pixel in which its centre lies."
+        "same type: each pixel copies the code of the old pixel in which its centre lies; on a border, of the one to "
+        "the right or below."
     ),
     reference=_remap_mask,
     cases=_remap_cases,

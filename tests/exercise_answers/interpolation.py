@@ -1,11 +1,15 @@
 """Answers to the exercises of notebook 03."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
 
-def nearest_exact(x, height, width):
-    return F.interpolate(x[None, None].float(), (height, width), mode="nearest-exact")[0, 0].to(x.dtype)
+def response(kernel, frequency):
+    """The transform of the kernel, as one complex sum."""
+    waves = torch.exp(-2j * torch.pi * frequency * torch.arange(len(kernel), dtype=torch.float64))
+    return (kernel * waves).sum().abs()
 
 
 def bilinear_at(x, row, column):
@@ -34,19 +38,14 @@ def fuse_nearest(weight):
     return made[..., 3:7, 3:7]
 
 
-def corner_index(x, height, width):
-    rows, columns = torch.arange(height) * x.shape[0] // height, torch.arange(width) * x.shape[1] // width
-    return x[rows][:, columns]
+def in_turn(kernel, frequency, part=torch.cos):
+    return (kernel * part(2 * math.pi * frequency * torch.arange(len(kernel), dtype=torch.float64))).sum()
 
 
-def rounded_index(x, height, width):
-    rows = (torch.arange(height) * (x.shape[0] / height)).round().long().clamp(max=x.shape[0] - 1)
-    columns = (torch.arange(width) * (x.shape[1] / width)).round().long().clamp(max=x.shape[1] - 1)
-    return x[rows][:, columns]
-
-
-def averaged_codes(x, height, width):
-    return F.interpolate(x[None, None].float(), (height, width), mode="bilinear")[0, 0].long()
+def measured(kernel, frequency):
+    """As the notebook does, which is right only if the 64 pixels hold whole cycles, and not at 0 and ½."""
+    wave = torch.cos(2 * torch.pi * frequency * torch.arange(64 + len(kernel) - 1))
+    return (2 * F.conv1d(wave[None, None], kernel[None, None]).square().mean()).sqrt()
 
 
 def four_weights(x, row, column, weigh):
@@ -72,18 +71,24 @@ def not_clamped(x, row, column):
 
 
 RIGHT = {
-    "nearest_exact": nearest_exact,
+    "response": response,
     "bilinear_at": bilinear_at,
     "pyramid_kernel": pyramid_kernel,
     "fuse_nearest": fuse_nearest,
 }
 
 WRONG = {
-    "nearest_exact": {
-        "the corner decides": corner_index,
-        "rounded instead of cut off": rounded_index,
-        "codes averaged": averaged_codes,
-        "height and width swapped": lambda x, height, width: nearest_exact(x, width, height),
+    "response": {
+        "cosines alone": lambda kernel, frequency: in_turn(kernel, frequency).abs(),
+        "cosines and sines added": lambda kernel, frequency: (
+            in_turn(kernel, frequency).abs() + in_turn(kernel, frequency, part=torch.sin).abs()
+        ),
+        "half the angle": lambda kernel, frequency: response(kernel, frequency / 2),
+        "squared": lambda kernel, frequency: response(kernel, frequency) ** 2,
+        "as a share of the response at 0": lambda kernel, frequency: response(kernel, frequency) / kernel.sum().abs(),
+        "halved": lambda kernel, frequency: response(kernel, frequency) / 2,
+        "sum of the absolute weights": lambda kernel, frequency: kernel.abs().sum(),
+        "measured on 64 pixels": measured,
     },
     "bilinear_at": {
         "row and column swapped": lambda x, row, column: bilinear_at(x, column, row),
