@@ -84,6 +84,7 @@ class Task:
         picture: makes a picture ``(N, 3, H, W)`` from input and output.
         depth: layers of the encoder, as in `course_utils.restorer.make_restorer`; jobs that need to know what is to
             be seen take more.
+        loss_fn: of output and target; the mean squared error is what PSNR measures.
         lr: highest learning rates of encoder and decoder.
         options: more options of `course_utils.restorer.make_restorer`.
     """
@@ -94,6 +95,7 @@ class Task:
     residual: bool = True
     picture: Callable[[Tensor, Tensor], Tensor] = field(default=alone)
     depth: int | None = 6
+    loss_fn: Callable[[Tensor, Tensor], Tensor] = F.mse_loss
     lr: Sequence[float] = LR
     options: Mapping[str, object] = field(default_factory=dict)
 
@@ -102,7 +104,8 @@ TASKS = {
     "super-resolution": Task(LowerResolution(2)),
     "jpeg": Task(Jpeg((10, 30))),
     "text": Task(Overprint(1, 0.15)),
-    "colour": Task(without_colour, target=colours, n_out=2, residual=False, picture=with_colours),
+    # Of several likely colours the squared error makes grey, their mean; the absolute error takes the middle one.
+    "colour": Task(without_colour, target=colours, n_out=2, residual=False, picture=with_colours, loss_fn=F.l1_loss),
     "holes": Task(CutOut(3, (0.15, 0.25)), options={"norm_type": "batch"}),
     # A pencil line is one pixel wide: it needs the block at full size.
     "sketch": Task(target=pencil, n_out=1, residual=False, picture=in_grey, options={"last_cross": True}),
@@ -131,7 +134,7 @@ def train_restorer(
     epochs: int = 1,
     batch_size: int = BATCH_SIZE,
     lr: Sequence[float] | None = None,
-    loss_fn: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
+    loss_fn: Callable[[Tensor, Tensor], Tensor] | None = None,
     seed: int = 0,
     model: Restorer | None = None,
     label: str = "",
@@ -141,7 +144,7 @@ def train_restorer(
 
     Args:
         lr: instead of the task's own.
-        loss_fn: of output and target; the mean squared error is what PSNR measures.
+        loss_fn: instead of the task's own, of output and target.
         model: one to train further, instead of a new one.
 
     Raises:
@@ -165,7 +168,7 @@ def train_restorer(
         pairs,
         epochs=epochs,
         lr=task.lr if lr is None else lr,
-        loss_fn=loss_fn,
+        loss_fn=task.loss_fn if loss_fn is None else loss_fn,
         channels_last=True,
         seed=seed,
         label=label,

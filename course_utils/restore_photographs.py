@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
@@ -128,7 +127,7 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
     task = TASKS[name]
     pictures = load_patches(args.data, "train", args.steps * args.batch_size, seed, progress=False).to(device)
     known = {
-        "pixel": F.mse_loss,
+        "pixel": task.loss_fn,
         "feature": FeatureLoss(judge.features, judge.weights, gram=judge.gram).to(device),
     }
     if loss == "painting":

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
@@ -86,6 +87,18 @@ def test_training_on_few_patches_lowers_the_error_on_them():
     originals = pool[:8] / 255
     inputs = task.damage(originals, 3)
     assert psnr(finish(task, model, inputs), originals) > psnr(inputs, originals)
+
+
+@pytest.mark.parametrize(("name", "loss_fn"), [("jpeg", F.mse_loss), ("colour", F.l1_loss)])
+def test_a_task_brings_its_loss_and_a_caller_may_bring_another(name, loss_fn):
+    pool, other = photograph_patches("train", 8), torch.nn.SmoothL1Loss()
+    runs = [
+        train_restorer(TASKS[name], pool, progress=False, **options).state_dict()
+        for options in ({}, {"loss_fn": loss_fn}, {"loss_fn": other})
+    ]
+    first, same, different = [torch.cat([value.flatten() for value in run.values()]) for run in runs]
+    assert torch.equal(first, same)
+    assert not torch.equal(first, different)
 
 
 @pytest.mark.parametrize(
