@@ -108,7 +108,7 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     net.add_argument("--random", action="store_true", help="start the encoder from random weights")
     net.add_argument("--norm", default="batch", choices=[str(name) for name in NORM_TYPES], help="norm of the decoder")
     net.add_argument("--last-cross", action="store_true", help="join the input picture to the last features")
-    net.add_argument("--bottle", action="store_true", help="make the residual block behind it half as wide inside")
+    net.add_argument("--bottle", action="store_true", help="make the residual block after it half as wide inside")
     train = parse.add_argument_group("training")
     train.add_argument("--frozen-epochs", type=int, default=1, help="first: encoder frozen, pictures of half size")
     train.add_argument("--half-epochs", type=int, default=5, help="then: everything trained, half size")

@@ -90,7 +90,7 @@ class Photographs:
 class Enlarger(nn.Module):
     """Two convolutions and an upsampler between them: ``(N, 3, H, W)`` to ``(N, 3, scale·H, scale·W)``, values 0 to 1.
 
-    The upsampler sees the picture itself beside its features. Nothing is added to the output behind it: what the
+    The upsampler sees the picture itself beside its features. Nothing is added to the output after it: what the
     upsampler leaves in the picture stays visible. The same seed starts the same convolutions in every scheme.
 
     Args:

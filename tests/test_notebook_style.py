@@ -36,6 +36,9 @@ def test_every_exercise_is_an_untouched_stub_and_has_a_worked_answer_that_passes
     assert solution.exists(), f"solutions/{path.name} is missing"
     names = CHECKED.findall("\n".join(cell.source for cell in code_cells(lesson)))
     assert 3 <= len(names) <= 6, f"the notebook checks {len(names)} exercises"
+    hinted = re.findall(r'`hint\("(\w+)"\)`', "\n".join(cell.source for cell in lesson.cells))
+    assert hinted == names[:1], "the text shows how to ask for a hint, for the first exercise"
+    assert any("exercises import check, hint" in cell.source for cell in code_cells(lesson)), "hint is not imported"
     stubs, answers = ("\n".join(output_texts(book)) for book in (lesson, nbformat.read(solution, as_version=4)))
     for name in names:
         assert f"… {name}: not yet" in stubs, name

@@ -109,7 +109,7 @@ BALANCED_WEIGHTS = Exercise(
     specification=(
         "balanced_weights(pixel, features, grams) takes three kinds of measured mean absolute differences: of the "
         "pixels (a number), of each layer's features and of each layer's Gram matrices (lists). It gives the list of "
-        "the layers' weights wᵢ, each making wᵢ · featuresᵢ equal to pixel, and behind them the factor with which "
+        "the layers' weights wᵢ, each making wᵢ · featuresᵢ equal to pixel, and after them the factor with which "
         "factor · Σ wᵢ² · gramsᵢ equals pixel as well."
     ),
     reference=_balanced_weights,

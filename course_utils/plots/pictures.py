@@ -13,7 +13,7 @@ LABEL, GAP, HEAD, TITLE_LINE = 150, 6, 8, 16
 
 
 def show_rows(rows: Mapping[str, Tensor], *, zoom: int = 1, columns: int = 8, titles: Sequence[str] = ()) -> Figure:
-    """Rows of pictures, each behind its name, every pixel `zoom` by `zoom` pixels of the screen.
+    """Rows of pictures, each after its name, every pixel `zoom` by `zoom` pixels of the screen.
 
     Args:
         rows: by name (a line break starts a second line), pictures ``(N, 3, H, W)``, white 1; all of one shape.
