@@ -1,9 +1,9 @@
 """Train and score restorers without Jupyter: ``python -m course_utils.restore_photographs --help``."""
 
 import argparse
+import hashlib
 import json
 import math
-import os
 import shlex
 import sys
 import time
@@ -14,9 +14,17 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from course_utils.camvid import load_split
-from course_utils.checkpoint import temporary_path
-from course_utils.command_line import check_files, check_seed, command_again, provenance, usable_device
+from course_utils.ablation_record import differing
+from course_utils.camvid import load_split, read_split
+from course_utils.command_line import (
+    check_files,
+    check_seed,
+    command_again,
+    provenance,
+    replacing,
+    usable_device,
+    write_json,
+)
 from course_utils.data_layout import DATA_DIR
 from course_utils.feature_network import FeatureNetwork, feature_network
 from course_utils.losses import FeatureLoss
@@ -43,6 +51,10 @@ FORMAT = "restorations, version 1"
 LOSSES = ("pixel", "feature", "pixel+feature")
 SCORED, SCORED_SIDE, DAMAGE_SEED = 24, 160, 1000
 CAMVID_SIZE = (192, 256)
+PACKAGED = "photographs"
+MOST_PATCHES = 1_000_000
+"""All patches of a run are made first: a million of them take 28 GB."""
+
 KEYS = {"task", "loss", "seed", "scores"}
 PLACES = ("data", "out", "device", "pictures", "painting")
 PAINTING = DATA_DIR / "painting.png"
@@ -149,6 +161,7 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
     made = {**baselines(name, inputs, originals, DAMAGE_SEED), "network": restored}
     facts = {"task": name, "loss": loss, "seed": seed, "seconds": round(seconds, 1)}
     if loss == "painting":
+        facts["painting"] = painting_digest(args.painting)
         scores = {kind: {"style": round(_style_distance(known[loss], shown), 4)} for kind, shown in made.items()}
         return {**facts, "scores": scores, "made": made}
     return {**facts, "scores": score(name, made, truth, judge), "made": {**made, "wanted": truth}}
@@ -166,6 +179,11 @@ def load_painting(path: Path) -> Tensor:
     return pil_to_tensor(picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.LANCZOS)) / 255
 
 
+def painting_digest(path: Path) -> str:
+    """The same for the same pixels, however their file is called or packed."""
+    return hashlib.sha256(load_painting(path).numpy().tobytes()).hexdigest()[:16]
+
+
 def main(words: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parse = parser()
@@ -173,13 +191,10 @@ def main(words: list[str] | None = None) -> int:
     try:
         device = _check(args)
         record = load_record(args.out) if args.out.exists() else {"format": FORMAT}
-        settings = _settings(args)
-        if record.get("settings", settings) != settings:
-            raise ValueError(f"{args.out} holds runs with other settings, {record['settings']}; name another file.")
         judge = feature_network()
-        record |= {"settings": settings, "judge": judge.said, **provenance(device)}
+        _describe(args, record, judge.said)
         _run_all(args, record, device, judge)
-    except (ValueError, OSError) as error:
+    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
         print(f"{parse.prog}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -189,18 +204,40 @@ def main(words: list[str] | None = None) -> int:
     return 0
 
 
+def _describe(args: argparse.Namespace, record: dict, judge: str) -> None:
+    """Put into `record` what all its runs share; refuse what makes new runs another experiment than those there."""
+    settings = _settings(args)
+    wanted = settings | {"judge": judge}
+    held = record.get("settings", {}) | {"judge": record.get("judge", judge)}
+    if "monet" in args.tasks:
+        wanted["painting"] = painting_digest(args.painting)
+        held |= next(({"painting": one["painting"]} for one in record.get("runs", []) if "painting" in one), {})
+    odd = [f"{name} {held[name]}" for name in differing(held, wanted)]
+    if odd:
+        raise ValueError(f"{args.out} holds runs with other settings ({', '.join(odd)}); name another file.")
+    record |= {"settings": record.get("settings", {}) | settings, "judge": judge}
+
+
 def _run_all(args: argparse.Namespace, record: dict, device: torch.device, judge: FeatureNetwork) -> None:
-    """Do the runs that `record` does not hold yet, and keep each one as soon as it is done."""
+    """Do the runs that `record` does not hold yet, and keep each one as soon as it is done.
+
+    Date, hardware and versions stand in the record once; a run elsewhere or later adds what differs.
+    """
     runs = record.setdefault("runs", [])
     done = {(one["task"], one["loss"], one["seed"]) for one in runs}
     wishes = [(name, _loss(name, loss), seed) for name in args.tasks for loss in args.losses for seed in args.seeds]
     todo = [wish for wish in dict.fromkeys(wishes) if wish not in done and _fits(*wish[:2])]
+    kept = dict.fromkeys(name for name, loss, seed in wishes if (name, loss, seed) in done and seed == args.seeds[0])
+    if args.pictures and kept:
+        print(f"{args.out} holds {', '.join(kept)} already; name a new file to get pictures of it.", file=sys.stderr)
+    facts = provenance(device)
+    record |= {name: record.get(name, fact) for name, fact in facts.items()}
     for name, loss, seed in progress_bar(todo, desc="runs"):
         result = run(name, loss, seed, args, device, judge)
         made = result.pop("made")
-        runs.append(result)
+        runs.append(result | {name: fact for name, fact in facts.items() if record[name] != fact})
         record["command"] = _command(args, runs)
-        _save(args.out, record)
+        write_json(args.out, record)
         if args.pictures and seed == args.seeds[0]:
             _save_row(args.pictures / f"restored_{name}_{loss}.jpg", made)
 
@@ -210,9 +247,9 @@ def table(record: dict) -> list[str]:
     lines = []
     for name, loss in dict.fromkeys((one["task"], one["loss"]) for one in record["runs"]):
         found = [one["scores"] for one in record["runs"] if (one["task"], one["loss"]) == (name, loss)]
-        parts, measure, unit = [], *(("style", "from the style") if loss == "painting" else ("psnr", "dB"))
+        parts, measure, unit = [], _measure(loss), "from the style" if loss == "painting" else "dB"
         for kind in found[0]:
-            values = torch.tensor([scores[kind][measure] for scores in found])
+            values = torch.tensor([scores[kind][measure] for scores in found if kind in scores])
             spread = f" ± {values.std():.2f}" if len(values) > 1 and kind == "network" else ""
             parts.append(f"{kind} {values.mean():.2f}{spread}")
         lines.append(f"{name:17} {loss:13} {', '.join(parts)} {unit}")
@@ -229,10 +266,27 @@ def load_record(path: Path) -> dict:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no JSON file ({error}); name another one.") from error
-    runs = record.get("runs", []) if isinstance(record, dict) and record.get("format") == FORMAT else None
-    if not isinstance(runs, list) or not all(isinstance(one, dict) and one.keys() >= KEYS for one in runs):
-        raise ValueError(f"{path} is no record of restorations; name another file.")
-    return record
+    if isinstance(record, dict) and record.get("format") == FORMAT:
+        runs = record.get("runs", [])
+        if isinstance(record.get("settings", {}), dict) and isinstance(runs, list) and all(map(_is_run, runs)):
+            return record
+    raise ValueError(f"{path} is no record of restorations, or damaged; name another file.")
+
+
+def _is_run(one: object) -> bool:
+    """It names itself, and every picture has the number that `table` shows."""
+    if not isinstance(one, dict) or not one.keys() >= KEYS or not isinstance(one["scores"], dict):
+        return False
+    named = isinstance(one["task"], str) and isinstance(one["loss"], str) and isinstance(one["seed"], int)
+    return named and bool(one["scores"]) and all(_is_score(found, one["loss"]) for found in one["scores"].values())
+
+
+def _is_score(found: object, loss: str) -> bool:
+    return isinstance(found, dict) and isinstance(found.get(_measure(loss)), (int, float))
+
+
+def _measure(loss: str) -> str:
+    return "style" if loss == "painting" else "psnr"
 
 
 def _loss(name: str, loss: str) -> str:
@@ -255,14 +309,26 @@ def _command(args: argparse.Namespace, runs: list[dict]) -> str:
 
 
 def _settings(args: argparse.Namespace) -> dict:
-    data = "photographs" if args.data is None else args.data.resolve().name
-    return {"data": data, "steps": args.steps, "batch_size": args.batch_size, "size": SIZE, "split": args.split}
+    settings = {"data": PACKAGED, "steps": args.steps, "batch_size": args.batch_size, "size": SIZE, "split": args.split}
+    if args.data is not None:
+        counts = {f"{split}_pictures": len(read_split(args.data, split)) for split in ("train", args.split)}
+        settings |= {"data": args.data.resolve().name, **counts}
+    return settings
 
 
 def _check(args: argparse.Namespace) -> torch.device:
     for name in ("steps", "batch_size"):
         if getattr(args, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} {getattr(args, name)} is not a positive whole number.")
+    n_patches = args.steps * args.batch_size
+    if n_patches > MOST_PATCHES:
+        raise ValueError(
+            f"--steps {args.steps} --batch-size {args.batch_size} need {n_patches} patches in memory at once; "
+            f"take at most {MOST_PATCHES}."
+        )
+    odd = [name for name in args.tasks if not any(_fits(name, _loss(name, loss)) for loss in args.losses)]
+    if odd:
+        raise ValueError(f"feature losses compare pictures: add --losses pixel to --tasks {' '.join(odd)}.")
     for seed in args.seeds:
         check_seed(seed)
     check_files([args.out])
@@ -270,6 +336,8 @@ def _check(args: argparse.Namespace) -> torch.device:
         raise FileNotFoundError(
             f"{args.data} is no folder; prepare CamVid with python -m data_scripts.download_camvid."
         )
+    if args.data is not None and args.data.resolve().name == PACKAGED:
+        raise ValueError(f"{args.data}: a record calls the packaged pictures so; give the folder another name.")
     if args.pictures is not None and not args.pictures.is_dir():
         raise FileNotFoundError(f"{args.pictures} is no folder; make it first.")
     if "monet" in args.tasks:
@@ -281,25 +349,20 @@ def _check_painting(path: Path) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"there is no painting {path}; make one with python -m data_scripts.painting.")
     try:
-        sides = load_painting(path).shape[1:]
+        with Image.open(path) as opened:
+            too_small = min(opened.size) < SIZE
+        black = not too_small and not load_painting(path).any()
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, OSError) as error:
         raise ValueError(f"{path} is no picture that can be read; name another one with --painting.") from error
-    if min(sides) < SIZE // 2:
-        raise ValueError(f"the painting {path} is smaller than {SIZE} pixels; name another one with --painting.")
-
-
-def _save(path: Path, record: dict) -> None:
-    temporary = temporary_path(path)
-    try:
-        temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    if too_small or black:
+        said = "black" if black else f"smaller than {SIZE} pixels"
+        raise ValueError(f"the painting {path} is {said}; name another one with --painting.")
 
 
 def _save_row(path: Path, made: dict[str, Tensor], n: int = 6) -> None:
     """The first pictures, a row for each kind, pixel by pixel."""
-    show_rows(made, columns=n).savefig(path, pil_kwargs={"quality": 92, "subsampling": 0})
+    with replacing(path) as temporary:
+        show_rows(made, columns=n).savefig(temporary, format="jpeg", pil_kwargs={"quality": 92, "subsampling": 0})
 
 
 if __name__ == "__main__":

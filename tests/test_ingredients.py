@@ -103,6 +103,7 @@ def test_the_table_by_hand():
 )
 def test_refusals_are_one_sentence_and_leave_no_file(root, tmp_path, options, message, capsys, monkeypatch):
     monkeypatch.setattr("course_utils.training.TrainingRun", None)  # nothing is trained before
+    monkeypatch.chdir(tmp_path)
     out = tmp_path / "out.json"
     cut = options.index("--") if "--" in options else len(options)
     words = [*options[:cut], "--", *BASE, *options[cut + 1 :]]

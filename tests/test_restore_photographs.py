@@ -1,6 +1,8 @@
 """The command that trains restorers: it records, continues, and refuses before it trains."""
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from course_utils.restorer import make_restorer
 from data_scripts.painting import paint_lily_pond
 from tests.small_camvid import write_prepared
 
+JPEG = ["--tasks", "jpeg", "--seeds", "0", "--steps", "1", "--device", "cpu"]
 RESULTS = Path(__file__).resolve().parents[1] / "notebooks" / "results"
 
 
@@ -85,6 +88,12 @@ def test_the_painting_has_one_loss_and_is_judged_by_its_style(tmp_path, capsys):
     [
         (["--tasks", "monet", "--painting", "nowhere.png"], "python -m data_scripts.painting"),
         (["--tasks", "monet", "--painting", __file__], "no picture"),
+        (["--tasks", "jpeg", "monet", "--painting", "black.png"], "black.png is black"),
+        (["--tasks", "monet", "--painting", "line.png"], "line.png is smaller than 96 pixels"),
+        (["--tasks", "text", "sketch", "colour", "--losses", "feature"], "--losses pixel to --tasks sketch colour"),
+        (["--batch-size", "99999999"], "14999999850 patches"),
+        (["--device", "meta"], "take --device cpu"),
+        (["--data", "photographs"], "photographs: a record calls the packaged pictures so"),
         (["--steps", "0"], "--steps 0"),
         (["--batch-size", "-1"], "--batch-size -1"),
         (["--data", "nowhere"], "no folder"),
@@ -92,7 +101,12 @@ def test_the_painting_has_one_loss_and_is_judged_by_its_style(tmp_path, capsys):
         (["--device", "nonsense"], "device"),
     ],
 )
-def test_bad_settings_end_with_one_sentence_and_no_file(tmp_path, capsys, words, said):
+def test_bad_settings_end_with_one_sentence_and_no_file(tmp_path, capsys, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(restore_photographs, "train_restorer", None)
+    Image.new("RGB", (200, 200)).save("black.png")
+    Image.new("RGB", (1, 300), "red").save("line.png")
+    (tmp_path / "photographs").mkdir()
     out = tmp_path / "out.json"
     assert main(["--out", str(out), *words]) == 2
     message = capsys.readouterr().err
@@ -111,12 +125,96 @@ def test_other_settings_are_not_mixed_into_one_file(tmp_path, capsys):
     out = tmp_path / "out.json"
     assert main(["--tasks", "jpeg", "--seeds", "0", "--steps", "1", "--out", str(out), "--device", "cpu"]) == 0
     assert main(["--tasks", "jpeg", "--seeds", "0", "--steps", "2", "--out", str(out), "--device", "cpu"]) == 2
-    assert "other settings" in capsys.readouterr().err
+    assert "other settings (steps 1)" in capsys.readouterr().err
+
+
+def _quickly(monkeypatch):
+    """Train nothing."""
+
+    def untrained(task, *arguments, **options):
+        return make_restorer(SIZE, n_out=task.n_out, residual=task.residual, **task.options)
+
+    monkeypatch.setattr(restore_photographs, "train_restorer", untrained)
+
+
+def test_runs_of_two_paintings_judges_or_data_sets_are_not_mixed(tmp_path, capsys, monkeypatch):
+    _quickly(monkeypatch)
+    out, ponds = str(tmp_path / "out.json"), [str(tmp_path / name) for name in ("a.png", "b.png", "c.png")]
+    for path, width in zip(ponds, (128, 128, 160), strict=True):
+        Image.fromarray(paint_lily_pond(96, width)).save(path)
+    monet = ["--tasks", "monet", *JPEG[2:], "--out", out]
+    assert main([*monet, "--painting", ponds[0]]) == main([*monet, "--painting", ponds[1]]) == 0
+    assert main([*monet, "--painting", ponds[2]]) == 2
+    assert "other settings (painting " in capsys.readouterr().err
+    assert main([*JPEG, "--out", out]) == 0  # needs no painting
+    judge = restore_photographs.feature_network()
+    monkeypatch.setattr(restore_photographs, "feature_network", lambda: dataclasses.replace(judge, said="another"))
+    assert main([*JPEG, "--out", out]) == 2
+    assert f"(judge {judge.said})" in capsys.readouterr().err
+    monkeypatch.undo()
+    _quickly(monkeypatch)
+    first, second = (write_prepared(tmp_path / place / "scenes") for place in "12")
+    (second / "train.txt").write_text((first / "train.txt").read_text().splitlines()[0])
+    assert main([*JPEG, "--out", str(tmp_path / "scenes.json"), "--data", str(first)]) == 0
+    assert main([*JPEG, "--out", str(tmp_path / "scenes.json"), "--data", str(second)]) == 2
+    assert "other settings (train_pictures 3)" in capsys.readouterr().err
+
+
+def test_a_run_elsewhere_says_so_and_leaves_what_is_said_of_the_others(tmp_path, monkeypatch):
+    _quickly(monkeypatch)
+    out = tmp_path / "out.json"
+    assert main([*JPEG, "--out", str(out)]) == 0
+    before = load_record(out)
+    facts = {name: before[name] for name in ("date", "hardware", "threads", "versions")}
+    monkeypatch.setattr(restore_photographs, "provenance", lambda device: facts | {"hardware": "abacus"})
+    assert main([*JPEG, "--out", str(out), "--seeds", "1"]) == 0
+    after = load_record(out)
+    assert {name: after[name] for name in facts} == facts
+    assert after["runs"][0] == before["runs"][0] and "hardware" not in after["runs"][0]
+    assert after["runs"][1]["hardware"] == "abacus" and "date" not in after["runs"][1]
+
+
+def test_pictures_of_runs_that_are_kept_are_missed_aloud(tmp_path, monkeypatch, capsys):
+    _quickly(monkeypatch)
+    command = [*JPEG, "--out", str(tmp_path / "out.json"), "--pictures", str(tmp_path)]
+    assert main(command) == 0
+    assert "name a new file" not in capsys.readouterr().err
+    assert main([*command, "--seeds", "0", "1"]) == 0
+    assert "out.json holds jpeg already; name a new file to get pictures of it." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), FloatingPointError("the loss is nan")])
+def test_what_goes_wrong_in_training_is_one_sentence(tmp_path, monkeypatch, capsys, error):
+    def fails(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(restore_photographs, "train_restorer", fails)
+    assert main([*JPEG, "--out", str(tmp_path / "out.json")]) == 2
+    assert capsys.readouterr().err.endswith(f"restore_photographs: {error}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*restorations_*.json")), ids=lambda path: path.name)
+def test_a_record_in_the_repository_can_be_gone_on_with(path, tmp_path, monkeypatch):
+    monkeypatch.setattr(restore_photographs, "run", None)  # nothing is missing in it
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(path, "out.json")
+    _, _, _, *words = load_record(path)["command"].split()
+    if "monet" in words:
+        Image.fromarray(paint_lily_pond(96, 128)).save("pond.png")
+        words += ["--painting", "pond.png"]
+    if "--data" in words:
+        write_prepared(tmp_path / "data" / "camvid")
+    assert main([*words, "--out", "out.json"]) == 0
 
 
 def test_a_file_of_something_else_is_refused(tmp_path):
     one_run = json.dumps({"format": restore_photographs.FORMAT, "runs": [1]})
-    for text in ("{", "[]", '{"format": "x"}', one_run):
+    run = {"task": "jpeg", "loss": "pixel", "seed": 0, "scores": {"network": {"psnr": 30.0}}}
+    changes = ({"task": ["jpeg"]}, {"seed": "0"}, {"scores": 3}, {"scores": {}}, {"scores": {"network": {"psnr": "x"}}})
+    damaged = [json.dumps({"format": restore_photographs.FORMAT, "runs": [run | change]}) for change in changes]
+    settings = json.dumps({"format": restore_photographs.FORMAT, "settings": [], "runs": [run]})
+    for text in ("{", "[]", '{"format": "x"}', one_run, settings, *damaged):
         (tmp_path / "x.json").write_text(text)
         with pytest.raises(ValueError, match="name another"):
             load_record(tmp_path / "x.json")
