@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from course_utils.ablation_record import compare, load_record
 from tests.notebook_rules import dead_links, texts_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -122,3 +123,21 @@ def test_imports_point_one_way():
         assert layer == "exercises" or "exercises" not in layers, name
     assert graph["course_utils.widgets.unet"] >= {"course_utils.plots.unet"}, "imports are found"
     TopologicalSorter(graph).prepare()
+
+
+def test_readme_quotes_the_record_of_the_ingredients():
+    record = load_record(ROOT / "notebooks/results/ingredients_camvid_lite0.json")
+    gains = {
+        (one.name, metric): 100 * one.mean_difference
+        for metric in ("accuracy", "mean_iou")
+        for one in compare(record, metric, "base")
+    }
+    words = " ".join(README.split())
+    for said in (
+        f"twice the epochs bring {gains['longer', 'accuracy']:.1f} points of accuracy",
+        f"and {gains['longer', 'mean_iou']:.1f} of mean IoU",
+        f"a Lovász term {gains['lovasz', 'mean_iou']:.1f} of mean IoU",
+        f"class weights {gains['balance', 'mean_iou']:.1f} at the price of {-gains['balance', 'accuracy']:.1f} points",
+        f"scale jitter costs {-gains['jitter', 'accuracy']:.1f} points of accuracy",
+    ):
+        assert said in words
