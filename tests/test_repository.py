@@ -141,3 +141,25 @@ def test_readme_quotes_the_record_of_the_ingredients():
         f"scale jitter costs {-gains['jitter', 'accuracy']:.1f} points of accuracy",
     ):
         assert said in words
+
+
+def test_readme_quotes_the_restorations_of_streets():
+    words = " ".join(README.split())
+    runs = json.loads((ROOT / "notebooks/results/street_restorations_1000.json").read_text())["runs"]
+    psnr = {run["task"]: {kind: f"{found['psnr']:.2f}" for kind, found in run["scores"].items()} for run in runs}
+    for said in (
+        f"resolution {psnr['super-resolution']['network']} (bicubic {psnr['super-resolution']['bicubic']})",
+        f"JPEG {psnr['jpeg']['network']} (nothing {psnr['jpeg']['nothing']})",
+        f"numbers {psnr['text']['network']} (bicubic {psnr['text']['bicubic']})",
+        f"colour {psnr['colour']['network']} (grey {psnr['colour']['nothing']})",
+        f"holes {psnr['holes']['network']} (biharmonic {psnr['holes']['biharmonic']})",
+        f"sketch {psnr['sketch']['network']} (grey {psnr['sketch']['grey']})",
+    ):
+        assert said in words
+    runs = json.loads((ROOT / "notebooks/results/street_losses_1000.json").read_text())["runs"]
+    made = {(run["task"], run["loss"]): run["scores"]["network"] for run in runs}
+    tasks = ("super-resolution", "jpeg", "text")
+    first, second, third = (made[task, "pixel+feature"]["psnr"] for task in tasks)
+    assert f"{first:.2f}, {second:.2f} and {third:.2f} dB" in words
+    nearer = [100 - 100 * made[task, "pixel+feature"]["features"] / made[task, "pixel"]["features"] for task in tasks]
+    assert "by {:.0f}, {:.1f} and {:.0f} %".format(*nearer) in words
