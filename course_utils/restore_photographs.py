@@ -249,7 +249,7 @@ def table(record: dict) -> list[str]:
         found = [one["scores"] for one in record["runs"] if (one["task"], one["loss"]) == (name, loss)]
         parts, measure, unit = [], _measure(loss), "from the style" if loss == "painting" else "dB"
         for kind in found[0]:
-            values = torch.tensor([scores[kind][measure] for scores in found if kind in scores])
+            values = torch.tensor([scores[kind][measure] for scores in found if kind in scores], dtype=torch.float64)
             spread = f" ± {values.std():.2f}" if len(values) > 1 and kind == "network" else ""
             parts.append(f"{kind} {values.mean():.2f}{spread}")
         lines.append(f"{name:17} {loss:13} {', '.join(parts)} {unit}")
