@@ -1,4 +1,7 @@
-"""The segmentation viewer of notebook 01 in JupyterLab: every control, by keyboard, changes its picture."""
+"""Every control of the segmentation viewer changes its picture and its sentence, worked by keyboard.
+
+Alone in a small notebook with blocks of classes, without notebook 01 and its training.
+"""
 
 import pytest
 
@@ -6,11 +9,21 @@ from course_utils.classes import CLASS_NAMES, VOID_NAME
 
 pytestmark = pytest.mark.browser
 
-NOTEBOOK = "01_segmentation_basics.ipynb"
+SOURCE = """import torch
+
+from course_utils.classes import CLASS_NAMES
+from course_utils.widgets import SegmentationViewer
+
+chance = torch.Generator().manual_seed(0)
+blocks = torch.randint(len(CLASS_NAMES), (4, 9, 12), generator=chance)
+masks = blocks.repeat_interleave(10, 1).repeat_interleave(10, 2).byte()
+images = torch.randint(256, (4, 3, 90, 120), generator=chance, dtype=torch.uint8)
+right = {f"right on {n} %": torch.rand(masks.shape, generator=chance) < n / 100 for n in (30, 70)}
+SegmentationViewer(images, masks, {name: torch.where(found, masks, 3) for name, found in right.items()})"""
 
 
-def test_every_control_by_keyboard(lab):
-    notebook = lab(NOTEBOOK)
+def test_every_control_by_keyboard(lab_alone):
+    notebook = lab_alone("viewer", SOURCE)
     viewer = notebook.widget("segmentation-viewer")
     assert viewer.sentence.startswith("Picture 0. ") and viewer.sentence.endswith("Void is not counted.")
     viewer.press("Picture", "ArrowRight", "ArrowRight", until="Picture 2. ")
