@@ -85,6 +85,20 @@ def test_every_control_changes_the_picture(data):
     assert set(viewer.controls) == {"picture", "layer", "opacity", "network", *(f"class_{i}" for i in range(11))}
 
 
+def test_the_legend_of_errors_counts_the_pixels_that_are_coloured(data):
+    images, masks, predictions = data
+    viewer = SegmentationViewer(images, masks, predictions)
+    only_sky = {f"class_{code}": code == 0 for code in range(12) if code != VOID}
+    for classes in ({}, only_sky):
+        viewer.set(layer="errors", opacity=100, **classes)
+        shown = np.array([viewer.values.get(f"class_{code}", False) for code in range(12)])
+        wrong = (masks[0] != predictions[0]) & (masks[0] != VOID) & torch.from_numpy(shown)[masks[0].long()]
+        for code, (_, text) in viewer._legend.items():
+            counted = int((wrong & (predictions[0] == code)).sum())
+            assert text.get_text() == f"{CLASS_NAMES[code]}  {counted / int((masks[0] != VOID).sum()):.1%}"
+            assert (text.get_alpha() == 1) == (counted > 0)
+
+
 def test_the_whole_grid_of_controls_draws(data):
     images, masks, predictions = data
     viewer = SegmentationViewer(images, masks, predictions)

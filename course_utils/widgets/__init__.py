@@ -179,9 +179,10 @@ class SegmentationViewer(FigureWidget):
         for code, (patch, text) in self._legend.items():
             counted = (drawn == code) & (mask != self.void)
             if layer == "errors":
-                counted &= mask != prediction
+                counted &= shown[mask] & (mask != prediction)
             share = counted.sum() / labelled
             text.set_text(f"{self.codes[code]}  {share:.1%}")
+            seen = share > 0 if layer == "errors" else shown[code]
             for artist in (patch, text):
-                artist.set_alpha(1 if shown[code] else 0.25)
+                artist.set_alpha(1 if seen else 0.25)
         return self._figure, describe_view(picture, mask, prediction, shown, self.codes, self.void)
