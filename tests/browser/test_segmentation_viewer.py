@@ -18,8 +18,9 @@ chance = torch.Generator().manual_seed(0)
 blocks = torch.randint(len(CLASS_NAMES), (4, 9, 12), generator=chance)
 masks = blocks.repeat_interleave(10, 1).repeat_interleave(10, 2).byte()
 images = torch.randint(256, (4, 3, 90, 120), generator=chance, dtype=torch.uint8)
-right = {f"right on {n} %": torch.rand(masks.shape, generator=chance) < n / 100 for n in (30, 70)}
-SegmentationViewer(images, masks, {name: torch.where(found, masks, 3) for name, found in right.items()})"""
+wrong = (masks + 1) % 11
+found = {n: torch.rand(masks.shape, generator=chance) < n / 100 for n in (30, 70)}
+SegmentationViewer(images, masks, {f"right on {n} %": torch.where(found[n], masks, wrong) for n in found})"""
 
 
 def test_every_control_by_keyboard(lab_alone):
