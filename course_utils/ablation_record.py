@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median, stdev
 
-from course_utils.command_line import write_json
+from course_utils.files import write_json
 
 FORMAT = "ablations of the hooked U-Net, version 1"
 METRICS = ("accuracy", "mean_iou", "boundary_error")

@@ -10,16 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from course_utils.files import replacing, temporary_path
+
 FORMAT = "unet-course training checkpoint, version 1"
 
 
 class CheckpointError(RuntimeError):
     """A checkpoint that cannot be used: damaged, foreign, or of a run with other settings."""
-
-
-def temporary_path(path: Path) -> Path:
-    """Where a checkpoint grows before it replaces the old one: in the same folder, so that moving it is atomic."""
-    return path.with_name(f".{path.name}.tmp")
 
 
 def prepare_checkpoint(path: Path) -> None:
@@ -44,19 +41,13 @@ def save_checkpoint(path: Path, payload: dict[str, Any]) -> None:
     Raises:
         OSError: if it cannot be written; the old checkpoint is untouched.
     """
-    temporary = temporary_path(path)
     try:
-        with open(temporary, "wb") as file:
+        with replacing(path) as temporary, open(temporary, "wb") as file:
             torch.save({"format": FORMAT, **payload}, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        temporary.unlink(missing_ok=True)
         raise OSError(f"the checkpoint {path} could not be written ({error}); the one before it is intact.") from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
     _sync_folder(path.parent)
 
 

@@ -1,19 +1,16 @@
 """What the command lines of the course share: find the data, refuse bad input early, say where numbers come from."""
 
 import argparse
-import contextlib
-import json
 import os
 import platform
 import shlex
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from pathlib import Path
 
 import torch
 import torchvision
 
-from course_utils.checkpoint import temporary_path
 from course_utils.data_layout import DATA_DIR
 from course_utils.devices import hardware, pick_device
 
@@ -51,28 +48,6 @@ def check_files(paths: Sequence[Path]) -> None:
             raise IsADirectoryError(f"{path} is a folder; name a file in it.")
         if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
             raise PermissionError(f"{path} cannot be written; name another file.")
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A file to write to, which becomes `path` at the end: whatever stops that leaves the old file or none."""
-    temporary = temporary_path(path)
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, record: dict) -> None:
-    """Write `record` as JSON, whole or not at all.
-
-    Raises:
-        ValueError: if it holds nan or an infinite number, which JSON does not know.
-    """
-    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def check_seed(seed: int) -> None:

@@ -21,12 +21,11 @@ from course_utils.command_line import (
     check_seed,
     command_again,
     provenance,
-    replacing,
     usable_device,
-    write_json,
 )
 from course_utils.data_layout import DATA_DIR
 from course_utils.feature_network import FeatureNetwork, feature_network
+from course_utils.files import replacing, write_json
 from course_utils.losses import FeatureLoss
 from course_utils.metrics import psnr, ssim
 from course_utils.painting_loss import PaintingLoss

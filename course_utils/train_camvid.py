@@ -21,12 +21,11 @@ from course_utils.command_line import (
     command_again,
     find_data,
     provenance,
-    replacing,
     usable_device,
-    write_json,
 )
 from course_utils.distributed import own_device, process_group, rank, world_size
 from course_utils.encoders import LITE0, create_encoder
+from course_utils.files import replacing, write_json
 from course_utils.layers import NORM_TYPES
 from course_utils.memory import keep_freed_memory
 from course_utils.plots import show_segmentation

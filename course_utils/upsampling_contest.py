@@ -4,7 +4,6 @@ In Jupyter: notebook 04. Without it: ``python -m course_utils.upsampling_contest
 """
 
 import argparse
-import json
 import math
 import sys
 import time
@@ -21,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from course_utils.command_line import check_files, check_seed, usable_device
+from course_utils.files import write_json
 from course_utils.layers import check_choice
 from course_utils.metrics import psnr, ssim
 from course_utils.photographs import PHOTOGRAPHS, patches
@@ -357,7 +357,7 @@ def _run(args: argparse.Namespace, device: torch.device) -> None:
     if args.json:
         rows = [{k: v for k, v in asdict(replace(r, network=None)).items() if k != "network"} for r in results]
         settings = {"steps": args.steps, "lr": args.lr, "seeds": list(args.seeds), "split": args.split}
-        args.json.write_text(json.dumps({**settings, "results": rows}, indent=1) + "\n")
+        write_json(args.json, {**settings, "results": rows})
 
 
 if __name__ == "__main__":

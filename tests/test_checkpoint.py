@@ -22,8 +22,8 @@ from course_utils.checkpoint import (
     save_checkpoint,
     seed_everything,
     set_rng_state,
-    temporary_path,
 )
+from course_utils.files import temporary_path
 from tests.training_case import results, train
 
 ROOT = Path(__file__).parents[1]

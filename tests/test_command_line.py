@@ -1,12 +1,11 @@
 """What the command lines share: commands that give the same settings again, files written whole, usable devices."""
 
 import argparse
-import math
 import shlex
 
 import pytest
 
-from course_utils.command_line import command_again, replacing, usable_device, write_json
+from course_utils.command_line import command_again, usable_device
 
 
 def parser():
@@ -29,18 +28,6 @@ def test_the_command_named_gives_the_same_settings():
 
 def test_defaults_are_left_out():
     assert command_again(parser(), parser().parse_args(["one"]), ()) == "python -m something one"
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "x.json"
-    write_json(path, {"a": "Lovász"})
-    before = path.read_bytes()
-    with pytest.raises(ValueError, match="JSON"):
-        write_json(path, {"a": math.nan})
-    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
-        temporary.write_text("half")
-        raise KeyboardInterrupt
-    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("name", ["meta", "nonsense"])

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from course_utils import checkpoint as checkpoint_module
+from course_utils.files import temporary_path
 from course_utils.training import fit
 
 EPOCHS, BATCHES = 4, 6
@@ -139,7 +139,7 @@ def stamp(path):
 def main(folder):
     """Start children until one reaches the end; print how many were killed and how many left half a file behind."""
     checkpoint = folder / "run.pt"
-    temporary = checkpoint_module.temporary_path(checkpoint)
+    temporary = temporary_path(checkpoint)
     torch.set_num_threads(1)
     train()  # what torch imports late is then there in every child
     rng = random.Random(0)

@@ -1,14 +1,13 @@
 """What the benchmarks share: options of the command line, the file they write, the table they print."""
 
 import argparse
-import json
 import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from course_utils.checkpoint import temporary_path
 from course_utils.command_line import check_files
+from course_utils.files import write_json
 
 NEEDED = {"fastai": "fastai", "smp": "segmentation_models_pytorch"}
 
@@ -39,8 +38,5 @@ def check_libraries(libraries: set[str]) -> None:
 
 def write_result(path: Path | None, result: Mapping) -> None:
     """Put the whole result into its file at once."""
-    if path is None:
-        return
-    temporary = temporary_path(path)
-    temporary.write_text(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    if path is not None:
+        write_json(path, result)

@@ -1,0 +1,34 @@
+"""Files that are written whole or not at all: whatever stops a program leaves the old file, or none."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+
+def temporary_path(path: Path) -> Path:
+    """Where a file grows before it replaces the old one: in the same folder, so that moving it is atomic."""
+    return path.with_name(f".{path.name}.tmp")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write to, which becomes `path` at the end: whatever stops that leaves the old file or none."""
+    temporary = temporary_path(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, record: Mapping) -> None:
+    """Write `record` as JSON, whole or not at all.
+
+    Raises:
+        ValueError: if it holds nan or an infinite number, which JSON does not know.
+    """
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
