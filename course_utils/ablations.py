@@ -69,6 +69,9 @@ VARIANTS = {
     "last-cross": Variant("last_cross: picture joined last", {"last_cross": True}),
     "self-attention": Variant("self-attention", {"self_attention": True}),
     "unshuffle": Variant("last_cross, picture unshuffled", {"last_cross": True, "tail": "unshuffle"}),
+    "bottleneck": Variant(
+        "the same, bottleneck blocks", {"last_cross": True, "tail": "unshuffle", "block": "bottleneck"}
+    ),
 }
 
 

@@ -174,7 +174,31 @@ def batch_norm(channels: int, scale: float = 1.0) -> nn.BatchNorm2d:
     return _start_norm(nn.BatchNorm2d(channels), scale)
 
 
-class ResBlock(nn.Module):
+class _Residual(nn.Module):
+    """`convpath` beside an identity path, added, then the activation; a 1×1 convolution where the channels differ."""
+
+    def __init__(
+        self,
+        convpath: nn.Sequential,
+        in_channels: int,
+        out_channels: int,
+        norm_type: str | None,
+        act_cls: ActivationFactory,
+    ) -> None:
+        super().__init__()
+        self.convpath = convpath
+        self.idpath = (
+            nn.Identity()
+            if in_channels == out_channels
+            else ConvLayer(in_channels, out_channels, kernel_size=1, norm_type=norm_type, act_cls=None)
+        )
+        self.act = act_cls()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.convpath(x) + self.idpath(x))
+
+
+class ResBlock(_Residual):
     """Two 3×3 convolutions beside an identity path, added, then the activation (He et al. 2016).
 
     ``(N, in, H, W)`` becomes ``(N, out, H, W)``; where the channels differ the identity path is a 1×1 convolution.
@@ -192,21 +216,35 @@ class ResBlock(nn.Module):
         norm_type: str | None = "batch",
         act_cls: ActivationFactory = nn.ReLU,
     ) -> None:
-        super().__init__()
         hidden_channels = hidden_channels or out_channels
-        self.convpath = nn.Sequential(
+        convpath = nn.Sequential(
             ConvLayer(in_channels, hidden_channels, norm_type=norm_type, act_cls=act_cls),
             ConvLayer(hidden_channels, out_channels, norm_type=norm_type, act_cls=None, norm_scale=0.0),
         )
-        self.idpath = (
-            nn.Identity()
-            if in_channels == out_channels
-            else ConvLayer(in_channels, out_channels, kernel_size=1, norm_type=norm_type, act_cls=None)
-        )
-        self.act = act_cls()
+        super().__init__(convpath, in_channels, out_channels, norm_type, act_cls)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.convpath(x) + self.idpath(x))
+
+class BottleneckBlock(_Residual):
+    """A residual block that looks around in a quarter of its channels: 1×1, 3×3, 1×1 (He et al. 2016).
+
+    ``(N, in, H, W)`` becomes ``(N, out, H, W)``. The 3×3 convolution works on ``in_channels // 4`` channels, at least
+    8; with as many channels out as in, the block multiplies a seventeenth as often as a `ResBlock`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        norm_type: str | None = "batch",
+        act_cls: ActivationFactory = nn.ReLU,
+    ) -> None:
+        hidden = max(in_channels // 4, 8)
+        convpath = nn.Sequential(
+            ConvLayer(in_channels, hidden, kernel_size=1, norm_type=norm_type, act_cls=act_cls),
+            ConvLayer(hidden, hidden, norm_type=norm_type, act_cls=act_cls),
+            ConvLayer(hidden, out_channels, kernel_size=1, norm_type=norm_type, act_cls=None, norm_scale=0.0),
+        )
+        super().__init__(convpath, in_channels, out_channels, norm_type, act_cls)
 
 
 class SelfAttention(nn.Module):

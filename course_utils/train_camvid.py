@@ -40,7 +40,7 @@ from course_utils.segmentation import (
 )
 from course_utils.segmentation_losses import LovaszCrossEntropy, class_weights
 from course_utils.stages import Stage, checkpoint_of, train_in_stages
-from course_utils.unet import DynamicUnet
+from course_utils.unet import BLOCKS, TAILS, DynamicUnet
 
 AFTERWARDS = ("test", "keep_memory", "flips", "scales")  # what does not change the training
 PLACES = ("data", "out", "checkpoint", "picture", "save_weights", "device")
@@ -107,6 +107,10 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     net.add_argument("--random", action="store_true", help="start the encoder from random weights")
     net.add_argument("--norm", default="batch", choices=[str(name) for name in NORM_TYPES], help="norm of the decoder")
     net.add_argument("--last-cross", action="store_true", help="join the input picture to the last features")
+    net.add_argument("--block", default="double_conv", choices=BLOCKS, help="what each decoder block computes with")
+    net.add_argument(
+        "--tail", default="full", choices=TAILS, help="unshuffle: the last layers on the finest encoder grid"
+    )
     net.add_argument("--bottle", action="store_true", help="make the residual block after it half as wide inside")
     train = parse.add_argument_group("training")
     train.add_argument("--frozen-epochs", type=int, default=1, help="first: encoder frozen, pictures of half size")
@@ -154,7 +158,14 @@ def build(args: argparse.Namespace, n_classes: int) -> DynamicUnet:
     encoder = create_encoder(args.encoder, pretrained=not args.random)
     norm = None if args.norm == "None" else args.norm
     return DynamicUnet(
-        encoder, n_classes, tuple(args.size), norm_type=norm, last_cross=args.last_cross, bottle=args.bottle
+        encoder,
+        n_classes,
+        tuple(args.size),
+        block=args.block,
+        last_cross=args.last_cross,
+        bottle=args.bottle,
+        tail=args.tail,
+        norm_type=norm,
     )
 
 
@@ -338,6 +349,8 @@ def check(args: argparse.Namespace) -> None:
     if args.picture is not None and args.picture.suffix.lower() != ".png":
         raise ValueError(f"--picture {args.picture} does not end in .png.")
     check_seed(args.seed)
+    if args.bottle and args.block == "bottleneck":
+        raise ValueError("--bottle narrows the last residual block, which --block bottleneck does already.")
     if args.count_void and args.balance:
         raise ValueError("--count-void and --balance exclude each other: void has no weight.")
     AveragedViews(nn.Identity(), args.flips, args.scales)  # refuses now what it would refuse after training

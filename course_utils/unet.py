@@ -11,6 +11,7 @@ from course_utils.hooks import activation_sizes, in_channels_of, size_change_ind
 from course_utils.layers import (
     NORM_TYPES,
     ActivationFactory,
+    BottleneckBlock,
     ConvLayer,
     ResBlock,
     SelfAttention,
@@ -24,7 +25,7 @@ from course_utils.layers import (
 from course_utils.unet2015 import UNet2015, predict_tiled  # noqa: F401  (part of this module's public names)
 from course_utils.upsampling import UPSAMPLERS, icnr_, make_upsampler
 
-BLOCKS = ("double_conv", "res")
+BLOCKS = ("double_conv", "res", "bottleneck")
 SKIPS = ("concat", "add", "none")
 TAILS = ("full", "unshuffle")
 UPSAMPLE_OPTIONS = {"pixel_shuffle": ("icnr",), "nearest": (), "bilinear": (), "transposed": ("kernel_size",)}
@@ -42,7 +43,7 @@ class UnetBlock(nn.Module):
             (after a 1×1 convolution where the channels differ); ``"none"`` ignores them but for their grid size.
         upsample_options: ``{"kernel_size": 2}`` (or more) of ``"transposed"``, ``{"icnr": False}`` of
             ``"pixel_shuffle"``.
-        block: ``"double_conv"``, or ``"res"`` for one `ResBlock`.
+        block: ``"double_conv"``, ``"res"`` for one `ResBlock`, or ``"bottleneck"`` for one `BottleneckBlock`.
     """
 
     def __init__(
@@ -115,6 +116,8 @@ def _convolutions(
 ) -> nn.Sequential:
     if block == "res":
         layers = [ResBlock(in_channels, out_channels, norm_type=norm_type, act_cls=act_cls)]
+    elif block == "bottleneck":
+        layers = [BottleneckBlock(in_channels, out_channels, norm_type, act_cls)]
     else:
         layers = [
             ConvLayer(in_channels, out_channels, norm_type=norm_type, act_cls=act_cls),
@@ -147,13 +150,14 @@ class DynamicUnet(nn.Module):
         upsample: ``"pixel_shuffle"`` (with ICNR), ``"nearest"``, ``"bilinear"`` or ``"transposed"``.
         upsample_options: ``{"kernel_size": 2}`` (or more; 3 if not given) of ``"transposed"``, ``{"icnr": False}`` of
             ``"pixel_shuffle"``, for every upsampler of the decoder.
-        block: ``"double_conv"`` or ``"res"``.
+        block: ``"double_conv"``, ``"res"`` or ``"bottleneck"``; the last makes the block of `last_cross` one as well.
+            With ``tail="unshuffle"`` it is the cheap decoder: a training step takes less than half as long.
         skip: ``"concat"``, ``"add"`` or ``"none"``.
         blur: average after each pixel shuffle; `blur_final` decides for the block on the finest encoder grid.
         self_attention: one self-attention layer, after the third block from the top.
         y_range: ``(low, high)`` squashes the output into that range.
         last_cross: join the input picture to the last features, followed by a residual block.
-        bottle: make that residual block half as wide inside.
+        bottle: make that residual block half as wide inside; not with ``block="bottleneck"``, where it is narrower.
         tail: ``"full"`` upsamples the last features to the picture's grid and works on them there (99 channels around
             ResNet-34), where most of the time goes. ``"unshuffle"`` works on the encoder's finest grid instead: the
             picture joins by pixel unshuffle, its pixels side by side as channels (96 + 12), and a pixel shuffle of the
@@ -188,6 +192,8 @@ class DynamicUnet(nn.Module):
     ) -> None:
         super().__init__()
         _check_options(encoder, n_out, img_size, block, skip, tail, norm_type)
+        if bottle and block == "bottleneck":
+            raise ValueError('bottle=True narrows the last residual block, which block="bottleneck" does already.')
         _check_upsampler(upsample, upsample_options, blur)
         if not callable(act_cls) or isinstance(act_cls, nn.Module):
             raise ValueError(
@@ -233,7 +239,10 @@ class DynamicUnet(nn.Module):
         self.last_block = None
         if last_cross:
             channels += self.in_channels * self.fold**2
-            self.last_block = ResBlock(channels, channels, channels // 2 if bottle else None, **common)
+            if block == "bottleneck":
+                self.last_block = BottleneckBlock(channels, channels, **common)
+            else:
+                self.last_block = ResBlock(channels, channels, channels // 2 if bottle else None, **common)
         self.head = ConvLayer(channels, n_out * self.fold**2, kernel_size=1, norm_type=norm_type, act_cls=None)
         if self.fold > 1:
             set_conv_weight(self.head[0], icnr_(torch.empty(n_out * self.fold**2, channels, 1, 1), self.fold))

@@ -168,6 +168,7 @@ def test_a_run_repeats_and_a_finished_checkpoint_gives_the_same_figures(root, tm
         (["--lovasz", "-1"], "lovasz=-1"),
         (["--balance", "2"], "power=2"),
         (["--balance", "0.5", "--count-void"], "exclude each other"),
+        (["--last-cross", "--bottle", "--block", "bottleneck"], "--bottle narrows"),
         (["--weight-decay", "-1"], "weight_decay=-1"),
         (["--light", "-3"], "brightness=-3"),
     ],

@@ -12,12 +12,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchvision.models.resnet import Bottleneck
 
+from course_utils.ablations import multiply_adds
 from course_utils.encoders import LITE0, create_encoder
 from course_utils.hooks import Hooks
-from course_utils.layers import InstanceNorm
+from course_utils.layers import BottleneckBlock, InstanceNorm
 from course_utils.unet import DynamicUnet
 
+CHEAP = {"block": "bottleneck", "tail": "unshuffle"}
 VARIANTS = {
     "defaults": {},
     "nearest": {"upsample": "nearest"},
@@ -27,6 +30,8 @@ VARIANTS = {
     "transposed k4": {"upsample": "transposed", "upsample_options": {"kernel_size": 4}},
     "random start": {"upsample_options": {"icnr": False}},
     "res": {"block": "res"},
+    "bottleneck": {"block": "bottleneck"},
+    "bottleneck, unshuffled": CHEAP | {"norm_type": "batch"},
     "add": {"skip": "add"},
     "no skips": {"skip": "none"},
     "blur": {"blur": True},
@@ -127,6 +132,38 @@ def test_an_unshuffled_tail_works_on_the_finest_grid_of_the_encoder(last_cross, 
     assert model.head[0].in_channels == width
     if last_cross:
         assert model.last_block.convpath[0][0].in_channels == width
+
+
+def test_a_bottleneck_block_computes_what_torchvisions_does():
+    torch.manual_seed(0)
+    ours = BottleneckBlock(64, 64).eval()
+    reference = Bottleneck(64, 16).eval()  # the ResNet-50 block: 64 channels, 16 inside
+    with torch.no_grad():
+        for norm in (module for module in ours.modules() if isinstance(module, nn.BatchNorm2d)):
+            norm.weight.normal_()
+            norm.running_mean.normal_()
+    names = ("conv1", "bn1", "conv2", "bn2", "conv3", "bn3")
+    layers = [layer for conv_layer in ours.convpath for layer in conv_layer if not isinstance(layer, nn.ReLU)]
+    for name, layer in zip(names, layers, strict=True):
+        getattr(reference, name).load_state_dict(layer.state_dict())
+    x = torch.randn(2, 64, 9, 7)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), reference(x))
+
+
+@pytest.mark.parametrize(("in_channels", "out_channels"), [(64, 64), (64, 32), (12, 20)])
+def test_a_bottleneck_block_starts_as_its_identity_path(in_channels, out_channels):
+    block = BottleneckBlock(in_channels, out_channels).eval()
+    x = torch.randn(2, in_channels, 6, 5)
+    with torch.no_grad():
+        torch.testing.assert_close(block(x), F.relu(block.idpath(x)), atol=2e-3, rtol=0)  # the norm's bias: 1e-3
+
+
+def test_bottleneck_blocks_keep_every_width_and_multiply_far_less():
+    full, cheap = (make("resnet34", **options, norm_type="batch").eval() for options in ({}, CHEAP))
+    assert [block.out_channels for block in cheap.blocks] == [block.out_channels for block in full.blocks]
+    decoders = [multiply_adds(model, (64, 96)) - multiply_adds(model.encoder, (64, 96)) for model in (full, cheap)]
+    assert decoders[0] > 4 * decoders[1]
 
 
 def test_an_unshuffled_tail_sees_every_pixel_and_puts_each_score_where_it_belongs():
@@ -311,6 +348,7 @@ def test_compiles_without_a_graph_break(encoder, tail):
         ({"block": "dense"}, "block='dense'"),
         ({"skip": "multiply"}, "skip='multiply'"),
         ({"tail": "long"}, "tail='long'"),
+        ({"block": "bottleneck", "bottle": True}, "bottle=True narrows"),
         ({"norm_type": "layer"}, "norm_type='layer'"),
         ({"y_range": (1.0, 1.0)}, "low < high"),
         ({"y_range": (0.0, float("inf"))}, "both finite"),

@@ -24,7 +24,7 @@ class Contender:
 
     Attributes:
         library: ``"fastai"`` and ``"course"`` build the same network, ``"smp"`` its own U-Net on the same encoder.
-        tail: option of the course's network.
+        tail, block: options of the course's network.
         keep_memory: glibc keeps freed memory (`course_utils.memory`).
         autotune: cuDNN times its algorithms for each shape and keeps the fastest.
         winograd: channels_last with weight gradients by Winograd's trick (`course_utils.winograd`), on a CPU.
@@ -34,6 +34,7 @@ class Contender:
 
     library: str
     tail: str = "full"
+    block: str = "double_conv"
     channels_last: bool = False
     fused: bool = False
     keep_memory: bool = False
@@ -45,7 +46,7 @@ class Contender:
     @property
     def same_network(self) -> bool:
         """Whether it is the reference's network, so that its numbers can be held against the reference's."""
-        return self.library != "smp" and self.tail == "full"
+        return self.library != "smp" and (self.tail, self.block) == ("full", "double_conv")
 
 
 def build(contender: Contender, size: tuple[int, int]) -> nn.Module:
@@ -60,7 +61,7 @@ def build(contender: Contender, size: tuple[int, int]) -> nn.Module:
         model = Reference(create_encoder(ENCODER, pretrained=False), N_OUT, size)
     else:
         encoder = create_encoder(ENCODER, pretrained=False)
-        model = DynamicUnet(encoder, N_OUT, size, tail=contender.tail)
+        model = DynamicUnet(encoder, N_OUT, size, tail=contender.tail, block=contender.block)
     fill_by_number(model)
     return model.train()
 

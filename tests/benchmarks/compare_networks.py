@@ -33,6 +33,7 @@ def overview(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     return contenders | {
         "course": Contender("course", **ours),
         "course, unshuffled tail": Contender("course", tail="unshuffle", **ours),
+        "the same, bottleneck blocks": Contender("course", tail="unshuffle", block="bottleneck", **ours),
         "smp": Contender("smp"),
         "smp, same settings": Contender("smp", **ours),
     }
@@ -40,6 +41,8 @@ def overview(device: str, compile: bool, amp: str) -> dict[str, Contender]:
 
 def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     """One change at a time, each on top of the one before; and fastai with what any network could be given.
+
+    The last two make it another network.
 
     On a CPU, `torch.compile` stands beside the ladder: it takes PyTorch's weight gradients.
     """
@@ -57,12 +60,13 @@ def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
         steps["+ compile"] = {"compile": "default"}
         if device == "cuda":
             steps["+ CUDA graphs"] = {"compile": "reduce-overhead"}
+    steps |= {"+ unshuffled tail": {"tail": "unshuffle"}, "+ bottleneck blocks": {"block": "bottleneck"}}
     contenders, so_far = {REFERENCE: Contender("fastai")}, {}
     for name, change in steps.items():
         so_far |= change
         contenders[name] = Contender("course", **so_far)
-    contenders["unshuffled tail on top"] = Contender("course", tail="unshuffle", **so_far)
-    eager = {name: value for name, value in so_far.items() if name != "compile"}  # which fastai's does not survive
+    not_fastais = ("compile", "tail", "block")  # the first of which it does not survive
+    eager = {name: value for name, value in so_far.items() if name not in not_fastais}
     contenders["fastai with all but compile"] = Contender("fastai", **eager)
     return contenders
 
