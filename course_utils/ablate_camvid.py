@@ -23,6 +23,8 @@ from course_utils.command_line import check_files, check_seed, command_again, fi
 from course_utils.encoders import LITE0
 from course_utils.memory import keep_freed_memory
 from course_utils.progress import progress_bar
+from course_utils.unet import DynamicUnet
+from course_utils.winograd import use_winograd
 
 PLACES = ("data", "out", "device")
 
@@ -63,6 +65,11 @@ def parser() -> argparse.ArgumentParser:
     net.add_argument("--random", action="store_true", help="start the encoder from random weights")
     net.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     net.add_argument("--keep-memory", action="store_true", help="glibc: keep freed memory (faster on a CPU)")
+    net.add_argument(
+        "--winograd",
+        action="store_true",
+        help="on a CPU: quicker weight gradients for encoders with wide 3×3 kernels, as resnet34; same maths",
+    )
     return parse
 
 
@@ -134,9 +141,7 @@ def run_grid(
         for name, seed in bar:
             bar.set_postfix_str(f"{name}, seed {seed}")
             variant = VARIANTS[name]
-            model = build_variant(
-                variant, n_classes, budget.size, encoder=args.encoder, pretrained=not args.random, seed=seed
-            ).to(device)
+            model = _model(args, name, n_classes, device, pretrained=not args.random, seed=seed)
             row = {"variant": name, "seed": seed, **train_and_score(model, variant, budget, load, seed)}
 
             def change(record: dict, row: dict = row) -> None:
@@ -152,12 +157,7 @@ def measure_cost(args: argparse.Namespace, root: Path, budget: Budget, device: t
     train = load_split(root, "train", budget.size, device)
     n_classes = len(read_codes(root))
     names = list(dict.fromkeys([RECIPE, *args.variants]))
-    models = {
-        name: build_variant(VARIANTS[name], n_classes, budget.size, encoder=args.encoder, pretrained=False, seed=0).to(
-            device
-        )
-        for name in names
-    }
+    models = {name: _model(args, name, n_classes, device, pretrained=False, seed=0) for name in names}
     batch = next(iter(Batches(train, budget.batch_size)))
     seconds = time_steps(models, batch, train.void, args.cost_steps)
 
@@ -171,6 +171,17 @@ def measure_cost(args: argparse.Namespace, root: Path, budget: Budget, device: t
         }
 
     update_record(args.out, change)
+
+
+def _model(
+    args: argparse.Namespace, name: str, n_classes: int, device: torch.device, *, pretrained: bool, seed: int
+) -> DynamicUnet:
+    model = build_variant(
+        VARIANTS[name], n_classes, tuple(args.size), encoder=args.encoder, pretrained=pretrained, seed=seed
+    ).to(device)
+    if args.winograd:
+        use_winograd(model)
+    return model
 
 
 def _loader(root: Path, device: torch.device, budget: Budget):

@@ -231,7 +231,7 @@ FEWEST_HIDDEN = 32
 class BottleneckBlock(_Residual):
     """A residual block that looks around in a quarter of its channels: 1×1, 3×3, 1×1 (He et al. 2016).
 
-    ``(N, in, H, W)`` becomes ``(N, out, H, W)``. The 3×3 convolution works on a quarter of the channels, but on 32 where
+    ``(N, in, H, W)`` becomes ``(N, out, H, W)``. Its 3×3 convolution works on a quarter of the channels, on 32 where
     that is less: fewer save little time and lose detail. With as many channels out as in, 128 or more, the block
     multiplies a seventeenth as often as a `ResBlock`.
     """

@@ -45,6 +45,15 @@ def test_the_record_says_what_the_numbers_depend_on_and_the_recipe_always_runs(r
     assert record == json.loads(before)
 
 
+def test_winograds_trick_changes_nothing_but_rounding(root, tmp_path):
+    found = []
+    for options in ((), ("--winograd",)):
+        out = tmp_path / f"record{len(options)}.json"
+        assert run(root, out, "--variants", "recipe", "--seeds", "0", "--epochs", "1", *options) == 0
+        found.append(json.loads(out.read_text())["runs"][0]["train_loss"])
+    assert found[0] == pytest.approx(found[1], rel=1e-3) and found[0] != found[1]
+
+
 def test_a_stopped_grid_goes_on_and_repeats_what_it_would_have_given(root, tmp_path, monkeypatch, capsys):
     whole, parts = tmp_path / "whole.json", tmp_path / "parts.json"
     grid = ("--variants", "skip-add", "--seeds", "0")

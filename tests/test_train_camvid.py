@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from course_utils import train_camvid
+from course_utils.layers import BottleneckBlock
 from tests.two_halves import write_two_halves
 
 SMALL = ["--size", "64", "64", "--batch-size", "2", "--frozen-epochs", "1", "--half-epochs", "1", "--epochs", "1"]
@@ -75,6 +76,17 @@ def test_the_lectures_recipe():
     assert sum(parameter.numel() for parameter in model.parameters()) == narrowed
     said = train_camvid.command_again(train_camvid.parser("lecture"), args, train_camvid.PLACES)
     assert said == "python -m course_utils.train_camvid --recipe lecture --batch-size 4"
+
+
+def test_the_cheap_decoder_and_winograds_trick_are_options(root, tmp_path):
+    out = tmp_path / "result.json"
+    options = ["--last-cross", "--block", "bottleneck", "--tail", "unshuffle", "--winograd"]
+    model = train_camvid.build(train_camvid.parse_command([*options, "--random"]), 12)
+    assert model.fold == 2 and all(isinstance(block.convs[0], BottleneckBlock) for block in model.blocks)
+    assert isinstance(model.last_block, BottleneckBlock)
+    assert run(root, *options, "--out", str(out)) == 0
+    result = json.loads(out.read_text())
+    assert "--block bottleneck --tail unshuffle" in result["command"] and "--winograd" in result["command"]
 
 
 def test_the_strong_recipe_runs_at_any_size(root, tmp_path):

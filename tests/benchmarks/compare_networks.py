@@ -18,6 +18,7 @@ from tests.benchmarks._timing import CLOCKS, ratios, spread, take_turns
 from tests.benchmarks._worker import start_workers, warm_up
 
 REFERENCE = "fastai"
+CHEAP = {"tail": "unshuffle", "block": "bottleneck"}
 SIZES = ((96, 128), (180, 240), (360, 480))
 
 
@@ -33,7 +34,7 @@ def overview(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     return contenders | {
         "course": Contender("course", **ours),
         "course, unshuffled tail": Contender("course", tail="unshuffle", **ours),
-        "the same, bottleneck blocks": Contender("course", tail="unshuffle", block="bottleneck", **ours),
+        "course, cheap decoder": Contender("course", **CHEAP, **{**ours, "winograd": False}),
         "smp": Contender("smp"),
         "smp, same settings": Contender("smp", **ours),
     }
@@ -42,9 +43,8 @@ def overview(device: str, compile: bool, amp: str) -> dict[str, Contender]:
 def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     """One change at a time, each on top of the one before; and fastai with what any network could be given.
 
-    The last two make it another network.
-
-    On a CPU, `torch.compile` stands beside the ladder: it takes PyTorch's weight gradients.
+    The unshuffled tail and the bottleneck blocks make it another network, whose narrow kernels gain nothing from
+    Winograd's trick. On a CPU, `torch.compile` stands beside the ladder: it takes PyTorch's weight gradients.
     """
     steps = {"course": {}, "+ fused AdamW": {"fused": True}}
     if device == "cpu":
@@ -60,14 +60,15 @@ def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
         steps["+ compile"] = {"compile": "default"}
         if device == "cuda":
             steps["+ CUDA graphs"] = {"compile": "reduce-overhead"}
-    steps |= {"+ unshuffled tail": {"tail": "unshuffle"}, "+ bottleneck blocks": {"block": "bottleneck"}}
+    for_any_network = {name: value for change in steps.values() for name, value in change.items() if name != "compile"}
+    steps |= {"+ unshuffled tail": {"tail": CHEAP["tail"]}, "+ bottleneck blocks": {"block": CHEAP["block"]}}
+    if device == "cpu" and amp == "none":
+        steps |= {"+ PyTorch's weight gradients": {"winograd": False}, "+ its layout": {"channels_last": False}}
     contenders, so_far = {REFERENCE: Contender("fastai")}, {}
     for name, change in steps.items():
         so_far |= change
         contenders[name] = Contender("course", **so_far)
-    not_fastais = ("compile", "tail", "block")  # the first of which it does not survive
-    eager = {name: value for name, value in so_far.items() if name not in not_fastais}
-    contenders["fastai with all but compile"] = Contender("fastai", **eager)
+    contenders["fastai with all but compile"] = Contender("fastai", **for_any_network)
     return contenders
 
 
