@@ -163,3 +163,18 @@ def test_readme_quotes_the_restorations_of_streets():
     assert f"{first:.2f}, {second:.2f} and {third:.2f} dB" in words
     nearer = [100 - 100 * made[task, "pixel+feature"]["features"] / made[task, "pixel"]["features"] for task in tasks]
     assert "by {:.0f}, {:.1f} and {:.0f} %".format(*nearer) in words
+
+
+@pytest.mark.parametrize("name", ["ladder_cpu", "overview_cpu", "ladder_gpu"])
+def test_readme_quotes_the_benchmarks(name):
+    rows = README.replace("**", "").splitlines()
+    for contender, found in json.loads((ROOT / f"tests/benchmarks/results/{name}.json").read_text())[
+        "contenders"
+    ].items():
+        if contender == "fastai":
+            continue
+        times = (
+            "{median:.2f} ({low:.2f}–{high:.2f})".format(**found[job]["times_faster"]) for job in ("train", "infer")
+        )
+        row = " | ".join([*times, f"{found['train']['peak_bytes'] / 2**30:.2f} GiB |"])
+        assert any(line.endswith(row) for line in rows), (contender, row)
