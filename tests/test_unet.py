@@ -136,8 +136,8 @@ def test_an_unshuffled_tail_works_on_the_finest_grid_of_the_encoder(last_cross, 
 
 def test_a_bottleneck_block_computes_what_torchvisions_does():
     torch.manual_seed(0)
-    ours = BottleneckBlock(64, 64).eval()
-    reference = Bottleneck(64, 16).eval()  # the ResNet-50 block: 64 channels, 16 inside
+    ours = BottleneckBlock(128, 128).eval()
+    reference = Bottleneck(128, 32).eval()  # the block of ResNet-50: a quarter of the channels inside
     with torch.no_grad():
         for norm in (module for module in ours.modules() if isinstance(module, nn.BatchNorm2d)):
             norm.weight.normal_()
@@ -146,7 +146,7 @@ def test_a_bottleneck_block_computes_what_torchvisions_does():
     layers = [layer for conv_layer in ours.convpath for layer in conv_layer if not isinstance(layer, nn.ReLU)]
     for name, layer in zip(names, layers, strict=True):
         getattr(reference, name).load_state_dict(layer.state_dict())
-    x = torch.randn(2, 64, 9, 7)
+    x = torch.randn(2, 128, 9, 7)
     with torch.no_grad():
         torch.testing.assert_close(ours(x), reference(x))
 
