@@ -1,8 +1,13 @@
 """Settings of all unit tests: the same random examples in every run, no failure for slowness, Ctrl-C always heard."""
 
+import os
 import signal
 
 from hypothesis import settings
+
+# The tests compute little at a time: a second thread gains nothing, and on a busy machine threads wait for each other.
+# Kernels of notebooks have their own setting (tests/nbval_hooks.py).
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("course", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("course")
