@@ -70,7 +70,7 @@ VARIANTS = {
     "self-attention": Variant("self-attention", {"self_attention": True}),
     "unshuffle": Variant("last_cross, picture unshuffled", {"last_cross": True, "tail": "unshuffle"}),
     "bottleneck": Variant(
-        "the same, bottleneck blocks", {"last_cross": True, "tail": "unshuffle", "block": "bottleneck"}
+        "unshuffled, bottleneck blocks", {"last_cross": True, "tail": "unshuffle", "block": "bottleneck"}
     ),
 }
 

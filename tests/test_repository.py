@@ -178,3 +178,17 @@ def test_readme_quotes_the_benchmarks(name):
         )
         row = " | ".join([*times, f"{found['train']['peak_bytes'] / 2**30:.2f} GiB |"])
         assert any(line.endswith(row) for line in rows), (contender, row)
+
+
+@pytest.mark.parametrize("name", ["tails_camvid_lite0", "tails_camvid_resnet34_random"])
+def test_readme_quotes_the_record_of_the_cheap_decoder(name):
+    record = load_record(ROOT / f"notebooks/results/{name}.json")
+    accuracy, iou = ({one.name: one for one in compare(record, metric)} for metric in ("accuracy", "mean_iou"))
+    cheap, full = (
+        f"{100 * accuracy[name].mean:.2f} ± {100 * accuracy[name].sd:.2f}" for name in ("bottleneck", "last-cross")
+    )
+    iou_cheap, iou_full = (
+        f"{100 * iou[name].mean:.1f} ± {100 * iou[name].sd:.1f}" for name in ("bottleneck", "last-cross")
+    )
+    words = " ".join(README.split())
+    assert f"{cheap} % of the pixels against {full}, mean IoU {iou_cheap} against {iou_full}" in words
