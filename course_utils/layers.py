@@ -225,15 +225,15 @@ class ResBlock(_Residual):
 
 
 FEWEST_HIDDEN = 32
-"""Channels inside a bottleneck block: fewer than a quarter of the input's only where that is less than this."""
+"""Channels inside a bottleneck block, where a quarter of its input's would be fewer."""
 
 
 class BottleneckBlock(_Residual):
     """A residual block that looks around in a quarter of its channels: 1×1, 3×3, 1×1 (He et al. 2016).
 
-    ``(N, in, H, W)`` becomes ``(N, out, H, W)``. Its 3×3 convolution works on a quarter of the channels, on 32 where
-    that is less: fewer save little time and lose detail. With as many channels out as in, 128 or more, the block
-    multiplies a seventeenth as often as a `ResBlock`.
+    ``(N, in, H, W)`` becomes ``(N, out, H, W)``. Its 3×3 convolution works on a quarter of the channels, or on 32
+    (or as many as there are) where that is less. With as many channels out as in, 128 or more, the block multiplies a
+    seventeenth as often as a `ResBlock`.
     """
 
     def __init__(

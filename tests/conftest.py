@@ -5,7 +5,7 @@ import signal
 
 from hypothesis import settings
 
-# The tests compute little at a time: a second thread gains nothing, and on a busy machine threads wait for each other.
+# The tests compute little at a time, and on a busy machine threads wait for each other.
 # Kernels of notebooks have their own setting (tests/nbval_hooks.py).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -168,9 +168,8 @@ def test_readme_quotes_the_restorations_of_streets():
 @pytest.mark.parametrize("name", ["ladder_cpu", "overview_cpu", "ladder_gpu"])
 def test_readme_quotes_the_benchmarks(name):
     rows = README.replace("**", "").splitlines()
-    for contender, found in json.loads((ROOT / f"tests/benchmarks/results/{name}.json").read_text())[
-        "contenders"
-    ].items():
+    record = json.loads((ROOT / f"tests/benchmarks/results/{name}.json").read_text())
+    for contender, found in record["contenders"].items():
         if contender == "fastai":
             continue
         times = (
