@@ -5,6 +5,10 @@ import signal
 
 from hypothesis import settings
 
+from tests.side_by_side import pytest_collection_modifyitems, pytest_xdist_make_scheduler
+
+__all__ = ["pytest_collection_modifyitems", "pytest_xdist_make_scheduler"]
+
 # The tests compute little at a time, and on a busy machine threads wait for each other.
 # Kernels of notebooks have their own setting (tests/nbval_hooks.py).
 os.environ.setdefault("OMP_NUM_THREADS", "1")

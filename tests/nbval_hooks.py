@@ -10,6 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
 from nbval.plugin import IPyNbCell, NbCellError
 
 KERNEL_ENVIRONMENT = {
@@ -19,6 +20,9 @@ KERNEL_ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "",  # committed outputs are those of the default setting, which is the CPU
     "PYTHONHASHSEED": "0",
 }
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Beside another process, threads that spin while they wait for each other take the time that it needs.
+    KERNEL_ENVIRONMENT["OMP_WAIT_POLICY"] = "PASSIVE"
 SANITIZE_FILE = Path(__file__).with_name("nbval_sanitize.cfg")
 
 BROKEN_BY = pytest.StashKey[int]()
@@ -51,7 +55,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
         error = call.excinfo.value
         if "differ" not in str(error):
             item.parent.stash[BROKEN_BY] = item.cell_num
-        report.longrepr = CellFailure(str(report.longrepr), one_line(error))
+        report.longrepr = cell_failure(item, str(report.longrepr), one_line(error))
     return report
 
 
@@ -63,19 +67,7 @@ def one_line(error: NbCellError) -> str:
     return lines[-1] if lines else str(error)
 
 
-class CellFailure:
-    """The report of a failed cell: nbval's text, and the message that pytest's short summary looks for."""
-
-    class _Crash:
-        def __init__(self, message: str):
-            self.message = message
-
-    def __init__(self, text: str, message: str):
-        self.text = text
-        self.reprcrash = self._Crash(message)
-
-    def __str__(self) -> str:
-        return self.text
-
-    def toterminal(self, terminal) -> None:
-        terminal.line(self.text)
+def cell_failure(item: IPyNbCell, text: str, message: str) -> ReprExceptionInfo:
+    """nbval's text, and the message that pytest's short summary looks for, in a form that `pytest -n` can pass on."""
+    place = ReprFileLocation(str(item.path), item.cell_num, message)
+    return ReprExceptionInfo(ReprTraceback([ReprEntryNative([text])], extraline=None, style="native"), place)

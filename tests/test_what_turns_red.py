@@ -5,10 +5,10 @@ turn it red are in test_notebook_style.py (a dead link) and test_every_widget_se
 """
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
@@ -39,9 +39,9 @@ CELLS = {
 """Code and saved output of each cell."""
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory):
-    """What the test command says of each cell, and all it says."""
+@pytest.fixture(scope="module", params=[(), ("-n", "2")], ids=["alone", "side by side"])
+def report(request, tmp_path_factory):
+    """What pytest says of each cell, and all it says; in one process, and in two as the test command has it."""
     folder = tmp_path_factory.mktemp("course")
     (folder / "conftest.py").write_text((ROOT / "notebooks" / "conftest.py").read_text())
     cells = []
@@ -50,25 +50,27 @@ def report(tmp_path_factory):
         cells.append(new_code_cell(source, execution_count=number, outputs=outputs))
     nbformat.write(new_notebook(cells=cells), folder / "small.ipynb")
     command = [sys.executable, "-m", "pytest", "-v", "-c", ROOT / "pyproject.toml", "--rootdir", folder, folder]
+    command += ["-p", "no:cacheprovider", f"--junit-xml={folder / 'report.xml'}", *request.param]
     environment = os.environ | {"COLUMNS": "200"}  # else the reasons are cut to the width of a terminal
-    done = subprocess.run(
-        [*command, "-p", "no:cacheprovider"], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 1, done.stdout + done.stderr
-    states = dict(re.findall(r"::Cell (\d+) (PASSED|FAILED|SKIPPED)", done.stdout))
-    return {name: states[str(i)] for i, name in enumerate(CELLS)}, done.stdout
+    cases = {
+        case.get("name"): [child.tag for child in case]
+        for case in ElementTree.parse(folder / "report.xml").iter("testcase")
+    }
+    return {name: cases[f"Cell {i}"] for i, name in enumerate(CELLS)}, done.stdout
 
 
 def test_what_is_whole_passes_and_what_is_broken_fails(report):
     assert report[0] == {
-        "imports": "PASSED",
-        "solution": "PASSED",
-        "stub": "PASSED",
-        "fresh": "PASSED",
-        "broken solution": "FAILED",
-        "stale": "FAILED",
-        "stub that raises": "FAILED",
-        "after it": "SKIPPED",
+        "imports": [],
+        "solution": [],
+        "stub": [],
+        "fresh": [],
+        "broken solution": ["failure"],
+        "stale": ["failure"],
+        "stub that raises": ["failure"],
+        "after it": ["skipped"],
     }
 
 
