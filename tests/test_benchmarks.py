@@ -108,10 +108,12 @@ def test_a_comparison_runs_from_end_to_end(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(compare_networks.SETS, "overview", lambda device, compile, amp: ours)
     out = tmp_path / "result.json"
     arguments = ["overview", "--size", "32", "32", "--batch-size", "2", "--rounds", "1", "--threads", "1"]
+    arguments += ["--encoder", "efficientnet_lite0", "--norm", "batch"]
     assert compare_networks.main([*arguments, "--device", "cpu", "--out", str(out)]) == 0
     result = json.loads(out.read_text())
     assert set(result["contenders"]) == set(ours) and result["size"] == [32, 32]
     course = result["contenders"]["course"]
+    assert (course["setting"]["encoder"], course["setting"]["norm"]) == ("efficientnet_lite0", "batch")
     assert course["difference"]["logits"] < 1e-2
     assert course["train"]["peak_bytes"] >= course["infer"]["peak_bytes"] > 0
     assert "course" in capsys.readouterr().out

@@ -13,7 +13,9 @@ from tests.reference.numbered_weights import fill_by_number, numbered_picture
 
 N_OUT = 12
 LIBRARIES = ("fastai", "course", "smp")
-ENCODER = "resnet34"
+ENCODERS = {"resnet34": "resnet34", "efficientnet_lite0": "tu-tf_efficientnet_lite0"}
+"""Ours, and the name of the same network in segmentation-models-pytorch."""
+NORMS = {"none": None, "batch": "batch"}
 LEARNING_RATE = 1e-6  # as good as none: all contenders stay comparable while they are timed
 PRECISIONS = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -24,6 +26,8 @@ class Contender:
 
     Attributes:
         library: ``"fastai"`` and ``"course"`` build the same network, ``"smp"`` its own U-Net on the same encoder.
+        encoder: one of `ENCODERS`.
+        norm: of the decoder, ``"none"`` or ``"batch"``; segmentation-models-pytorch's always has batch norm.
         tail, block: options of the course's network.
         keep_memory: glibc keeps freed memory (`course_utils.memory`).
         autotune: cuDNN times its algorithms for each shape and keeps the fastest.
@@ -33,6 +37,8 @@ class Contender:
     """
 
     library: str
+    encoder: str = "resnet34"
+    norm: str = "none"
     tail: str = "full"
     block: str = "double_conv"
     channels_last: bool = False
@@ -54,14 +60,17 @@ def build(contender: Contender, size: tuple[int, int]) -> nn.Module:
     if contender.library == "smp":
         import segmentation_models_pytorch as smp
 
-        model = smp.Unet(ENCODER, encoder_weights=None, classes=N_OUT)
-    elif contender.library == "fastai":
-        from fastai.vision.models.unet import DynamicUnet as Reference
-
-        model = Reference(create_encoder(ENCODER, pretrained=False), N_OUT, size)
+        model = smp.Unet(ENCODERS[contender.encoder], encoder_weights=None, classes=N_OUT)
     else:
-        encoder = create_encoder(ENCODER, pretrained=False)
-        model = DynamicUnet(encoder, N_OUT, size, tail=contender.tail, block=contender.block)
+        encoder = create_encoder(contender.encoder, pretrained=False)
+        if contender.library == "fastai":
+            from fastai.layers import NormType
+            from fastai.vision.models.unet import DynamicUnet as Reference
+
+            model = Reference(encoder, N_OUT, size, norm_type=NormType.Batch if contender.norm == "batch" else None)
+        else:
+            options = {"norm_type": NORMS[contender.norm], "tail": contender.tail, "block": contender.block}
+            model = DynamicUnet(encoder, N_OUT, size, **options)
     fill_by_number(model)
     return model.train()
 

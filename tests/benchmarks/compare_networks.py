@@ -7,12 +7,12 @@ import argparse
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import torch
 
 from course_utils.command_line import command_again, provenance, usable_device
-from tests.benchmarks._networks import ENCODER, N_OUT, PRECISIONS, Contender, difference
+from tests.benchmarks._networks import ENCODERS, N_OUT, NORMS, PRECISIONS, Contender, difference
 from tests.benchmarks._report import add_common_options, check_common_options, check_libraries, write_result
 from tests.benchmarks._timing import CLOCKS, ratios, spread, take_turns
 from tests.benchmarks._worker import start_workers, warm_up
@@ -84,6 +84,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parse.add_argument("set", choices=SETS, help="all libraries, or one change of ours at a time")
+    parse.add_argument("--encoder", choices=ENCODERS, default="resnet34", help="of every network")
+    parse.add_argument("--norm", choices=NORMS, default="none", help="of the decoders, fastai's and ours")
     parse.add_argument("--size", type=int, nargs=2, default=SIZES[1], metavar=("H", "W"), help=f"such as {SIZES}")
     parse.add_argument("--batch-size", type=int, default=2, help="pictures in a step")
     parse.add_argument("--rounds", type=int, default=5, help="rounds that count; one more warms up")
@@ -111,7 +113,7 @@ def choose(args: argparse.Namespace, device: torch.device) -> dict[str, Contende
     if args.only:
         contenders = {name: found for name, found in contenders.items() if name in (REFERENCE, *args.only)}
     check_libraries({contender.library for contender in contenders.values()})
-    return contenders
+    return {name: replace(found, encoder=args.encoder, norm=args.norm) for name, found in contenders.items()}
 
 
 def measure(args: argparse.Namespace, contenders: Mapping[str, Contender], device: torch.device) -> dict:
@@ -174,7 +176,7 @@ def main(argv: list[str] | None = None) -> int:
         result = {
             "command": command_again(parser(), args, ("out", "device")),
             **provenance(device),
-            "network": f"U-Net around {ENCODER}, {N_OUT} classes",
+            "network": f"U-Net around {args.encoder}, {N_OUT} classes",
             "size": list(args.size),
             "batch_size": args.batch_size,
             "rounds": args.rounds,
