@@ -280,7 +280,7 @@ def training_curves(
         baseline: drawn as a dashed line.
         stages: epochs of each stage, every epoch of as many steps; a thin line stands where a stage ends.
     """
-    figure = NotebookFigure(figsize=(10, 3.8), layout="constrained")
+    figure = NotebookFigure(figsize=(10, 4.0), layout="constrained")
     figure.suptitle(title, fontsize=TITLE_SIZE)
     loss_ax, metric_ax = figure.subplots(1, 2)
     for i, (name, history) in enumerate(histories.items()):
@@ -300,7 +300,8 @@ def training_curves(
     metric_ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     for ax in (loss_ax, metric_ax):
         ax.grid(alpha=0.3)
-        ax.legend(fontsize=TEXT_SIZE)
+    handles, labels = metric_ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=TEXT_SIZE)  # covers no curve
     return figure
 
 

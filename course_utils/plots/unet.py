@@ -36,6 +36,7 @@ DOWN, MIDDLE, UP, TAIL = (0.60, 0.81, 0.94), (0.98, 0.86, 0.55), (0.72, 0.88, 0.
 CHOSEN, SKIP, OFF = "#D55E00", "0.25", "0.65"
 ROOM_FOR_A_LABEL = 0.68
 ROOM_BELOW = 0.62
+CLEAR = 0.06
 MAPS_SHOWN, MAP_COLUMNS = 8, 4
 _SMALLEST_MAP = 44
 _MAP_COLOURS = colormaps["viridis"].with_extremes(bad="white")
@@ -71,8 +72,8 @@ class NetworkDrawing:
             target = level.partner
             if target is None or target < source:
                 continue
-            inner = max(heights[source + 1 : target])
-            y = axis + (inner + min(heights[source], heights[target])) / 4
+            inner, outer = max(heights[source + 1 : target]) / 2, min(heights[source], heights[target]) / 2
+            y = axis + min(0.95 * outer, max((inner + outer) / 2, inner + CLEAR))  # above the boxes between its ends
             x, tip = ends[source][1], ends[target][0]
             arrow = FancyArrowPatch((x, y), (tip, y), arrowstyle="-|>", mutation_scale=9, shrinkA=0, shrinkB=0)
             note = ax.text(tip - 0.16, y, "off", ha="right", va="center", fontsize=SMALL_SIZE)
