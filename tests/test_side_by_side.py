@@ -1,0 +1,15 @@
+"""`pytest -n` hands out notebooks, files and the browser tests as wholes, notebooks first."""
+
+from tests.side_by_side import rank, unit_of
+
+
+def test_a_notebook_a_file_and_all_browser_tests_are_one_unit_each():
+    assert unit_of("notebooks/01_a.ipynb::Cell 0") == unit_of("notebooks/01_a.ipynb::Cell 7") == "notebooks/01_a.ipynb"
+    assert unit_of("notebooks/solutions/01_a.ipynb::Cell 0") != unit_of("notebooks/01_a.ipynb::Cell 0")
+    assert unit_of("tests/test_a.py::Group::test_x[1::2]") == "tests/test_a.py"
+    assert unit_of("tests/browser/test_a.py::test_x") == unit_of("tests/browser/test_b.py::test_y")
+
+
+def test_notebooks_come_first_and_browser_tests_next():
+    ids = ["tests/test_a.py::test_x", "tests/browser/test_a.py::test_x", "notebooks/01_a.ipynb::Cell 0"]
+    assert sorted(ids, key=rank) == ids[::-1]
