@@ -1,6 +1,7 @@
 """How long the widgets take from a key press to the new picture: ``python -m tests.browser.measure_redraw --help``.
 
-Run it on a machine that does nothing else: browser, server and kernel share its cores.
+Run it on a machine that does nothing else: browser, server and kernel share its cores. *bare-figure* is the least that a
+matplotlib figure in JupyterLab takes on this machine; the others are to be held against it.
 """
 
 import argparse
@@ -19,6 +20,35 @@ from tests.browser.jupyter_lab import jupyter_lab, write_notebook
 from tests.browser.notebook_page import NotebookPage, WidgetOnPage
 
 WIDGETS = {
+    "bare-figure": (
+        """import io
+
+import ipywidgets
+import numpy as np
+from matplotlib.figure import Figure
+
+figure = Figure(figsize=(4, 3))
+drawn = figure.subplots().imshow(np.zeros((32, 32)), vmin=0, vmax=1)
+picture = ipywidgets.Image(format="png", width=400)
+slider = ipywidgets.IntSlider(description="Seed")
+
+
+def redraw(change=None):
+    drawn.set_data(np.random.default_rng(slider.value).random((32, 32)))
+    png = io.BytesIO()
+    figure.savefig(png, dpi=100)
+    picture.value = png.getvalue()
+
+
+slider.observe(redraw, names="value")
+redraw()
+label = ipywidgets.HTML('<span class="figure-widget-label">noise</span>')
+root = ipywidgets.VBox([slider, picture, label])
+root.add_class("figure-widget")
+root.add_class("bare-figure")
+root""",
+        ["Seed"],  # none of our code: one matplotlib figure, one small PNG, to hold the others against
+    ),
     "arithmetic-explorer": (
         "from course_utils.widgets.arithmetic import ArithmeticExplorer\n\nArithmeticExplorer()",
         ["Step"],
