@@ -1,7 +1,7 @@
 """How long the widgets take from a key press to the new picture: ``python -m tests.browser.measure_redraw --help``.
 
-Run it on a machine that does nothing else: browser, server and kernel share its cores. *bare-figure* is the least that a
-matplotlib figure in JupyterLab takes on this machine; the others are to be held against it.
+Run it on a machine that does nothing else: browser, server and kernel share its cores. *bare-figure* is the least
+that a matplotlib figure in JupyterLab takes on this machine; the others are to be held against it.
 """
 
 import argparse
