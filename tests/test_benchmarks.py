@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -50,6 +51,12 @@ def test_a_ladder_changes_one_thing_at_a_time():
         ]
         assert changes == [1] * len(changes) and len(changes) >= 4
         assert rungs[0] == Contender("course")
+
+
+def test_both_decoders_run_in_the_same_layouts():
+    found = compare_networks.decoders("cpu", False, "none")
+    full, cheap = ([c for name, c in found.items() if name.startswith(kind)] for kind in ("full", "cheap"))
+    assert [replace(c, tail="unshuffle", block="bottleneck") for c in full] == cheap and len(full) == 3
 
 
 def test_channels_last_does_the_same_maths_and_an_unshuffled_tail_is_another_network():
