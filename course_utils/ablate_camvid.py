@@ -3,6 +3,7 @@
 import argparse
 import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -97,8 +98,10 @@ def settings(args: argparse.Namespace, root: Path, budget: Budget) -> dict:
     }
 
 
-def prepare(args: argparse.Namespace, root: Path, budget: Budget, device: torch.device) -> list[tuple[str, int]]:
-    """Check everything, put the facts of all variants into the file, and return the runs that are missing."""
+def prepare(
+    args: argparse.Namespace, root: Path, budget: Budget, device: torch.device
+) -> tuple[list[tuple[str, int]], Callable[[dict], None]]:
+    """Check everything; return the runs that are missing, and what puts the facts about them into the record."""
     if args.batch_size > len(read_split(root, "train")):
         raise ValueError(f"--batch-size {args.batch_size} is more than the pictures in train.")
     names = list(dict.fromkeys([RECIPE, *args.variants]))
@@ -108,8 +111,8 @@ def prepare(args: argparse.Namespace, root: Path, budget: Budget, device: torch.
         "variants": {name: variant_facts(name, n_classes, budget.size, args.encoder) for name in names},
     }
     measured_on = provenance(device)
-    if args.out.exists():
-        found = load_record(args.out)
+    found = load_record(args.out) if args.out.exists() else {}
+    if found.get("runs") or found.get("cost"):
         machine = {name: measured_on[name] for name in ("hardware", "threads", "versions")}
         odd = differing(found, wanted if args.cost else wanted | machine)
         if odd:
@@ -125,16 +128,20 @@ def prepare(args: argparse.Namespace, root: Path, budget: Budget, device: torch.
         record["variants"] = {name: known[name] for name in VARIANTS if name in known}
         record.setdefault("runs", [])
 
-    record = update_record(args.out, change)
-    done = {(run["variant"], run["seed"]) for run in record["runs"]}
+    done = {(run["variant"], run["seed"]) for run in found.get("runs", [])}
     # Seed by seed, so that a grid that was stopped still compares every variant on the seeds that it has.
-    return [(name, seed) for seed in args.seeds for name in names if (name, seed) not in done]
+    return [(name, seed) for seed in args.seeds for name in names if (name, seed) not in done], change
 
 
 def run_grid(
-    args: argparse.Namespace, root: Path, budget: Budget, device: torch.device, missing: list[tuple[str, int]]
+    args: argparse.Namespace,
+    root: Path,
+    budget: Budget,
+    device: torch.device,
+    missing: list[tuple[str, int]],
+    describe: Callable[[dict], None],
 ) -> None:
-    """Train and score every missing run; each is in the file before the next begins."""
+    """Train and score every missing run; each is in the file, described, before the next begins."""
     load = _loader(root, device, budget)
     n_classes = len(read_codes(root))
     with progress_bar(missing, desc="runs", unit="run") as bar:
@@ -145,6 +152,7 @@ def run_grid(
             row = {"variant": name, "seed": seed, **train_and_score(model, variant, budget, load, seed)}
 
             def change(record: dict, row: dict = row) -> None:
+                describe(record)
                 record["runs"].append(row)
                 record["date"] = provenance(device)["date"]
 
@@ -152,7 +160,9 @@ def run_grid(
             bar.write(f"{name}, seed {seed}: accuracy {row['accuracy']:.2%}, mean IoU {row['mean_iou']:.2%}")
 
 
-def measure_cost(args: argparse.Namespace, root: Path, budget: Budget, device: torch.device) -> None:
+def measure_cost(
+    args: argparse.Namespace, root: Path, budget: Budget, device: torch.device, describe: Callable[[dict], None]
+) -> None:
     """Time training steps of all chosen variants, and put them beside the runs."""
     train = load_split(root, "train", budget.size, device)
     n_classes = len(read_codes(root))
@@ -162,6 +172,7 @@ def measure_cost(args: argparse.Namespace, root: Path, budget: Budget, device: t
     seconds = time_steps(models, batch, train.void, args.cost_steps)
 
     def change(record: dict) -> None:
+        describe(record)
         record["cost"] = {
             "command": command_again(parser(), args, PLACES),
             **provenance(device),
@@ -217,11 +228,11 @@ def main(argv: list[str] | None = None) -> int:
         device = usable_device(args.device)
         if args.keep_memory:
             keep_freed_memory()
-        missing = prepare(args, root, budget, device)
+        missing, describe = prepare(args, root, budget, device)
         if args.cost:
-            measure_cost(args, root, budget, device)
+            measure_cost(args, root, budget, device, describe)
         else:
-            run_grid(args, root, budget, device, missing)
+            run_grid(args, root, budget, device, missing, describe)
     except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
         print(f"ablate_camvid: {error}", file=sys.stderr)
         return 1

@@ -25,7 +25,8 @@ class Augment:
         brightness: largest change of brightness, as a share of the full range.
         contrast: largest change of contrast, as a share.
         saturation: largest change of saturation, as a share.
-        void: code for pixels that the picture does not cover.
+        void: code for pixels that the picture does not cover; a negative one needs masks of a signed type, or
+            settings that show no border.
     """
 
     flip: float = 0.5
@@ -49,6 +50,11 @@ class Augment:
         if images.ndim != 4 or masks.shape != (len(images), *images.shape[2:]):
             raise ValueError(
                 f"images {tuple(images.shape)} and masks {tuple(masks.shape)} are not (N, C, H, W) and (N, H, W)."
+            )
+        if self.void < 0 and not masks.dtype.is_signed and (self.degrees or self.zoom[0] < 1):
+            raise ValueError(
+                f"degrees={self.degrees} and zoom={self.zoom} show a border, for which the data set has no code, as it "
+                "has no class Void: take degrees=0 and a zoom of at least 1."
             )
         n, _, height, width = images.shape
         draw = torch.rand(n, 8, generator=generator, device=images.device)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
@@ -14,6 +14,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as VF
 
 from course_utils.classes import VOID_NAME
+from course_utils.picture_files import to_colour
 from course_utils.progress import progress_bar
 
 SPLITS = ("train", "val", "test")
@@ -102,8 +103,12 @@ def check_mask(mask: Tensor, n_classes: int, name: str = "the mask") -> None:
 def _open(path: Path, mode: str) -> np.ndarray:
     try:
         with Image.open(path) as picture:
-            return np.array(picture.convert("RGB")) if mode == "RGB" else _codes(picture, path)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+            return np.array(to_colour(picture, path)) if mode == "RGB" else _codes(picture, path)
+    except ValueError as error:
+        if str(error).startswith(f"{path} "):
+            raise
+        raise OSError(f"{path} cannot be read as a picture ({error}); restore that file.") from error
+    except Exception as error:  # what Pillow raises of a damaged file is of many kinds, assertions among them
         raise OSError(f"{path} cannot be read as a picture ({error}); restore that file.") from error
 
 

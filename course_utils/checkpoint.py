@@ -13,6 +13,13 @@ import torch
 from course_utils.files import replacing, temporary_path
 
 FORMAT = "unet-course training checkpoint, version 1"
+PARTS = {
+    **dict.fromkeys(("settings", "model", "optimizer", "scheduler", "scaler", "history", "epoch_rng", "rng"), dict),
+    "epoch": int,
+    "sizes": list,
+    "seconds": float,
+}
+"""What `TrainingRun.save` puts into it, besides the average of the weights."""
 
 
 class CheckpointError(RuntimeError):
@@ -78,6 +85,17 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 _REMEDY = "delete it or name another file, or call fit with resume=False to overwrite it"
+
+
+def check_parts(path: Path, saved: dict[str, Any]) -> None:
+    """Refuse a checkpoint that lacks a part, while nothing has been taken from it.
+
+    Raises:
+        CheckpointError: naming the part.
+    """
+    damaged = [name for name, kind in PARTS.items() if not isinstance(saved.get(name), kind)]
+    if damaged or "average" not in saved:
+        raise CheckpointError(f"{path} is damaged: it lacks {(*damaged, 'average')[0]}; {_REMEDY}.")
 
 
 def check_same_run(path: Path, saved: dict[str, Any], settings: dict[str, Any], model: torch.nn.Module) -> None:

@@ -13,6 +13,7 @@ import torchvision
 
 from course_utils.data_layout import DATA_DIR
 from course_utils.devices import hardware, pick_device
+from course_utils.files import temporary_path
 
 
 def find_data(given: Path | None) -> Path:
@@ -40,13 +41,21 @@ def usable_device(name: str) -> torch.device:
 
 
 def check_files(paths: Sequence[Path]) -> None:
-    """Refuse files that could not be written, hours before they are."""
+    """Refuse files that could not be written, hours before they are; what is no file, as a device, is not replaced."""
     for path in paths:
         if not path.absolute().parent.is_dir():
             raise FileNotFoundError(f"{path.parent} is no folder; make it first, or name another file.")
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder; name a file in it.")
-        if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        if path.exists() and not path.is_file():
+            raise OSError(f"{path} is no ordinary file; name one.")
+        temporary = temporary_path(path.resolve())
+        try:
+            temporary.write_bytes(b"")  # that it can be done is proved by doing it
+            temporary.unlink()
+        except OSError as error:
+            raise OSError(f"{path} cannot be written ({error.strerror}); name another file.") from error
+        if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(f"{path} cannot be written; name another file.")
 
 

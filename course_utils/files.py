@@ -14,7 +14,11 @@ def temporary_path(path: Path) -> Path:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to write to, which becomes `path` at the end: whatever stops that leaves the old file or none."""
+    """A file to write to, which becomes `path` at the end: whatever stops that leaves the old file or none.
+
+    A link stays one: the file that it leads to is replaced.
+    """
+    path = path.resolve()
     temporary = temporary_path(path)
     try:
         yield temporary

@@ -27,7 +27,7 @@ def pixel_accuracy(prediction: Tensor, target: Tensor, ignore_index: int = VOID)
         ValueError: if the shapes differ, or `prediction` holds logits instead of class indices.
     """
     _check_indices(prediction, target)
-    labelled = target != ignore_index
+    labelled = _labelled(target, ignore_index)
     right = (prediction == target) & labelled
     n_labelled = int(labelled.sum())
     return int(right.sum()) / n_labelled if n_labelled else float("nan")
@@ -40,7 +40,7 @@ def confusion_matrix(prediction: Tensor, target: Tensor, n_classes: int, ignore_
         ValueError: if the shapes differ, `prediction` holds logits, or a code is not below `n_classes`.
     """
     _check_indices(prediction, target)
-    labelled = target != ignore_index
+    labelled = _labelled(target, ignore_index)
     # 64 bits, because the library forms target · C + prediction, which overflows the 8 bits of a mask.
     prediction, target = prediction[labelled].long(), target[labelled].long()
     for name, codes in (("prediction", prediction), ("target", target)):
@@ -87,7 +87,7 @@ def boundary_distance(mask: Tensor, max_distance: int = 32, ignore_index: int = 
     Returns:
         float32 of the same shape: inf where no other class lies within `max_distance`, nan at void pixels.
     """
-    labelled = mask != ignore_index
+    labelled = _labelled(mask, ignore_index)
     codes = mask.to(torch.uint8) + 1
     lowest = codes.masked_fill(~labelled, _UNLABELLED)
     highest = codes.masked_fill(~labelled, 0)
@@ -117,7 +117,7 @@ def boundary_error(
     if not edges or sorted(set(edges)) != list(edges) or edges[0] < 1:
         raise ValueError(f"edges={edges!r} are not rising distances of at least 1 pixel.")
     distance = boundary_distance(target, edges[-1], ignore_index)
-    labelled = target != ignore_index
+    labelled = _labelled(target, ignore_index)
     limits = torch.tensor(edges, dtype=torch.float32, device=target.device)
     bins = torch.bucketize(distance[labelled], limits)
     wrong = (prediction != target)[labelled]
@@ -198,10 +198,20 @@ def _spread(values: Tensor, choose) -> Tensor:
     return values
 
 
+def _labelled(mask: Tensor, ignore_index: int) -> Tensor:
+    """Where `mask` is another code; a code that its type cannot hold is nowhere (torch would let it wrap)."""
+    limits = torch.iinfo(mask.dtype) if mask.dtype != torch.bool else None
+    if limits is not None and not limits.min <= ignore_index <= limits.max:
+        return torch.ones_like(mask, dtype=torch.bool)
+    return mask != ignore_index
+
+
 def _check_indices(prediction: Tensor, target: Tensor) -> None:
     if prediction.is_floating_point():
         raise ValueError(
             f"prediction is {prediction.dtype}, not class indices; of logits (N, C, H, W) take logits.max(1).indices."
         )
+    if target.is_floating_point():
+        raise ValueError(f"target is {target.dtype}, not class indices; take target.long() if its values are codes.")
     if prediction.shape != target.shape:
         raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape.")

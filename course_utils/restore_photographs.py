@@ -30,6 +30,7 @@ from course_utils.losses import FeatureLoss
 from course_utils.metrics import psnr, ssim
 from course_utils.painting_loss import PaintingLoss
 from course_utils.photographs import PHOTOGRAPHS, patches
+from course_utils.picture_files import to_colour
 from course_utils.plots.pictures import show_rows
 from course_utils.progress import progress_bar
 from course_utils.restoration_tasks import (
@@ -174,7 +175,7 @@ def _style_distance(loss: PaintingLoss, pictures: Tensor) -> float:
 def load_painting(path: Path) -> Tensor:
     """A picture file as floats ``(3, H, W)``, at half its size: its strokes are then some ten pixels long."""
     with Image.open(path) as opened:
-        picture = opened.convert("RGB")
+        picture = to_colour(opened, path)
     return pil_to_tensor(picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.LANCZOS)) / 255
 
 

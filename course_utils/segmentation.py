@@ -13,6 +13,7 @@ from course_utils.classes import VOID
 from course_utils.distributed import rank, sum_over_processes, world_size
 from course_utils.metrics import class_iou, confusion_matrix, mean_iou
 from course_utils.modes import evaluation_mode
+from course_utils.picture_files import to_colour
 
 
 def cross_entropy(void: int = VOID) -> nn.CrossEntropyLoss:
@@ -22,14 +23,21 @@ def cross_entropy(void: int = VOID) -> nn.CrossEntropyLoss:
 
 @torch.no_grad()
 def predict(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """Most likely class of every pixel of every batch, ``(N, H, W)`` uint8 on the model's device, in eval mode.
+    """Most likely class of every pixel of every batch, ``(N, H, W)`` on the model's device, in eval mode.
+
+    Of type uint8, but with more than 256 classes int64.
 
     Each module of the model is back in its own mode afterwards.
     """
     device = next(model.parameters()).device
     with evaluation_mode(model):
         # max().indices gives what argmax gives, in a fifth of its time on a CPU.
-        return torch.cat([model(images.to(device)).max(1).indices.byte() for images, _ in batches])
+        return torch.cat([_codes(model(images.to(device))) for images, _ in batches])
+
+
+def _codes(logits: Tensor) -> Tensor:
+    found = logits.max(1).indices
+    return found.byte() if logits.shape[1] <= 256 else found
 
 
 def count_confusion(
@@ -101,12 +109,17 @@ def segment_photograph(
 
     Returns:
         The scaled photograph ``(h, w, 3)`` uint8 and its class codes ``(h, w)`` uint8.
+
+    Raises:
+        ValueError: for an array of another kind, or grey with more than 8 bits.
     """
     if isinstance(photograph, np.ndarray):
+        if photograph.dtype != np.uint8 or photograph.ndim != 3 or photograph.shape[2] != 3 or not photograph.size:
+            raise ValueError(f"photograph is {photograph.dtype} {photograph.shape}; give (H, W, 3) uint8.")
         photograph = Image.fromarray(photograph)
     elif not isinstance(photograph, Image.Image):
         photograph = Image.open(photograph)
-    photograph = photograph.convert("RGB")
+    photograph = to_colour(photograph, getattr(photograph, "filename", "") or "the photograph")
     height = max(size[0], 32)
     width = max(32, round(photograph.width * height / photograph.height))
     small = np.array(photograph.resize((width, height), Image.Resampling.BILINEAR))

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from course_utils.checkpoint import (
     CheckpointError,
+    check_parts,
     check_same_run,
     load_checkpoint,
     prepare_checkpoint,
@@ -264,6 +265,7 @@ def _find_checkpoint(
     if not path.exists():
         raise CheckpointError(f"process {rank()} does not see {path}; name a folder that all machines share.")
     saved = load_checkpoint(path)
+    check_parts(path, saved)
     check_same_run(path, saved, settings, model)
     return saved
 

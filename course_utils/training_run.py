@@ -127,7 +127,7 @@ class TrainingRun:
         return NonFiniteLossError(
             f"{what} at step {step} (epoch {epoch} of {self.settings['epochs']}, learning rate "
             f"{self.history.step_lrs[step - 1]:.3g}): lower lr, set grad_clip=1.0, take torch.bfloat16 in place of "
-            f"float16, or look for nan in the data{kept}."
+            f"float16, or look for nan in the data, or for a batch in which no pixel has a class{kept}."
         )
 
     def end_epoch(self, metrics: dict[str, float], bar: tqdm) -> None:

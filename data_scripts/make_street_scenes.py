@@ -26,6 +26,7 @@ __all__ = ["make_street_scenes", "paint_scene"]
 DEFAULT_DEST = Path(__file__).resolve().parents[1] / "data" / "street_scenes"
 SPLITS = ("train", "val", "test")
 SETTINGS_FILE = "settings.json"
+MADE = {"images", "labels", "codes.txt", SETTINGS_FILE, *(f"{split}.txt" for split in SPLITS)}
 PAINTER = 1
 """Raise this when a change makes the same seed paint other pixels, so that old folders are recognised as such."""
 
@@ -48,14 +49,14 @@ def make_street_scenes(
         n_train, n_val, n_test: number of scenes in each split.
         height, width: size of each scene in pixels.
         seed: which streets; every seed gives others.
-        force: replace what is at `dest` now.
+        force: replace the street scenes that are at `dest` now; anything else is never replaced.
 
     Returns:
         False if `dest` already held exactly this data set and nothing was painted, else True.
 
     Raises:
         ValueError: if a setting is out of range.
-        FileExistsError: if `dest` holds anything else and `force` is not set.
+        FileExistsError: if `dest` holds anything else, or other street scenes and `force` is not set.
     """
     counts = {"n_train": n_train, "n_val": n_val, "n_test": n_test}
     settings = {**counts, "height": height, "width": width, "seed": seed, "painter": PAINTER}
@@ -92,13 +93,17 @@ def check_destination(dest: Path, force: bool) -> None:
         return
     if not dest.is_dir() or dest.is_symlink():
         raise FileExistsError(f"{dest} is not an ordinary folder: choose another dest")
-    if dest.resolve() in (Path.cwd().resolve(), Path.home().resolve(), *Path.cwd().resolve().parents):
+    if dest.resolve() in (Path.cwd().resolve(), *Path.cwd().resolve().parents):
         raise FileExistsError(f"{dest} holds the folder you work in: choose another dest")
-    if force:
-        return
-    made_here = read_settings(dest) is not None
-    what = "street scenes of other settings, or not all of them" if made_here else "something else than street scenes"
-    raise FileExistsError(f"{dest} holds {what}: choose another dest, or replace it with --force (force=True)")
+    foreign = sorted(path.name for path in dest.iterdir() if path.name not in MADE and path.name[0] != ".")
+    if foreign or read_settings(dest) is None:
+        what = f"such as {foreign[0]!r}" if foreign else f"and no {SETTINGS_FILE} of street scenes"
+        raise FileExistsError(f"{dest} holds other things, {what}: choose another dest, --force replaces none of them")
+    if not force:
+        raise FileExistsError(
+            f"{dest} holds street scenes of other settings, or not all of them: choose another dest, or replace them "
+            "with --force (force=True)"
+        )
 
 
 def read_settings(dest: Path) -> dict | None:
@@ -154,7 +159,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--height", type=int, default=180, help="pixels (default: %(default)s)")
     parser.add_argument("--width", type=int, default=240, help="pixels (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="another seed paints other streets (default: %(default)s)")
-    parser.add_argument("--force", action="store_true", help="replace what is at DEST now")
+    parser.add_argument("--force", action="store_true", help="replace the street scenes that are at DEST now")
     options = vars(parser.parse_args(arguments))
     # A polite kill then cleans up just as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from course_utils.picture_files import to_colour
 from data_scripts._download import Expected, Patience, download
 from data_scripts._errors import DataError, sentence
 from data_scripts._lily_pond import paint_lily_pond
@@ -88,12 +89,12 @@ def load_painting(path: str | Path = DEFAULT_DEST) -> np.ndarray:
 def _read(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as opened:
-            if opened.mode[0] in "IF":
-                raise DataError(f"{path} is grey with more than 8 bits, whose white is not known: save it with 8 bits")
-            picture = _on_white(ImageOps.exif_transpose(opened))
+            picture = to_colour(ImageOps.exif_transpose(opened), path)
     except FileNotFoundError:
         raise DataError(f"there is no file {path}: check the name after --from") from None
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
+        if str(error).startswith(f"{path} "):
+            raise DataError(str(error)) from None
         raise DataError(f"{path} is not a picture that can be read: take a PNG or JPEG") from error
     except OSError as error:
         if error.errno is not None:
@@ -107,14 +108,6 @@ def _read(path: Path) -> np.ndarray:
             f"{LONGEST_SIDE // SMALLEST_SIDE} times as long as wide"
         )
     return np.asarray(picture).copy()
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    """In colour, what is transparent on white."""
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    layer = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 
 
 def _fetched(url: str, patience: Patience) -> np.ndarray:

@@ -111,3 +111,15 @@ def test_shapes_that_do_not_belong_together_are_named():
     for wrong in ((images[0], masks[0]), (images, masks[:2]), (images, masks[:, ::2])):
         with pytest.raises(ValueError, match="are not"):
             Augment()(*wrong, generator())
+
+
+@pytest.mark.parametrize("options", [{"degrees": 10.0, "zoom": (1.0, 1.0)}, {"degrees": 0.0, "zoom": (0.5, 1.0)}])
+def test_a_border_needs_a_code(options):
+    """A data set without Void has none: -1 would wrap to class 255 of masks without a sign."""
+    images, masks = batch()
+    with pytest.raises(ValueError, match="no class Void"):
+        Augment(void=-1, **options)(images, masks, generator())
+    moved = Augment(void=-1, **options)(images, masks.long(), generator())[1]
+    assert int(moved.min()) == -1
+    still = Augment(void=-1, degrees=0.0, zoom=(1.0, 1.2))(images, masks, generator())[1]
+    assert int(still.max()) <= 10

@@ -146,6 +146,17 @@ def test_damage_is_named_with_its_file(root):
         CamVid(root, "train")[2]
 
 
+def test_pictures_that_pillow_stumbles_over_are_named(root):
+    first = (root / "train.txt").read_text().split()[0]
+    path = next((root / "images").glob(f"{first}.*"))
+    Image.fromarray(np.full((20, 30), 40_000, np.uint16)).save(path.with_suffix(".png"))
+    with pytest.raises(ValueError, match=rf"{first}\.png is grey with more than 8 bits"):
+        CamVid(root, "train")[0]
+    path.with_suffix(".png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes([0, 0, 0, 3]) + b"IHDRabc" + bytes(4))
+    with pytest.raises(OSError, match=rf"{first}\.png cannot be read as a picture"):
+        CamVid(root, "train")[0]
+
+
 def test_a_folder_that_is_no_data_set_says_how_to_make_one(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"data_scripts\.download_camvid"):
         CamVid(tmp_path, "train")

@@ -1,5 +1,6 @@
 """Checkpoints: kills and damage of every kind, and the state of the random generators."""
 
+import copy
 import errno
 import os
 import pickle
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from course_utils.checkpoint import (
+    PARTS,
     CheckpointError,
     check_same_run,
     load_checkpoint,
@@ -24,6 +26,7 @@ from course_utils.checkpoint import (
     set_rng_state,
 )
 from course_utils.files import temporary_path
+from course_utils.training import fit
 from tests.training_case import results, train
 
 ROOT = Path(__file__).parents[1]
@@ -192,3 +195,19 @@ def test_one_seed_sets_all_global_generators():
     assert first == numbers(7)
     assert all(a != b for a, b in zip(first, second, strict=True))
     numbers(-1), numbers(2**40)
+
+
+@pytest.mark.parametrize("part", [*PARTS, "average"])
+def test_a_checkpoint_that_lacks_a_part_is_refused_before_the_model_changes(path, part):
+    model = nn.Linear(2, 2)
+    batches = [(torch.randn(4, 2), torch.zeros(4, dtype=torch.long))]
+    options = {"epochs": 1, "lr": 0.1, "loss_fn": nn.CrossEntropyLoss(), "checkpoint": path, "progress": False}
+    fit(model, batches, **options)
+    saved = torch.load(path, weights_only=True)
+    del saved[part]
+    torch.save(saved, path)
+    before = copy.deepcopy(model.state_dict())
+    nn.init.zeros_(model.weight)
+    with pytest.raises(CheckpointError, match=f"is damaged: it lacks {part}; delete it"):
+        fit(model, batches, **options)
+    assert not model.weight.any() and before["weight"].any()

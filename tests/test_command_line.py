@@ -1,11 +1,12 @@
 """What the command lines share: commands that give the same settings again, files written whole, usable devices."""
 
 import argparse
+import os
 import shlex
 
 import pytest
 
-from course_utils.command_line import command_again, usable_device
+from course_utils.command_line import check_files, command_again, usable_device
 
 
 def parser():
@@ -35,3 +36,16 @@ def test_a_device_that_keeps_no_numbers_is_refused(name):
     with pytest.raises(ValueError, match=f"--device {name} cannot be used here .*; take --device cpu") as caught:
         usable_device(name)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names and devices differ on Windows")
+def test_what_cannot_become_a_file_is_refused_and_stays_what_it_is(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(OSError, match="no ordinary file"):
+            check_files([tmp_path / name])
+    with pytest.raises(OSError, match=r"cannot be written.*name another file"):
+        check_files([tmp_path / ("x" * 253)])
+    check_files([tmp_path / "new.json"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]

@@ -190,9 +190,20 @@ class TestCommandLine:
 
     def test_refuses_a_folder_of_something_else(self, tmp_path):
         (tmp_path / "letters.txt").write_text("dear reader")
-        with pytest.raises(SystemExit, match="holds something else than street scenes"):
-            main(["--dest", str(tmp_path), *FLAGS])
+        for force in ([], ["--force"]):
+            with pytest.raises(SystemExit, match=r"holds other things, such as 'letters.txt'"):
+                main(["--dest", str(tmp_path), *FLAGS, *force])
         assert contents(tmp_path) == {"letters.txt": b"dear reader"}
+
+    def test_force_replaces_nothing_but_street_scenes(self, tmp_path):
+        scenes = tmp_path / "scenes"
+        main(["--dest", str(scenes), *FLAGS])
+        (scenes / "thesis.txt").write_text("all of it")
+        with pytest.raises(SystemExit, match=r"such as 'thesis.txt'"):
+            main(["--dest", str(scenes), *FLAGS, "--seed", "6", "--force"])
+        with pytest.raises(SystemExit, match=r"such as 'scenes'"):
+            main(["--dest", str(tmp_path), *FLAGS, "--force"])
+        assert (scenes / "thesis.txt").read_text() == "all of it"
 
     def test_force_never_replaces_the_folder_one_works_in(self, tmp_path, monkeypatch):
         (tmp_path / "below").mkdir()

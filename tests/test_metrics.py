@@ -235,3 +235,15 @@ def test_bad_input_is_named():
     for edges in ((), (0, 1), (2, 1), (1, 1)):
         with pytest.raises(ValueError, match="rising"):
             boundary_error(target, target, edges)
+
+
+def test_targets_that_are_no_codes_are_refused():
+    for judge in (pixel_accuracy, boundary_error):
+        with pytest.raises(ValueError, match=r"target is torch\.float32, not class indices"):
+            judge(torch.tensor([[1, 2]]), torch.tensor([[1.4, 2.0]]))
+
+
+def test_a_code_that_the_type_cannot_hold_ignores_nothing():
+    mask = torch.tensor([[0, 0, 11, 11]], dtype=torch.uint8)
+    assert pixel_accuracy(mask, mask, ignore_index=256 + 11) == 1.0
+    assert boundary_distance(mask, ignore_index=-1).tolist() == [[2, 1, 1, 2]]

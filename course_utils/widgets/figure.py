@@ -21,6 +21,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from course_utils.picture_files import to_colour
 from course_utils.plots.rendering import MovingParts, render_png
 
 Draw = Callable[..., tuple[Figure, str]]
@@ -190,21 +191,11 @@ def uploaded_picture(files: tuple[Mapping[str, Any], ...], max_side: int = 1024)
         width, height = picture.size
         if width * height > MOST_PIXELS:
             raise ValueError(f"{name} has {width} × {height} pixels, more than {MOST_PIXELS // 10**6} million")
-        if picture.mode[0] in "IF":
-            raise ValueError(f"{name} is grey with more than 8 bits, whose white is not known; save it as an 8-bit PNG")
         with picture:
-            upright = _on_white(ImageOps.exif_transpose(picture))
+            upright = to_colour(ImageOps.exif_transpose(picture), name)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if str(error).startswith(f"{name} "):
             raise
         raise ValueError(f"{name} is not a picture that can be read here; try a PNG or JPEG") from error
     upright.thumbnail((max_side, max_side))
     return np.array(upright)
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    """In colour, what is transparent on white paper."""
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    layer = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
