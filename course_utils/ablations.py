@@ -174,6 +174,16 @@ def variant_facts(name: str, n_classes: int, size: tuple[int, int], encoder: str
     }
 
 
+def check_boundaries(val: CachedSplit) -> None:
+    """Refuse, before any training, a split in which no two classes touch: its `boundary_error` would be nan."""
+    if boundary_error(val.masks, val.masks, (1,), val.void)[0].isnan():
+        height, width = val.masks.shape[1:]
+        raise ValueError(
+            f"no two classes touch in val at {height} × {width} pixels, so there are no errors at boundaries to count; "
+            "take larger pictures, or another data set."
+        )
+
+
 def train_and_score(
     model: DynamicUnet,
     variant: Variant,
@@ -189,8 +199,12 @@ def train_and_score(
     Returns:
         ``accuracy`` and ``mean_iou``, pooled; ``boundary_error``, the share of wrong pixels among those that touch
         another class; ``train_loss`` of the last epoch.
+
+    Raises:
+        ValueError: if no two classes touch in val.
     """
     train, val = load("train", budget.size), load("val", budget.size)
+    check_boundaries(val)
     rows = train_in_stages(
         model,
         budget.stages(variant.lr_factor),

@@ -10,6 +10,7 @@ from torch import nn
 
 from course_utils import train_camvid
 from course_utils.ablation_record import compare, differing, load_record, spread_over_seeds, update_record
+from course_utils.ablations import check_boundaries
 from course_utils.averaged_views import AveragedViews
 from course_utils.camvid import Batches, CachedSplit, load_split
 from course_utils.command_line import check_files, check_seed, find_data, provenance, usable_device
@@ -96,11 +97,12 @@ def check_base(base: list[str], names: Sequence[str]) -> None:
 def run(name: str, seed: int, base: list[str], root: Path) -> list[dict]:
     """Train and score one ingredient; with the base come the views of its network."""
     args = train_camvid.parse_command([*options_of(name, base), "--seed", str(seed)])
+    val = load_split(root, "val", tuple(args.size), usable_device(args.device))
+    check_boundaries(val)
     model, _ = train_camvid.measure(args, root)
     seen: dict[str, nn.Module] = {name: model}
     if name == BASE:
         seen |= {view: AveragedViews(model, **options) for view, (_, options) in VIEWS.items()}
-    val = load_split(root, "val", tuple(args.size), usable_device(args.device))
     return [{"variant": key, "seed": seed, **_scores(network, val, args.batch_size)} for key, network in seen.items()]
 
 

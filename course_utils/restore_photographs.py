@@ -137,6 +137,15 @@ def score(name: str, made: dict[str, Tensor], truth: Tensor, judge: FeatureNetwo
 def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch.device, judge: FeatureNetwork) -> dict:
     """Train and score once; the record of it, with the pictures made under ``"made"``."""
     task = TASKS[name]
+    originals = load_patches(args.data, args.split, SCORED, 1, progress=False).to(device).float() / 255
+    inputs, truth = task.damage(originals, DAMAGE_SEED), wanted(task, originals)
+    untrained = baselines(name, inputs, originals, DAMAGE_SEED)
+    perfect = [kind for kind, picture in untrained.items() if loss != "painting" and math.isinf(psnr(picture, truth))]
+    if perfect:
+        raise ValueError(
+            f"{name}: in one of the {SCORED} patches of {args.split}, {perfect[0]!r} equals the target without any "
+            "training, so its PSNR is infinite; take other pictures (a plain surface shows no damage)."
+        )
     pictures = load_patches(args.data, "train", args.steps * args.batch_size, seed, progress=False).to(device)
     known = {
         "pixel": task.loss_fn,
@@ -153,12 +162,10 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
             task, part, batch_size=args.batch_size, loss_fn=known[phase], seed=seed, model=model, label=label
         )
     seconds = time.perf_counter() - start
-    originals = load_patches(args.data, args.split, SCORED, 1, progress=False).to(device).float() / 255
-    inputs, truth = task.damage(originals, DAMAGE_SEED), wanted(task, originals)
     restored = finish(task, model, inputs)
     if name == "holes":
         restored = torch.where(hole_masks(originals, DAMAGE_SEED), restored, inputs)
-    made = {**baselines(name, inputs, originals, DAMAGE_SEED), "network": restored}
+    made = {**untrained, "network": restored}
     facts = {"task": name, "loss": loss, "seed": seed, "seconds": round(seconds, 1)}
     if loss == "painting":
         facts["painting"] = painting_digest(args.painting)

@@ -246,10 +246,18 @@ def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
     load = functools.cache(functools.partial(load_split, root, device=device))
     size = tuple(args.size)
     n_classes = len(read_codes(root))
-    for name in ("train", *names):
-        split = load(name, size)  # all of it before training: a damaged picture is found now, not an hour later
+    # All of it before training: a damaged picture is found now, not an hour later.
+    read = [
+        *itertools.product(("train", *names), [size]),
+        *(("val", stage.size) for stage in recipe(args) if stage.epochs),
+    ]
+    for name, at in read:
+        split = load(name, at)
         if not (split.masks != split.void).any():
-            raise ValueError(f"no pixel of {name} has a class in {root}; prepare the data set again.")
+            raise ValueError(
+                f"no pixel of {name} has a class at {at[0]} × {at[1]} in {root}; "
+                "prepare the data set again, or raise --size."
+            )
     model = build(args, n_classes).to(device)
     if args.winograd:
         use_winograd(model)

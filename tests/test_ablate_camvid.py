@@ -1,8 +1,10 @@
 """Ablations from the command line: what they record, that they go on where they stopped, and what they refuse."""
 
+import dataclasses
 import json
 
 import pytest
+import torch
 
 from course_utils import ablate_camvid
 from course_utils.winograd import WinogradConv2d
@@ -129,3 +131,19 @@ def test_a_record_of_another_budget_or_machine_is_not_mixed_with(root, tmp_path,
     assert run(root, out, *some) == 1
     assert "hardware differ" in capsys.readouterr().err
     assert out.read_bytes() == before
+
+
+def test_a_val_split_without_boundaries_is_refused_before_training_and_leaves_no_file(
+    root, tmp_path, capsys, monkeypatch
+):
+    load = ablate_camvid.load_split
+
+    def one_class(where, split, size, device):
+        found = load(where, split, size, device)
+        return dataclasses.replace(found, masks=torch.zeros_like(found.masks))
+
+    monkeypatch.setattr(ablate_camvid, "load_split", one_class)
+    monkeypatch.setattr("course_utils.ablations.train_in_stages", None)
+    out = tmp_path / "record.json"
+    assert run(root, out, "--variants", "recipe", "--seeds", "0") == 1
+    assert "no two classes touch in val" in capsys.readouterr().err and not out.exists()

@@ -229,3 +229,14 @@ def test_what_is_recorded_beats_doing_nothing_and_bicubic(path):
         if run["loss"] == "pixel" and run["task"] in ("super-resolution", "jpeg", "text"):
             scores = {kind: values["psnr"] for kind, values in run["scores"].items()}
             assert scores["network"] > max(scores["nothing"], scores["bicubic"])
+
+
+def test_a_patch_that_needs_no_restoring_is_refused_before_training(tmp_path, monkeypatch, capsys):
+    """Its PSNR is infinite, which no record can hold."""
+    white = torch.full((4, 3, SIZE, SIZE), 255, dtype=torch.uint8)
+    monkeypatch.setattr(restore_photographs, "load_patches", lambda *a, **options: white)
+    monkeypatch.setattr(restore_photographs, "train_restorer", None)
+    out = tmp_path / "out.json"
+    assert main(["--tasks", "super-resolution", "--seeds", "0", "--steps", "1", "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert "equals the target without any training" in said and not out.exists()
