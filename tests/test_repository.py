@@ -6,6 +6,7 @@ import subprocess
 import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
 
@@ -191,3 +192,22 @@ def test_readme_quotes_the_record_of_the_cheap_decoder(name):
     )
     words = " ".join(README.split())
     assert f"{cheap} % of the pixels against {full}, mean IoU {iou_cheap} against {iou_full}" in words
+
+
+def test_readme_quotes_the_runs_with_either_decoder():
+    words = " ".join(README.split())
+    said = {}
+    for kind in ("cheap", "full"):
+        runs = [json.loads(path.read_text())["val"] for path in (ROOT / "notebooks/results/decoders").glob(f"{kind}_*")]
+        assert len(runs) == 3
+        said[kind] = [[100 * run[metric] for run in runs] for metric in ("accuracy", "mean_iou")]
+    (cheap, cheap_iou), (full, full_iou) = (
+        (f"{mean(a):.2f} ± {stdev(a):.2f}", f"{mean(b):.1f} ± {stdev(b):.1f}") for a, b in said.values()
+    )
+    assert f"{cheap} % of the pixels against {full}, mean IoU {cheap_iou} against {full_iou}, ahead in each" in words
+    timed = json.loads((ROOT / "tests/benchmarks/results/decoders_lite0_cpu.json").read_text())["contenders"]
+    best = [
+        min(found["train"]["seconds"]["median"] for name, found in timed.items() if name.startswith(kind))
+        for kind in ("full", "cheap")
+    ]
+    assert f"{best[0] / best[1]:.1f} times as fast (`compare_networks decoders" in words
