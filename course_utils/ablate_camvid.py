@@ -122,7 +122,7 @@ def prepare(
 
     def change(record: dict) -> None:
         if not args.cost:
-            record |= {"command": command_again(parser(), args, PLACES), **measured_on}
+            record |= measured_on
         record["settings"] = wanted["settings"]
         known = record.get("variants", {}) | wanted["variants"]
         record["variants"] = {name: known[name] for name in VARIANTS if name in known}
@@ -154,10 +154,18 @@ def run_grid(
             def change(record: dict, row: dict = row) -> None:
                 describe(record)
                 record["runs"].append(row)
-                record["date"] = provenance(device)["date"]
+                record |= {"command": _command(args, record["runs"]), "date": provenance(device)["date"]}
 
             update_record(args.out, change)
             bar.write(f"{name}, seed {seed}: accuracy {row['accuracy']:.2%}, mean IoU {row['mean_iou']:.2%}")
+
+
+def _command(args: argparse.Namespace, runs: list[dict]) -> str:
+    """The one command for all runs in the file, also if several have filled it."""
+    there = {run["variant"] for run in runs}
+    names = [name for name in VARIANTS if name in there and (name != RECIPE or there in ({RECIPE}, set(VARIANTS)))]
+    words = {"variants": names, "seeds": list(dict.fromkeys(run["seed"] for run in runs))}
+    return command_again(parser(), argparse.Namespace(**vars(args) | words), PLACES)
 
 
 def measure_cost(

@@ -108,7 +108,7 @@ def useful_fraction(
         ValueError: as `transposed_conv_output_size`.
     """
     counts = overlap_counts(height, width, kernel_size, stride, padding, output_padding, dilation)
-    return counts.sum().item() / (counts.numel() * kernel_size**2)
+    return counts.sum().item() / (counts.numel() * int(kernel_size) ** 2)
 
 
 def _counts_along_a_side(

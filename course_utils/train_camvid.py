@@ -367,6 +367,8 @@ def check(args: argparse.Namespace) -> None:
     check_seed(args.seed)
     if args.bottle and args.block == "bottleneck":
         raise ValueError("--bottle narrows the last residual block, which --block bottleneck does already.")
+    if args.bottle and not args.last_cross:
+        raise ValueError("--bottle narrows the last residual block, which only --last-cross brings.")
     if args.count_void and args.balance:
         raise ValueError("--count-void and --balance exclude each other: void has no weight.")
     AveragedViews(nn.Identity(), args.flips, args.scales)  # refuses now what it would refuse after training

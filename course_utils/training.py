@@ -1,6 +1,6 @@
 """The training loop of the course: AdamW on a one-cycle schedule, mixed precision, and runs that survive a kill."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,8 @@ def fit(
     _check_functions(loss_fn, evaluate, weight_decay, ema)
     _check_arguments(groups, batches, epochs, pct_start, grad_clip, amp, checkpoint_every)
     _check_processes(batches, compile)
+    if not isinstance(recipe, str):
+        raise ValueError(f"recipe={recipe!r} is not text.")
     settings = {
         "epochs": index(epochs),
         "batches per epoch": len(batches),
@@ -131,10 +133,10 @@ def fit(
         "grad_clip": None if grad_clip is None else float(grad_clip),
         "ema": None if ema is None else float(ema),
         "amp": str(amp),
-        "channels_last": channels_last,
-        "compile": compile,
+        "channels_last": bool(channels_last),
+        "compile": bool(compile),
         "seed": index(seed),
-        "recipe": recipe,
+        "recipe": str(recipe),
         "number of parameters": sum(parameter.numel() for parameter in model.parameters()),
         "trainable parameters": [name for name, parameter in model.named_parameters() if parameter.requires_grad],
     }
@@ -188,7 +190,7 @@ def fit(
                     raise KeyboardInterrupt(run.how_to_continue())
             judged = (model if average is None else average.module).eval()
             with torch.no_grad(), torch.autocast(**autocast):
-                metrics = evaluate(judged) if evaluate else {}
+                metrics = _numbers(evaluate(judged)) if evaluate else {}
             run.end_epoch(metrics, bar)
             run.save(bar)
             if any_process(interrupt.asked):
@@ -197,6 +199,16 @@ def fit(
         model.load_state_dict(average.module.state_dict())
     model.eval()
     return run.history
+
+
+def _numbers(metrics: object) -> dict[str, float]:
+    """What `evaluate` returned, once it can be kept: plain names and numbers, without which no checkpoint is read."""
+    if not isinstance(metrics, Mapping) or not all(isinstance(name, str) for name in metrics):
+        raise ValueError(f"evaluate returned {metrics!r:.80}; return a dict of numbers by name.")
+    try:
+        return {str(name): float(value) for name, value in metrics.items()}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"evaluate returned {metrics!r:.80}; return a dict of numbers by name.") from error
 
 
 def _check_functions(loss_fn: object, evaluate: object, weight_decay: float, ema: float | None) -> None:

@@ -17,6 +17,8 @@ from course_utils.layers import (
     SelfAttention,
     SigmoidRange,
     batch_norm,
+    check_activation,
+    check_channels,
     check_choice,
     describe,
     is_batch_of_floats,
@@ -65,6 +67,9 @@ class UnetBlock(nn.Module):
         check_choice("block", block, BLOCKS)
         check_choice("skip", skip, SKIPS)
         _check_upsampler(upsample, upsample_options, blur)
+        check_channels(in_channels=in_channels, skip_channels=skip_channels)
+        if in_channels < 2:
+            raise ValueError(f"in_channels={in_channels}: the block halves them, so it needs 2 or more.")
         self.skip = skip
         up_channels = in_channels // 2
         self.up = _upsampler(upsample, upsample_options, in_channels, up_channels, blur, act_cls, norm_type)
@@ -195,11 +200,12 @@ class DynamicUnet(nn.Module):
         _check_options(encoder, n_out, img_size, block, skip, tail, norm_type)
         if bottle and block == "bottleneck":
             raise ValueError('bottle=True narrows the last residual block, which block="bottleneck" does already.')
+        flags = {"blur": blur, "blur_final": blur_final, "self_attention": self_attention}
+        for name, flag in {**flags, "last_cross": last_cross, "bottle": bottle}.items():
+            if not isinstance(flag, bool):
+                raise ValueError(f"{name}={flag!r} is not True or False.")
         _check_upsampler(upsample, upsample_options, blur)
-        if not callable(act_cls) or isinstance(act_cls, nn.Module):
-            raise ValueError(
-                f"act_cls={act_cls!r} makes no activations; give a class such as nn.ReLU, without brackets."
-            )
+        check_activation(act_cls)
         if y_range is not None and not (isinstance(y_range, (tuple, list)) and len(y_range) == 2):
             raise ValueError(f"y_range={y_range!r} is not (low, high).")
         sizes = activation_sizes(encoder, img_size)

@@ -6,7 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.layers import ActivationFactory, ConvLayer, check_choice, set_conv_weight
+from course_utils.layers import (
+    ActivationFactory,
+    ConvLayer,
+    check_activation,
+    check_channels,
+    check_choice,
+    set_conv_weight,
+)
 
 
 def check_scale(scale: int) -> None:
@@ -63,6 +70,7 @@ class PixelShuffleICNR(nn.Sequential):
     ) -> None:
         check_scale(scale)
         out_channels = in_channels if out_channels is None else out_channels
+        check_channels(in_channels=in_channels, out_channels=out_channels)
         conv = ConvLayer(in_channels, out_channels * scale**2, kernel_size=1, norm_type=norm_type, act_cls=act_cls)
         if icnr:
             set_conv_weight(conv[0], icnr_(torch.empty(out_channels * scale**2, in_channels, 1, 1), scale))
@@ -120,6 +128,9 @@ class TransposedConv(nn.Sequential):
         act_cls: ActivationFactory | None = nn.ReLU,
     ) -> None:
         check_scale(stride)
+        check_channels(in_channels=in_channels, out_channels=out_channels)
+        if act_cls is not None:
+            check_activation(act_cls)
         if isinstance(kernel_size, bool) or not isinstance(kernel_size, int):
             raise ValueError(f"kernel_size={kernel_size!r} is not a whole number.")
         if stride == 1 and kernel_size % 2 == 0:

@@ -147,3 +147,14 @@ def test_a_val_split_without_boundaries_is_refused_before_training_and_leaves_no
     out = tmp_path / "record.json"
     assert run(root, out, "--variants", "recipe", "--seeds", "0") == 1
     assert "no two classes touch in val" in capsys.readouterr().err and not out.exists()
+
+
+def test_a_file_that_two_commands_filled_names_the_one_command_for_both(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(ablate_camvid, "train_and_score", lambda *a: dict(accuracy=0.5, mean_iou=0.2, boundary_error=1))
+    out = tmp_path / "record.json"
+    for name in ("nearest", "bilinear"):
+        assert run(root, out, "--variants", name, "--seeds", "0") == 0
+    before = out.read_bytes()
+    assert run(root, out, "--variants", "nearest", "--seeds", "0") == 0
+    assert out.read_bytes() == before, "nothing was run, so nothing is said"
+    assert " --variants nearest bilinear --seeds 0 " in json.loads(before)["command"]

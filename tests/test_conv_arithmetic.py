@@ -208,3 +208,8 @@ def test_numpy_numbers_do_not_overflow_and_truth_values_are_no_numbers():
     assert type(conv_output_size(torch.tensor(7), np.int64(3))) is int
     with pytest.raises(ValueError, match="stride=True"):
         conv_output_size(7, 3, stride=True)
+
+
+def test_a_kernel_size_of_few_bits_does_not_wrap():
+    small = useful_fraction(5, 5, torch.tensor(20, dtype=torch.uint8), 2)
+    assert small == useful_fraction(5, 5, 20, 2)

@@ -9,6 +9,7 @@ import signal
 import threading
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -626,3 +627,17 @@ class TestProgress:
         train(progress=False)
         printed = capsys.readouterr()
         assert printed.out == printed.err == ""
+
+
+@pytest.mark.parametrize("metrics", [None, 0.5, {1: 0.5}, {"accuracy": "good"}, {"accuracy": None}])
+def test_what_evaluate_returns_must_be_numbers_by_name(metrics):
+    with pytest.raises(ValueError, match=r"evaluate returned .*; return a dict of numbers by name") as caught:
+        train(evaluate=lambda model: metrics)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_is_text(tmp_path):
+    with pytest.raises(ValueError, match="is not text"):
+        train(recipe=tmp_path)
+    train(recipe=np.str_("x"), channels_last=np.bool_(False), checkpoint=tmp_path / "r.pt")
+    load_checkpoint(tmp_path / "r.pt")

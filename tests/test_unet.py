@@ -17,8 +17,8 @@ from torchvision.models.resnet import Bottleneck
 from course_utils.ablations import multiply_adds
 from course_utils.encoders import LITE0, create_encoder
 from course_utils.hooks import Hooks
-from course_utils.layers import BottleneckBlock, InstanceNorm
-from course_utils.unet import DynamicUnet
+from course_utils.layers import BottleneckBlock, InstanceNorm, ResBlock
+from course_utils.unet import DynamicUnet, UnetBlock
 
 CHEAP = {"block": "bottleneck", "tail": "unshuffle"}
 VARIANTS = {
@@ -356,6 +356,8 @@ def test_compiles_without_a_graph_break(encoder, tail):
         ({"y_range": (0, 1, 2)}, r"y_range=\(0, 1, 2\)"),
         ({"act_cls": nn.ReLU()}, r"act_cls=ReLU\(\) makes no activations"),
         ({"act_cls": None}, "act_cls=None"),
+        ({"last_cross": "False"}, "last_cross='False' is not True or False"),
+        ({"self_attention": "no"}, "self_attention='no'"),
         ({"blur": True, "upsample": "nearest"}, "blur=True"),
         ({"upsample_options": {"kernel_size": 2}}, "'kernel_size', and upsample='pixel_shuffle' takes icnr"),
         ({"upsample": "nearest", "upsample_options": {"icnr": True}}, "'icnr', and upsample='nearest' takes none"),
@@ -374,6 +376,17 @@ def test_bad_options_are_one_sentence(options, message):
     with pytest.raises(ValueError, match=message) as caught:
         make(**options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("block", [UnetBlock, BottleneckBlock, ResBlock])
+def test_blocks_refuse_what_are_no_channels_or_activations(block):
+    for channels in ((0, 4), (4, 0), ("4", 4), (4.0, 4), (True, 4)):
+        with pytest.raises(ValueError, match="channels="):
+            block(*channels)
+    with pytest.raises(ValueError, match="makes no activations"):
+        block(4, 4, act_cls=nn.ReLU())
+    with pytest.raises(ValueError, match="in_channels=1: the block halves them"):
+        UnetBlock(1, 4)
 
 
 def test_an_encoder_must_be_sequential_and_change_its_grid():

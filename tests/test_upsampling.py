@@ -159,3 +159,12 @@ def test_more_refusals():
         checkerboard_energy(torch.zeros(0, 3, 8, 8))
     with pytest.raises(ValueError, match="not finite"):
         checkerboard_energy(torch.full((1, 4, 4), torch.nan), 1)
+
+
+@pytest.mark.parametrize("cls", [PixelShuffleICNR, InterpolateConv, TransposedConv])
+def test_channels_are_whole_and_positive_and_activations_are_made(cls):
+    for channels in ((0, 4), (4, 0), ("4", 4), (4, 2.0)):
+        with pytest.raises(ValueError, match="channels="):
+            cls(*channels)
+    with pytest.raises(ValueError, match="makes no activations"):
+        cls(4, 4, act_cls=nn.ReLU())
