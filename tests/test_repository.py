@@ -198,9 +198,12 @@ def test_readme_quotes_the_runs_with_either_decoder():
     words = " ".join(README.split())
     said = {}
     for kind in ("cheap", "full"):
-        runs = [json.loads(path.read_text())["val"] for path in (ROOT / "notebooks/results/decoders").glob(f"{kind}_*")]
+        paths = sorted((ROOT / "notebooks/results/decoders").glob(f"{kind}_*"))
+        runs = [json.loads(path.read_text())["val"] for path in paths]
         assert len(runs) == 3
         said[kind] = [[100 * run[metric] for run in runs] for metric in ("accuracy", "mean_iou")]
+    for better, worse in zip(said["cheap"], said["full"], strict=True):
+        assert all(a > b for a, b in zip(better, worse, strict=True)), "ahead in each seed"
     (cheap, cheap_iou), (full, full_iou) = (
         (f"{mean(a):.2f} ± {stdev(a):.2f}", f"{mean(b):.1f} ± {stdev(b):.1f}") for a, b in said.values()
     )
