@@ -116,15 +116,17 @@ TASKS = {
 
 
 def photograph_patches(split: str, n: int, seed: int = 0) -> Tensor:
-    """Patches of the photographs of one split, at three scales in equal parts: ``(n, 3, 96, 96)`` uint8."""
+    """Patches of the photographs of one split, at three scales by turns: ``(n, 3, 96, 96)`` uint8."""
     check_choice("split", split, tuple(PHOTOGRAPHS))
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"n={n!r} is not a whole number of at least 1.")
-    shares = [n // 3 + (i < n % 3) for i in range(3)]
-    scales = [(side, share) for side, share in zip(SHORT_SIDES, shares, strict=True) if share]
-    return torch.cat(
-        [patches(PHOTOGRAPHS[split], SIZE, share, short_side=side, seed=seed + side) for side, share in scales]
-    )
+    scales = SHORT_SIDES[:n]
+    shares = [len(range(i, n, len(scales))) for i in range(len(scales))]
+    pools = [
+        patches(PHOTOGRAPHS[split], SIZE, share, short_side=side, seed=seed + side)
+        for side, share in zip(scales, shares, strict=True)
+    ]
+    return torch.stack([pools[i % len(scales)][i // len(scales)] for i in range(n)])
 
 
 def train_restorer(

@@ -8,8 +8,10 @@ from PIL import Image
 from torch import nn
 
 from course_utils.metrics import psnr
+from course_utils.photographs import PHOTOGRAPHS, patches
 from course_utils.restoration import LowerResolution, Sketch
 from course_utils.restoration_tasks import (
+    SHORT_SIDES,
     TASKS,
     Task,
     baselines,
@@ -80,11 +82,22 @@ def test_detail_is_one_of_the_original_and_less_of_a_blurred_one():
     assert detail(LowerResolution(3)(PICTURES), PICTURES) < 0.7
 
 
+@pytest.mark.parametrize("n", [1, 2, 7, 12])
+def test_every_part_of_the_patches_holds_all_scales(n):
+    pool = photograph_patches("train", n, seed=5)
+    assert len(pool) == n
+    for start, side in enumerate(SHORT_SIDES):
+        mine = pool[start :: len(SHORT_SIDES)]
+        if len(mine):
+            wanted = patches(PHOTOGRAPHS["train"], 96, len(mine), short_side=side, seed=5 + side)
+            assert torch.equal(mine, wanted)
+
+
 def test_training_on_few_patches_lowers_the_error_on_them():
     pool = photograph_patches("train", 40)
-    task = TASKS["text"]
+    task = TASKS["super-resolution"]
     model = train_restorer(task, pool, epochs=2, progress=False)
-    originals = pool[:8] / 255
+    originals = pool / 255
     inputs = task.damage(originals, 3)
     assert psnr(finish(task, model, inputs), originals) > psnr(inputs, originals)
 
