@@ -40,7 +40,7 @@ from course_utils.segmentation import (
 )
 from course_utils.segmentation_losses import LovaszCrossEntropy, class_weights
 from course_utils.stages import Stage, checkpoint_of, train_in_stages
-from course_utils.unet import BLOCKS, TAILS, DynamicUnet
+from course_utils.unet import BLOCKS, MIDDLES, TAILS, DynamicUnet
 from course_utils.winograd import use_winograd
 
 AFTERWARDS = ("test", "keep_memory", "flips", "scales")  # what does not change the training
@@ -112,6 +112,9 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     net.add_argument(
         "--tail", default="full", choices=TAILS, help="unshuffle: the last layers on the finest encoder grid"
     )
+    net.add_argument(
+        "--middle", default="double_conv", choices=MIDDLES, help="what computes between encoder and decoder"
+    )
     net.add_argument("--bottle", action="store_true", help="make the residual block after it half as wide inside")
     train = parse.add_argument_group("training")
     train.add_argument("--frozen-epochs", type=int, default=1, help="first: encoder frozen, pictures of half size")
@@ -171,6 +174,7 @@ def build(args: argparse.Namespace, n_classes: int) -> DynamicUnet:
         last_cross=args.last_cross,
         bottle=args.bottle,
         tail=args.tail,
+        middle=args.middle,
         norm_type=norm,
     )
 

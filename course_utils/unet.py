@@ -30,6 +30,7 @@ from course_utils.upsampling import UPSAMPLERS, icnr_, make_upsampler
 BLOCKS = ("double_conv", "res", "bottleneck")
 SKIPS = ("concat", "add", "none")
 TAILS = ("full", "unshuffle")
+MIDDLES = ("double_conv", "bottleneck")
 UPSAMPLE_OPTIONS = {"pixel_shuffle": ("icnr",), "nearest": (), "bilinear": (), "transposed": ("kernel_size",)}
 
 
@@ -131,6 +132,13 @@ def _convolutions(
     return nn.Sequential(*layers, *([SelfAttention(out_channels)] if self_attention else []))
 
 
+def _middle(name: str, channels: int, act_cls: ActivationFactory, norm_type: str | None) -> nn.Sequential:
+    if name == "bottleneck":
+        return nn.Sequential(BottleneckBlock(channels, channels, norm_type, act_cls))
+    common = {"act_cls": act_cls, "norm_type": norm_type}
+    return nn.Sequential(ConvLayer(channels, channels * 2, **common), ConvLayer(channels * 2, channels, **common))
+
+
 def _resize_to(x: Tensor, reference: Tensor) -> Tensor:
     """Nearest-neighbour resize to the grid of `reference`: an odd grid halved and doubled comes back a pixel off."""
     if x.shape[-2:] == reference.shape[-2:]:
@@ -168,6 +176,8 @@ class DynamicUnet(nn.Module):
             ResNet-34), where most of the time goes. ``"unshuffle"`` works on the encoder's finest grid instead: the
             picture joins by pixel unshuffle, its pixels side by side as channels (96 + 12), and a pixel shuffle of the
             scores brings the picture's grid back. Nothing is thrown away, and each channel has a quarter of the values.
+        middle: between encoder and decoder, ``"double_conv"`` (twice as wide inside: half of the decoder's weights)
+            or ``"bottleneck"`` for one `BottleneckBlock`.
         act_cls: makes the activations of the decoder.
         norm_type: norm of the decoder's convolutions: ``None``, ``"batch"``, ``"weight"``, ``"spectral"``,
             ``"instance"``.
@@ -193,11 +203,21 @@ class DynamicUnet(nn.Module):
         last_cross: bool = True,
         bottle: bool = False,
         tail: str = "full",
+        middle: str = "double_conv",
         act_cls: ActivationFactory = nn.ReLU,
         norm_type: str | None = None,
     ) -> None:
         super().__init__()
-        _check_options(encoder, n_out, img_size, block, skip, tail, norm_type)
+        _check_options(encoder, n_out, img_size)
+        choices = {
+            "block": (block, BLOCKS),
+            "skip": (skip, SKIPS),
+            "tail": (tail, TAILS),
+            "middle": (middle, MIDDLES),
+            "norm_type": (norm_type, NORM_TYPES),
+        }
+        for name, (chosen, known) in choices.items():
+            check_choice(name, chosen, known)
         if bottle and block == "bottleneck":
             raise ValueError('bottle=True narrows the last residual block, which block="bottleneck" does already.')
         flags = {"blur": blur, "blur_final": blur_final, "self_attention": self_attention}
@@ -217,9 +237,7 @@ class DynamicUnet(nn.Module):
         self.encoder, self.in_channels = encoder, in_channels_of(encoder)
         self.encoder_norm = batch_norm(channels)
         self.relu = nn.ReLU()
-        self.middle = nn.Sequential(
-            ConvLayer(channels, channels * 2, **common), ConvLayer(channels * 2, channels, **common)
-        )
+        self.middle = _middle(middle, channels, **common)
         self.blocks = nn.ModuleList()
         for i, index in enumerate(reversed(self.skip_indices)):
             is_last = i == len(self.skip_indices) - 1
@@ -292,10 +310,6 @@ def _check_options(
     encoder: nn.Module,
     n_out: int,
     img_size: tuple[int, int],
-    block: str,
-    skip: str,
-    tail: str,
-    norm_type: str | None,
 ) -> None:
     if not isinstance(encoder, nn.Sequential):
         raise ValueError(
@@ -308,10 +322,6 @@ def _check_options(
     pair = isinstance(img_size, (tuple, list)) and len(img_size) == 2
     if not pair or not all(isinstance(side, int) and side >= 32 for side in img_size):
         raise ValueError(f"img_size={img_size!r} is not (H, W) in whole pixels, both at least 32.")
-    check_choice("block", block, BLOCKS)
-    check_choice("skip", skip, SKIPS)
-    check_choice("tail", tail, TAILS)
-    check_choice("norm_type", norm_type, NORM_TYPES)
 
 
 def _check_upsampler(upsample: str, options: Mapping[str, Any] | None, blur: bool) -> None:
