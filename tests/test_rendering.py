@@ -28,13 +28,36 @@ def test_what_moves_over_kept_pixels_gives_the_picture_that_is_drawn_from_nothin
     still.plot([0, 1, 3])
     (line,) = moved.plot([1, 2, 0])
     label = figure.text(0.1, 0.95, "")
-    parts = MovingParts(figure, [line, label])
+    above = moved.text(0, 0, "over the line")
+    parts = MovingParts(figure, [line, label, above])
+    changes = {
+        "curve": lambda: line.set_ydata([chance.random() * 2 for _ in range(3)]),
+        "seen": lambda: line.set_visible(not line.get_visible()),
+        "words": lambda: label.set_text(chance.choice(["", "a", "b"])),
+        "place": lambda: above.set_position((chance.random(), chance.random())),
+    }
     chance = random.Random(0)
-    for width in (400, 400, 640, 640, 400):
-        line.set_ydata([chance.random() * 2 for _ in range(3)])
-        label.set_text(str(chance.random()))
-        line.set_visible(chance.random() < 0.8)
-        assert parts.render_png(width) == render_png(figure, width)
+    for width in [400] * 15 + [640] * 15 + [400]:
+        for name in chance.sample(list(changes), chance.randrange(3)):
+            changes[name]()
+        shown = parts.render_png(width)
+        assert shown == render_png(figure, width)
+
+
+def test_what_has_not_changed_is_not_drawn_again():
+    figure = Figure(figsize=(2, 2))
+    labels = [figure.text(0.1, 0.2 * i, str(i)) for i in range(4)]
+    parts, drawn = MovingParts(figure, labels), []
+    for i, label in enumerate(labels):
+        label.draw = lambda renderer, i=i, draw=label.draw: (drawn.append(i), draw(renderer))
+    seen = []
+    for moved in (None, 3, 3, 1, 1, 3, 3, 0, None, None):
+        if moved is not None:
+            labels[moved].set_text(labels[moved].get_text() + "!")
+        drawn.clear()
+        parts.render_png(200)
+        seen.append("".join(map(str, drawn)))
+    assert seen[1:] == ["0123", "3", "0123", "123", "123", "3", "0123", "0123", ""]
 
 
 def test_the_wipe_names_everything_that_moves():

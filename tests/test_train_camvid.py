@@ -80,13 +80,16 @@ def test_the_lectures_recipe():
 
 def test_the_cheap_decoder_and_winograds_trick_are_options(root, tmp_path):
     out = tmp_path / "result.json"
-    options = ["--last-cross", "--block", "bottleneck", "--tail", "unshuffle", "--winograd"]
+    options = ["--last-cross", "--block", "bottleneck", "--tail", "unshuffle", "--middle", "bottleneck", "--winograd"]
     model = train_camvid.build(train_camvid.parse_command([*options, "--random"]), 12)
     assert model.fold == 2 and all(isinstance(block.convs[0], BottleneckBlock) for block in model.blocks)
-    assert isinstance(model.last_block, BottleneckBlock)
+    assert isinstance(model.last_block, BottleneckBlock) and isinstance(model.middle[0], BottleneckBlock)
     assert run(root, *options, "--out", str(out)) == 0
     result = json.loads(out.read_text())
-    assert "--block bottleneck --tail unshuffle" in result["command"] and "--winograd" in result["command"]
+    assert (
+        "--block bottleneck --tail unshuffle --middle bottleneck" in result["command"]
+        and "--winograd" in result["command"]
+    )
 
 
 def test_the_strong_recipe_runs_at_any_size(root, tmp_path):

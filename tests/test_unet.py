@@ -32,6 +32,7 @@ VARIANTS = {
     "res": {"block": "res"},
     "bottleneck": {"block": "bottleneck"},
     "bottleneck, unshuffled": CHEAP | {"norm_type": "batch"},
+    "bottleneck everywhere": CHEAP | {"middle": "bottleneck"},
     "add": {"skip": "add"},
     "no skips": {"skip": "none"},
     "blur": {"blur": True},
@@ -164,6 +165,16 @@ def test_bottleneck_blocks_keep_every_width_and_multiply_far_less():
     assert [block.out_channels for block in cheap.blocks] == [block.out_channels for block in full.blocks]
     decoders = [multiply_adds(model, (64, 96)) - multiply_adds(model.encoder, (64, 96)) for model in (full, cheap)]
     assert decoders[0] > 4 * decoders[1]
+
+
+def test_a_bottleneck_in_the_middle_keeps_the_channels_and_drops_the_weights_counted_by_hand():
+    wide, narrow = (make("resnet34", middle=name, norm_type="batch") for name in ("double_conv", "bottleneck"))
+    x = torch.randn(2, 512, 2, 3)
+    assert narrow.middle(x).shape == wide.middle(x).shape == x.shape
+    with_norms = 2 * 9 * 512 * 1024 + 2 * (1024 + 512)
+    narrowed = 2 * 512 * 128 + 9 * 128 * 128 + 2 * (128 + 128 + 512)
+    counted = [sum(parameter.numel() for parameter in model.parameters()) for model in (wide, narrow)]
+    assert counted[0] - counted[1] == with_norms - narrowed
 
 
 def test_an_unshuffled_tail_sees_every_pixel_and_puts_each_score_where_it_belongs():
@@ -348,6 +359,7 @@ def test_compiles_without_a_graph_break(encoder, tail):
         ({"block": "dense"}, "block='dense'"),
         ({"skip": "multiply"}, "skip='multiply'"),
         ({"tail": "long"}, "tail='long'"),
+        ({"middle": "wide"}, "middle='wide'"),
         ({"block": "bottleneck", "bottle": True}, "bottle=True narrows"),
         ({"norm_type": "layer"}, "norm_type='layer'"),
         ({"y_range": (1.0, 1.0)}, "low < high"),

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib import colormaps, patheffects
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from torch import Tensor
 
@@ -127,9 +128,9 @@ class WipeFigure:
 
     @property
     def moving(self) -> list[Artist]:
-        """All that `update` ever changes."""
-        pictures = [self._wiped, self._line, self._original, self._error]
-        return [*pictures, self._before, self._name, self._after, self._size, self._error_name, self._gain]
+        """All that `update` ever changes: first what another picture changes, then another restorer, damage, wipe."""
+        texts = [self._size, self._name, self._error_name, self._before, self._after, self._gain]
+        return [self._original, *texts, self._error, self._wiped, self._line]
 
     @property
     def texts(self) -> list[str]:
@@ -164,9 +165,9 @@ class WipeFigure:
         whole = side * (_LARGE // side) or _LARGE
         self._wiped.axes.set_position(self._box(_LEFT, _TOP, whole, whole))
         self._line.set_xdata([border / side] * 2)
-        self._original.set_data(_bytes(original))
         error = (right.picture - original.detach().cpu()).abs().mean(0).numpy()
-        self._error.set_data(colormaps[_COLOURS]((error / FULL_COLOUR).clip(0, 1), bytes=True)[..., :3])
+        _show(self._original, _bytes(original))
+        _show(self._error, colormaps[_COLOURS]((error / FULL_COLOUR).clip(0, 1), bytes=True)[..., :3])
         name = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
         for text, words in {
             self._before: damaged.verdict,
@@ -187,6 +188,12 @@ def wipe_figure(original: Tensor, damaged: Tensor, restored: Tensor, name: str, 
         ValueError: as `WipeFigure.update` says.
     """
     return WipeFigure().update(original, judge(damaged, original), judge(restored, original), name, wipe)
+
+
+def _show(image: AxesImage, pixels: np.ndarray) -> None:
+    """Change only what differs: what has not changed need not be drawn again."""
+    if not np.array_equal(image.get_array(), pixels):
+        image.set_data(pixels)
 
 
 def _bytes(picture: Tensor) -> np.ndarray:
