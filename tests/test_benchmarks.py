@@ -53,10 +53,13 @@ def test_a_ladder_changes_one_thing_at_a_time():
         assert rungs[0] == Contender("course")
 
 
-def test_both_decoders_run_in_the_same_layouts():
+def test_all_decoders_run_in_the_same_layouts():
     found = compare_networks.decoders("cpu", False, "none")
-    full, cheap = ([c for name, c in found.items() if name.startswith(kind)] for kind in ("full", "cheap"))
+    full, cheap, cheapest = (
+        [c for name, c in found.items() if name.split(",")[0] == kind] for kind in ("full", "cheap", "cheapest")
+    )
     assert [replace(c, tail="unshuffle", block="bottleneck") for c in full] == cheap and len(full) == 3
+    assert [replace(c, middle="bottleneck") for c in cheap] == cheapest
 
 
 def test_channels_last_does_the_same_maths_and_an_unshuffled_tail_is_another_network():

@@ -28,7 +28,7 @@ class Contender:
         library: ``"fastai"`` and ``"course"`` build the same network, ``"smp"`` its own U-Net on the same encoder.
         encoder: one of `ENCODERS`.
         norm: of the decoder, ``"none"`` or ``"batch"``; segmentation-models-pytorch's always has batch norm.
-        tail, block: options of the course's network.
+        tail, block, middle: options of the course's network.
         keep_memory: glibc keeps freed memory (`course_utils.memory`).
         autotune: cuDNN times its algorithms for each shape and keeps the fastest.
         winograd: channels_last with weight gradients by Winograd's trick (`course_utils.winograd`), on a CPU.
@@ -41,6 +41,7 @@ class Contender:
     norm: str = "none"
     tail: str = "full"
     block: str = "double_conv"
+    middle: str = "double_conv"
     channels_last: bool = False
     fused: bool = False
     keep_memory: bool = False
@@ -52,7 +53,8 @@ class Contender:
     @property
     def same_network(self) -> bool:
         """Whether it is the reference's network, so that its numbers can be held against the reference's."""
-        return self.library != "smp" and (self.tail, self.block) == ("full", "double_conv")
+        ours = self.tail, self.block, self.middle
+        return self.library != "smp" and ours == ("full", "double_conv", "double_conv")
 
 
 def build(contender: Contender, size: tuple[int, int]) -> nn.Module:
@@ -69,8 +71,15 @@ def build(contender: Contender, size: tuple[int, int]) -> nn.Module:
 
             model = Reference(encoder, N_OUT, size, norm_type=NormType.Batch if contender.norm == "batch" else None)
         else:
-            options = {"norm_type": NORMS[contender.norm], "tail": contender.tail, "block": contender.block}
-            model = DynamicUnet(encoder, N_OUT, size, **options)
+            model = DynamicUnet(
+                encoder,
+                N_OUT,
+                size,
+                norm_type=NORMS[contender.norm],
+                tail=contender.tail,
+                block=contender.block,
+                middle=contender.middle,
+            )
     fill_by_number(model)
     return model.train()
 

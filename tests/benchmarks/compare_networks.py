@@ -19,6 +19,7 @@ from tests.benchmarks._worker import start_workers, warm_up
 
 REFERENCE = "fastai"
 CHEAP = {"tail": "unshuffle", "block": "bottleneck"}
+DECODERS = {"full": {}, "cheap": CHEAP, "cheapest": CHEAP | {"middle": "bottleneck"}}
 SIZES = ((96, 128), (180, 240), (360, 480))
 
 
@@ -73,7 +74,7 @@ def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
 
 
 def decoders(device: str, compile: bool, amp: str) -> dict[str, Contender]:
-    """Our default network and the one with the cheap decoder, each in every memory layout: the best of each counts."""
+    """Our default network and those with cheaper decoders, each in every memory layout: the best of each counts."""
     common = {"fused": True, "keep_memory": device == "cpu", "autotune": device != "cpu", "amp": amp}
     common["compile"] = "default" if compile else ""
     layouts = {"": {}, ", channels_last": {"channels_last": True}}
@@ -81,7 +82,7 @@ def decoders(device: str, compile: bool, amp: str) -> dict[str, Contender]:
         layouts[", Winograd"] = {"winograd": True}
     return {REFERENCE: Contender("fastai")} | {
         decoder + layout: Contender("course", **options, **change, **common)
-        for decoder, options in (("full", {}), ("cheap", CHEAP))
+        for decoder, options in DECODERS.items()
         for layout, change in layouts.items()
     }
 
@@ -97,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
         "Ratios are taken within a round; their median and quartiles are reported.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parse.add_argument("set", choices=SETS, help="all libraries; one change of ours at a time; or our two decoders")
+    parse.add_argument("set", choices=SETS, help="all libraries; one change of ours at a time; or our three decoders")
     parse.add_argument("--encoder", choices=ENCODERS, default="resnet34", help="of every network")
     parse.add_argument("--norm", choices=NORMS, default="none", help="of the decoders, fastai's and ours")
     parse.add_argument("--size", type=int, nargs=2, default=SIZES[1], metavar=("H", "W"), help=f"such as {SIZES}")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from course_utils.command_line import command_again, provenance, usable_device
-from course_utils.unet import BLOCKS, TAILS
+from course_utils.unet import BLOCKS, MIDDLES, TAILS
 from tests.benchmarks._networks import ENCODERS, LIBRARIES, Contender, Runner
 from tests.benchmarks._report import add_common_options, check_common_options, check_libraries, write_result
 from tests.benchmarks._timing import CLOCKS, seconds_of
@@ -109,6 +109,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--encoder", choices=ENCODERS, default="resnet34", help="of the network")
     parse.add_argument("--block", choices=BLOCKS, default="double_conv", help="of the course's network")
     parse.add_argument("--tail", choices=TAILS, default="full", help="of the course's network")
+    parse.add_argument("--middle", choices=MIDDLES, default="double_conv", help="of the course's network")
     parse.add_argument("--size", type=int, nargs=2, default=(180, 240), metavar=("H", "W"), help="pixels")
     parse.add_argument("--batch-size", type=int, default=2, help="pictures in a step")
     parse.add_argument("--steps", type=int, default=5, help="steps that are timed")
@@ -127,9 +128,8 @@ def main(argv: list[str] | None = None) -> int:
             raise ValueError("--size needs 32 pixels each way, --batch-size and --steps at least 1.")
         device = usable_device(args.device)
         torch.set_num_threads(args.threads)
-        contender = Contender(
-            args.library, args.encoder, tail=args.tail, block=args.block, channels_last=True, fused=True
-        )
+        options = {"tail": args.tail, "block": args.block, "middle": args.middle}
+        contender = Contender(args.library, args.encoder, **options, channels_last=True, fused=True)
         rates = machine_rates(device, args.clock)
         found = measure(Runner(contender, tuple(args.size), args.batch_size, device), rates, args.clock, args.steps)
         result = {
