@@ -216,6 +216,18 @@ def loss_function(args: argparse.Namespace, train: CachedSplit) -> nn.CrossEntro
     return loss_fn.to(train.masks.device)
 
 
+def augmentation(args: argparse.Namespace, void: int) -> Augment:
+    """The random changes of pictures that the command line asks for."""
+    return Augment(
+        degrees=args.degrees,
+        zoom=tuple(args.zoom),
+        brightness=args.light,
+        contrast=args.light,
+        saturation=args.saturation,
+        void=void,
+    )
+
+
 def seconds_to_levels(rows: list[dict], size: tuple[int, int]) -> dict[str, float | None]:
     """Seconds of training, without scoring, after which an epoch first reached each level of val accuracy.
 
@@ -265,19 +277,11 @@ def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
     model = build(args, n_classes).to(device)
     if args.winograd:
         use_winograd(model)
-    augment = Augment(
-        degrees=args.degrees,
-        zoom=tuple(args.zoom),
-        brightness=args.light,
-        contrast=args.light,
-        saturation=args.saturation,
-        void=load("train", size).void,
-    )
     rows = train_in_stages(
         model,
         recipe(args),
         load,
-        augment,
+        augmentation(args, load("train", size).void),
         batch_size=args.batch_size,
         seed=args.seed,
         checkpoint=args.checkpoint,
@@ -375,9 +379,15 @@ def check(args: argparse.Namespace) -> None:
         raise ValueError("--bottle narrows the last residual block, which only --last-cross brings.")
     if args.count_void and args.balance:
         raise ValueError("--count-void and --balance exclude each other: void has no weight.")
-    AveragedViews(nn.Identity(), args.flips, args.scales)  # refuses now what it would refuse after training
+    # Each refuses now what it would refuse after the data have been read, or after training.
+    create_encoder(args.encoder, pretrained=False)
+    augmentation(args, void=0)
+    LovaszCrossEntropy(args.lovasz)
+    AveragedViews(nn.Identity(), args.flips, args.scales)
     if max(args.scales) > LARGEST_SCALE:
         raise ValueError(f"--scales {' '.join(map(str, args.scales))}: take none above {LARGEST_SCALE:g}.")
+    if args.ema is not None and not 0 <= args.ema < 1:
+        raise ValueError(f"--ema {args.ema} is not a share from 0 up to, but not including, 1.")
     if args.batch_size < 1:
         raise ValueError(f"--batch-size {args.batch_size} is not a positive number of pictures.")
     sizes = {stage.size for stage in stages if stage.epochs}
@@ -429,7 +439,8 @@ def run(args: argparse.Namespace, complain: Callable[[str], None]) -> int:
         return 1
     except KeyboardInterrupt as stop:
         said = str(stop).rstrip(".") or "stopped"
-        complain(f"train_camvid: {said}; the same command goes on from its --checkpoint")
+        kept = "the same command goes on from its --checkpoint"
+        complain(f"train_camvid: {said}; {kept if args.checkpoint else '--checkpoint FILE would have kept it'}")
         return 130
     return 0
 

@@ -179,7 +179,7 @@ def test_a_run_repeats_and_a_finished_checkpoint_gives_the_same_figures(root, tm
         (["--picture", "picture.xyz"], "does not end in .png"),
         (["--seed", str(2**70)], "64 bits"),
         (["--scales", "0"], "not positive shares"),
-        (["--ema", "1.5"], "ema=1.5"),
+        (["--ema", "1.5"], "--ema 1.5"),
         (["--lovasz", "-1"], "lovasz=-1"),
         (["--balance", "2"], "power=2"),
         (["--balance", "0.5", "--count-void"], "exclude each other"),
@@ -194,6 +194,28 @@ def test_refusals_are_one_sentence(root, options, message, capsys, monkeypatch):
     assert train_camvid.main(["--data", str(root), *SMALL, *options]) == 1
     said = capsys.readouterr().err
     assert message in said and said.strip().count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--encoder", "foo"], ["--ema", "2"], ["--lovasz", "nan"], ["--zoom", "nan", "1"], ["--saturation", "-1"]],
+    ids=" ".join,
+)
+def test_what_no_data_can_mend_is_refused_before_any_are_read(options, capsys, monkeypatch):
+    monkeypatch.setattr(train_camvid, "find_data", None)
+    assert train_camvid.main(options) == 1
+    assert options[1] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "said"), [([], "--checkpoint FILE would"), (["--checkpoint", "k.pt"], "goes on")])
+def test_an_interrupted_run_says_what_was_kept(option, said, root, capsys, monkeypatch, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_camvid, "measure", interrupted)
+    monkeypatch.chdir(tmp_path)
+    assert run(root, *option) == 130
+    assert said in capsys.readouterr().err
 
 
 def test_the_lectures_recipe_takes_any_size_and_no_other_stages():
