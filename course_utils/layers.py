@@ -15,6 +15,13 @@ NORM_TYPES = (None, "batch", "instance", "weight", "spectral")
 ActivationFactory = Callable[[], nn.Module]
 
 
+def check_flags(**flags: object) -> None:
+    """Raise a `ValueError` that names the first of `flags` that is not True or False: a word would count as True."""
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise ValueError(f"{name}={flag!r} is not True or False.")
+
+
 def check_choice(name: str, value: object, allowed: tuple) -> None:
     """Raise a `ValueError` that names `value` and what is `allowed`, unless it is one of them."""
     if value not in allowed:

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from course_utils.layers import describe, is_batch_of_floats
+from course_utils.layers import check_flags, describe, is_batch_of_floats
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Share of red, green and blue in brightness (ITU-R BT.601)."""
@@ -147,6 +147,7 @@ class Crappify:
     height: float = 0.15
 
     def __post_init__(self) -> None:
+        check_flags(text=self.text, leak=self.leak)
         LowerResolution(self.factor)
         Overprint(1, self.height)
         if self.quality is not None:

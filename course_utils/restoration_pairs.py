@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.layers import describe
+from course_utils.layers import check_flags, describe
 from course_utils.restoration import Degradation, check_step
 
 Target = Callable[[Tensor], Tensor]
@@ -41,6 +41,7 @@ class Pairs:
         fit = isinstance(pictures, Tensor) and pictures.ndim == 4 and pictures.dtype == torch.uint8
         if not fit or pictures.shape[1] != 3:
             raise ValueError(f"pictures are {describe(pictures)}, not uint8 (N, 3, H, W).")
+        check_flags(shuffle=shuffle)
         check_step("degrade", degrade)
         if target is not None:
             check_step("target", target)

@@ -20,6 +20,7 @@ from course_utils.layers import (
     check_activation,
     check_channels,
     check_choice,
+    check_flags,
     describe,
     is_batch_of_floats,
     set_conv_weight,
@@ -183,7 +184,8 @@ class DynamicUnet(nn.Module):
             ``"instance"``.
 
     Raises:
-        ValueError: for an option out of range, or an encoder that never changes its grid.
+        ValueError: for an option out of range, or an encoder that never changes its grid (or, for `self_attention`,
+            fewer than three times).
     """
 
     def __init__(
@@ -220,10 +222,9 @@ class DynamicUnet(nn.Module):
             check_choice(name, chosen, known)
         if bottle and block == "bottleneck":
             raise ValueError('bottle=True narrows the last residual block, which block="bottleneck" does already.')
-        flags = {"blur": blur, "blur_final": blur_final, "self_attention": self_attention}
-        for name, flag in {**flags, "last_cross": last_cross, "bottle": bottle}.items():
-            if not isinstance(flag, bool):
-                raise ValueError(f"{name}={flag!r} is not True or False.")
+        check_flags(
+            blur=blur, blur_final=blur_final, self_attention=self_attention, last_cross=last_cross, bottle=bottle
+        )
         _check_upsampler(upsample, upsample_options, blur)
         check_activation(act_cls)
         if y_range is not None and not (isinstance(y_range, (tuple, list)) and len(y_range) == 2):
@@ -232,6 +233,10 @@ class DynamicUnet(nn.Module):
         self.skip_indices = tuple(size_change_indices(sizes))
         if not self.skip_indices:
             raise ValueError(f"the encoder keeps one grid for a picture of {img_size}: there is nothing to decode.")
+        if self_attention and len(self.skip_indices) < 3:
+            raise ValueError(
+                f"self_attention=True wants a third block from the top; this encoder gives {len(self.skip_indices)}."
+            )
         common = {"act_cls": act_cls, "norm_type": norm_type}
         channels = sizes[-1][1]
         self.encoder, self.in_channels = encoder, in_channels_of(encoder)

@@ -189,6 +189,8 @@ def test_layout_copies_and_seeds_of_any_size(degradation):
         (lambda: Overprint(0), "count=0"),
         (lambda: Overprint(1, 1.5), "height=1.5"),
         (lambda: Crappify(quality=(5, 200)), r"quality=\(5, 200\)"),
+        (lambda: Crappify(text="no"), "text='no' is not True or False"),
+        (lambda: Crappify(leak=0), "leak=0 is not True or False"),
         (lambda: CutOut(0), "holes=0"),
         (lambda: CutOut(1, (0.5, 0.2)), r"share=\(0.5, 0.2\)"),
         (lambda: CutOut(1, fill=2), "fill=2"),

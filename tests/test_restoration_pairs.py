@@ -55,6 +55,7 @@ def test_a_wrong_batch_size_is_named(wrong):
         ({"degrade": None}, "degrade=None"),
         ({"target": 3}, "target=3"),
         ({"seed": -1}, "seed=-1 is not a whole number of at least 0"),
+        ({"shuffle": "no"}, "shuffle='no' is not True or False"),
         ({"seed": 1.5}, "seed=1.5"),
     ],
 )

@@ -408,6 +408,13 @@ def test_an_encoder_must_be_sequential_and_change_its_grid():
         DynamicUnet(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()), 4, (64, 64))
 
 
+def test_self_attention_needs_a_third_block_from_the_top():
+    encoder = nn.Sequential(*(nn.Conv2d(3 if i == 0 else 8, 8, 3, 2, 1) for i in range(3)))
+    DynamicUnet(encoder, 4, (64, 64))
+    with pytest.raises(ValueError, match="a third block from the top; this encoder gives 2"):
+        DynamicUnet(encoder, 4, (64, 64), self_attention=True)
+
+
 def test_an_encoder_needs_layers():
     with pytest.raises(ValueError, match="has no layers"):
         DynamicUnet(nn.Sequential(), 4, (64, 64))
