@@ -284,14 +284,23 @@ def all_above(values: Sequence[float], others: Sequence[float]) -> bool:
 
 
 def table(results: Iterable[Result]) -> str:
-    """A row for each result: mean ± standard deviation over the seeds."""
-    head = ("PSNR (dB)", "SSIM", "energy before", "after", "plain colours", "parameters", "MACs/pixel", "width", "time")
-    lines = [f"{'':21}" + "".join(f"{name:>16}" for name in head[:5]) + "".join(f"{name:>12}" for name in head[5:])]
-    for r in results:
-        cells = [_spread(r.psnr, ".2f"), _spread(r.ssim, ".4f"), _spread(r.before, ".3f"), _spread(r.after, ".4f")]
-        cells.append(_spread(r.plain, ".2f"))
-        cost = [f"{r.parameters:,}", f"{r.macs:,}", str(r.width), f"{r.time:.1f}"] if r.width else [""] * 4
-        lines.append(f"{r.scheme:21}" + "".join(f"{c:>16}" for c in cells) + "".join(f"{c:>12}" for c in cost))
+    """Two blocks, a row for each result: quality, mean ± standard deviation over the seeds, and what it costs."""
+    results = list(results)
+    forms = {"psnr": ".2f", "ssim": ".4f", "before": ".3f", "after": ".4f", "plain": ".2f"}
+    quality = {r.scheme: [_spread(getattr(r, key), form) for key, form in forms.items()] for r in results}
+    cost = {r.scheme: [f"{r.parameters:,}", f"{r.macs:,}", str(r.width), f"{r.time:.1f}"] for r in results if r.width}
+    heads = (
+        ("PSNR (dB)", "SSIM", "energy before", "after", "plain colours"),
+        ("parameters", "MACs/pixel", "width", "time"),
+    )
+    blocks = [_block(heads[0], quality, 16), _block(heads[1], cost, 12)]
+    return "\n\n".join(blocks if cost else blocks[:1])
+
+
+def _block(heads: Sequence[str], rows: Mapping[str, Sequence[str]], width: int) -> str:
+    lines = [
+        f"{name:21}" + "".join(f"{cell:>{width}}" for cell in cells) for name, cells in {"": heads, **rows}.items()
+    ]
     return "\n".join(line.rstrip() for line in lines)
 
 

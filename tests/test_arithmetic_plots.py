@@ -149,7 +149,7 @@ def test_spectra_stand_below_their_pictures():
     flat = torch.ones(8, 8) + 1e-7 * torch.rand(8, 8)
     figure = show_spectra({"flat": flat, "noise": torch.rand(8, 8)})
     assert len(figure.axes) == 4
-    assert {"flat", "noise", "cycles per pixel"} <= set(texts(figure))
+    assert {"flat", "noise", "strength of each wave (log)\ncycles per pixel"} <= set(texts(figure))
     pixels(figure)
     low, high = figure.axes[0].images[0].get_clim()
     assert high - low > 1, "rounding errors would look like a pattern"

@@ -128,11 +128,15 @@ def test_the_contest_measures_every_scheme_and_seed(results):
     assert start["shuffle"] > 0.5 > 0.1 > start["shuffle + ICNR"]
 
 
-def test_the_table_has_a_row_for_each_result(results):
-    lines = table([Result("no network", psnr=[30.0]), *results]).splitlines()
-    assert len(lines) == 2 + len(SCHEMES) and len(set(map(len, lines[2:]))) == 1
-    assert lines[1].split() == ["no", "network", "30.00"]
-    assert " ± " in lines[2] and lines[2].startswith("transposed k2")
+def test_the_table_says_how_good_each_result_is_and_then_what_it_costs(results):
+    quality, cost = (block.splitlines() for block in table([Result("no network", psnr=[30.0]), *results]).split("\n\n"))
+    assert len(quality) == 2 + len(SCHEMES) and len(set(map(len, quality[2:]))) == 1
+    assert quality[1].split() == ["no", "network", "30.00"]
+    assert " ± " in quality[2] and quality[2].startswith("transposed k2")
+    assert len(cost) == 1 + len(SCHEMES)
+    assert cost[1].split()[2:5] == [f"{results[0].parameters:,}", f"{results[0].macs:,}", str(results[0].width)]
+    assert max(map(len, quality + cost)) < 105, "wider lines are wrapped in JupyterLab"
+    assert table([Result("no network", psnr=[30.0])]).splitlines()[1:] == [quality[1]]
 
 
 def test_all_above():

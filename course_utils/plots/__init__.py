@@ -168,9 +168,13 @@ def error_picture(image: Picture, mask: Picture, prediction: Picture, void: int)
 
 
 def show_scenes(
-    images: Sequence[Picture], masks: Sequence[Picture], n: int = 6, codes: Sequence[str] = CLASS_NAMES
+    images: Sequence[Picture],
+    masks: Sequence[Picture],
+    n: int = 6,
+    codes: Sequence[str] = CLASS_NAMES,
+    label: str = "picture",
 ) -> Figure:
-    """Contact sheet: `n` pictures spread evenly over the set, each above its mask."""
+    """Contact sheet: `n` pictures spread evenly over the set, each above its mask, titled `label` and its place."""
     n = min(n, len(images))
     picks = np.linspace(0, len(images) - 1, n).round().astype(int).tolist()
     height, width = to_codes(masks[0]).shape
@@ -183,7 +187,7 @@ def show_scenes(
         ax.axis("off")
     for place, pick in enumerate(picks):
         row, column = 2 * (place // columns), place % columns
-        _show(axes[row, column], to_rgb(images[pick]), f"picture {pick}")
+        _show(axes[row, column], to_rgb(images[pick]), f"{label} {pick}")
         _show(axes[row + 1, column], class_colours(codes)[to_codes(masks[pick])], "")
     present = sorted({code for pick in picks for code in np.unique(to_codes(masks[pick])).tolist()})
     _legend_below(figure, present, codes)

@@ -237,7 +237,7 @@ def show_spectra(pictures: Mapping[str, Numbers], *, panel: int = 224) -> Figure
         bottom.set_xticks((-0.5, 0, 0.5), ("-½", "0", "½"), fontsize=SMALL_SIZE)
         bottom.set_yticks((-0.5, 0, 0.5), ("-½", "0", "½"), fontsize=SMALL_SIZE)
         left += side + gap
-    figure.axes[1].set_ylabel("cycles per pixel", fontsize=SMALL_SIZE)
+    figure.axes[1].set_ylabel("strength of each wave (log)\ncycles per pixel", fontsize=SMALL_SIZE)
     return figure
 
 

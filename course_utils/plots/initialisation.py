@@ -27,17 +27,17 @@ class InitialisationFigure:
         crop: first row, first column and side of the part that is shown close up.
     """
 
-    WIDTH, HEIGHT, PANEL = 8.4, 5.85, 2.4
+    WIDTH, HEIGHT, PANEL = 8.4, 6.0, 2.4
 
     def __init__(self, truth: Tensor, crop: tuple[int, int, int]) -> None:
         self.figure = Figure(figsize=(self.WIDTH, self.HEIGHT))
         self._crop = crop
         self._above = self._row(3.05, truth)
         self._below = self._row(0.3, truth)
-        self._title = self.figure.text(0.35 / self.WIDTH, 5.6 / self.HEIGHT, "", fontsize=TEXT_SIZE)
+        self._title = self.figure.text(0.35 / self.WIDTH, 5.72 / self.HEIGHT, "", fontsize=TEXT_SIZE)
         self.figure.text(0.35 / self.WIDTH, 2.77 / self.HEIGHT, "The true picture", fontsize=TEXT_SIZE)
-        self.figure.text(5.75 / self.WIDTH, 5.6 / self.HEIGHT, "Spectra (cycles per pixel)", fontsize=TEXT_SIZE)
-        self._above[2].axes.tick_params(labelbottom=False)
+        self.figure.text(5.75 / self.WIDTH, 5.72 / self.HEIGHT, "Spectra (cycles per pixel)", fontsize=TEXT_SIZE)
+        self._above[2].axes.tick_params(labelbottom=False, pad=8)  # clear of the rings
         (self._marks,) = self._above[2].axes.plot([], [], "o", mfc="none", ms=13, mew=1.3, clip_on=False)
         self._marks.set_markeredgecolor(FRAME)
         self._show(self._below, truth)
