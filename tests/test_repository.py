@@ -144,6 +144,21 @@ def test_readme_quotes_the_record_of_the_ingredients():
         assert said in words
 
 
+def test_readme_quotes_the_restorations_of_photographs():
+    record = json.loads((ROOT / "notebooks/results/restorations_1000.json").read_text())
+    rows = {
+        "super-resolution": "half the resolution",
+        "jpeg": "JPEG, quality 10 to 30",
+        "text": "a number printed over it",
+    }
+    for task, said in rows.items():
+        runs = [run["scores"] for run in record["runs"] if (run["task"], run["loss"]) == (task, "pixel")]
+        made = [run["network"]["psnr"] for run in runs]
+        assert len(made) == 3
+        cells = [f"{mean(run[kind]['psnr'] for run in runs):.2f}" for kind in ("nothing", "bicubic")]
+        assert f"| {said} | {' | '.join(cells)} | {mean(made):.2f} ± {stdev(made):.2f} |" in README
+
+
 def test_readme_quotes_the_restorations_of_streets():
     words = " ".join(README.split())
     runs = json.loads((ROOT / "notebooks/results/street_restorations_1000.json").read_text())["runs"]

@@ -215,7 +215,7 @@ def show_spectra(pictures: Mapping[str, Numbers], *, panel: int = 224) -> Figure
     zooms = [max(round(panel / max(array.shape)), 1) for array in arrays.values()]
     widths = [zoom * array.shape[1] for zoom, array in zip(zooms, arrays.values(), strict=True)]
     tallest = max(zoom * array.shape[0] for zoom, array in zip(zooms, arrays.values(), strict=True))
-    before, gap, head, foot = 62, 40, 26, 30
+    before, gap, head, foot = 78, 40, 26, 30
     width, height = before + sum(widths) + gap * len(widths), head + 2 * tallest + 18 + foot
     figure = Figure(figsize=(width / 100, height / 100), dpi=100)
     left = before

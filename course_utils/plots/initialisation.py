@@ -36,7 +36,7 @@ class InitialisationFigure:
         self._below = self._row(0.3, truth)
         self._title = self.figure.text(0.35 / self.WIDTH, 5.72 / self.HEIGHT, "", fontsize=TEXT_SIZE)
         self.figure.text(0.35 / self.WIDTH, 2.77 / self.HEIGHT, "The true picture", fontsize=TEXT_SIZE)
-        self.figure.text(5.75 / self.WIDTH, 5.72 / self.HEIGHT, "Spectra (cycles per pixel)", fontsize=TEXT_SIZE)
+        self.figure.text(5.85 / self.WIDTH, 5.72 / self.HEIGHT, "Spectra (cycles per pixel)", fontsize=TEXT_SIZE)
         self._above[2].axes.tick_params(labelbottom=False, pad=8)  # clear of the rings
         (self._marks,) = self._above[2].axes.plot([], [], "o", mfc="none", ms=13, mew=1.3, clip_on=False)
         self._marks.set_markeredgecolor(FRAME)
@@ -67,7 +67,7 @@ class InitialisationFigure:
 
     def _row(self, bottom: float, truth: Tensor) -> tuple:
         row, column, side = self._crop
-        whole, close, spectrum = (self._panel(left, bottom) for left in (0.35, 3.0, 5.75))
+        whole, close, spectrum = (self._panel(left, bottom) for left in (0.35, 3.0, 5.85))
         for ax in (whole, close):
             ax.set_axis_off()
         box = Rectangle((column - 0.5, row - 0.5), side, side, fill=False, edgecolor=FRAME, linewidth=1.5)
