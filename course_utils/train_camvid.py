@@ -110,7 +110,10 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     net.add_argument("--last-cross", action="store_true", help="join the input picture to the last features")
     net.add_argument("--block", default="double_conv", choices=BLOCKS, help="what each decoder block computes with")
     net.add_argument(
-        "--tail", default="full", choices=TAILS, help="unshuffle: the last layers on the finest encoder grid"
+        "--tail",
+        default="full",
+        choices=TAILS,
+        help="unshuffle: the last layers on the finest encoder grid; unshuffle_skip: on the second finest",
     )
     net.add_argument(
         "--middle", default="double_conv", choices=MIDDLES, help="what computes between encoder and decoder"

@@ -30,7 +30,7 @@ from course_utils.upsampling import UPSAMPLERS, icnr_, make_upsampler
 
 BLOCKS = ("double_conv", "res", "bottleneck")
 SKIPS = ("concat", "add", "none")
-TAILS = ("full", "unshuffle")
+TAILS = ("full", "unshuffle", "unshuffle_skip")
 MIDDLES = ("double_conv", "bottleneck")
 UPSAMPLE_OPTIONS = {"pixel_shuffle": ("icnr",), "nearest": (), "bilinear": (), "transposed": ("kernel_size",)}
 
@@ -86,7 +86,7 @@ class UnetBlock(nn.Module):
         self.relu = act_cls()
 
     def forward(self, x: Tensor, encoder_features: Tensor) -> Tensor:
-        x = _resize_to(self.up(x), encoder_features)
+        x = _resize_to(self.up(x), encoder_features.shape[-2:])
         if self.skip == "concat":
             x = torch.cat([x, self.skip_norm(encoder_features)], dim=1)
         elif self.skip == "add":
@@ -140,11 +140,9 @@ def _middle(name: str, channels: int, act_cls: ActivationFactory, norm_type: str
     return nn.Sequential(ConvLayer(channels, channels * 2, **common), ConvLayer(channels * 2, channels, **common))
 
 
-def _resize_to(x: Tensor, reference: Tensor) -> Tensor:
-    """Nearest-neighbour resize to the grid of `reference`: an odd grid halved and doubled comes back a pixel off."""
-    if x.shape[-2:] == reference.shape[-2:]:
-        return x
-    return F.interpolate(x, reference.shape[-2:], mode="nearest")
+def _resize_to(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Nearest-neighbour resize to the grid ``(H, W)``: an odd grid halved and doubled comes back a pixel off."""
+    return x if tuple(x.shape[-2:]) == tuple(size) else F.interpolate(x, size, mode="nearest")
 
 
 class DynamicUnet(nn.Module):
@@ -166,7 +164,7 @@ class DynamicUnet(nn.Module):
             ``"pixel_shuffle"``, for every upsampler of the decoder.
         block: ``"double_conv"``, ``"res"`` or ``"bottleneck"``; the last makes the block of `last_cross` one as well.
             With ``tail="unshuffle"`` it is the cheap decoder: around ResNet-34 a training step takes less than half as
-            long on a CPU.
+            long on a CPU. Cheapest: ``tail="unshuffle_skip"`` and ``middle="bottleneck"`` with it.
         skip: ``"concat"``, ``"add"`` or ``"none"``.
         blur: average after each pixel shuffle; `blur_final` decides for the block on the finest encoder grid.
         self_attention: one self-attention layer, after the third block from the top.
@@ -177,6 +175,8 @@ class DynamicUnet(nn.Module):
             ResNet-34), where most of the time goes. ``"unshuffle"`` works on the encoder's finest grid instead: the
             picture joins by pixel unshuffle, its pixels side by side as channels (96 + 12), and a pixel shuffle of the
             scores brings the picture's grid back. Nothing is thrown away, and each channel has a quarter of the values.
+            ``"unshuffle_skip"`` does so one grid earlier: the encoder's finest skip joins like the picture, without a
+            block of its own.
         middle: between encoder and decoder, ``"double_conv"`` (twice as wide inside: half of the decoder's weights)
             or ``"bottleneck"`` for one `BottleneckBlock`.
         act_cls: makes the activations of the decoder.
@@ -233,9 +233,12 @@ class DynamicUnet(nn.Module):
         self.skip_indices = tuple(size_change_indices(sizes))
         if not self.skip_indices:
             raise ValueError(f"the encoder keeps one grid for a picture of {img_size}: there is nothing to decode.")
-        if self_attention and len(self.skip_indices) < 3:
+        joined_by_blocks = self.skip_indices[tail == "unshuffle_skip" :]
+        if not joined_by_blocks:
+            raise ValueError('tail="unshuffle_skip" works on the second finest grid, and this encoder has one only.')
+        if self_attention and len(joined_by_blocks) < 3:
             raise ValueError(
-                f"self_attention=True wants a third block from the top; this encoder gives {len(self.skip_indices)}."
+                f"self_attention=True wants a third block from the top; this network has {len(joined_by_blocks)}."
             )
         common = {"act_cls": act_cls, "norm_type": norm_type}
         channels = sizes[-1][1]
@@ -244,8 +247,8 @@ class DynamicUnet(nn.Module):
         self.relu = nn.ReLU()
         self.middle = _middle(middle, channels, **common)
         self.blocks = nn.ModuleList()
-        for i, index in enumerate(reversed(self.skip_indices)):
-            is_last = i == len(self.skip_indices) - 1
+        for i, index in enumerate(reversed(joined_by_blocks)):
+            is_last = i == len(joined_by_blocks) - 1
             unet_block = UnetBlock(
                 channels,
                 sizes[index][1],
@@ -255,17 +258,22 @@ class DynamicUnet(nn.Module):
                 block=block,
                 skip=skip,
                 blur=blur and (blur_final or not is_last),
-                self_attention=self_attention and i == len(self.skip_indices) - 3,
+                self_attention=self_attention and i == len(joined_by_blocks) - 3,
                 **common,
             )
             self.blocks.append(unet_block)
             channels = unet_block.out_channels
-        finest = tuple(sizes[self.skip_indices[0]][-2:])
-        self.fold = round(img_size[0] / finest[0]) if tail == "unshuffle" else 1
+        finest = tuple(sizes[joined_by_blocks[0]][-2:])
+        self.fold = round(img_size[0] / finest[0]) if tail != "full" else 1
         # As in the reference: this one never blurs; and it upsamples once, however coarse the encoder's first grid is.
         self.final_up = nn.Identity()
         if finest != tuple(img_size) and tail == "full":
             self.final_up = _upsampler(upsample, upsample_options, channels, channels, blur=False, **common)
+        self.finest_norm, self.skip_fold = None, 1
+        if tail == "unshuffle_skip":
+            _, skip_channels, rows, _ = sizes[self.skip_indices[0]]
+            self.finest_norm, self.skip_fold = batch_norm(skip_channels), round(rows / finest[0])
+            channels += skip_channels * self.skip_fold**2
         self.last_block = None
         if last_cross:
             channels += self.in_channels * self.fold**2
@@ -292,11 +300,15 @@ class DynamicUnet(nn.Module):
             x = unet_block(x, skips.pop())
         height, width = picture.shape[-2:]
         if self.fold == 1:
-            x = _resize_to(self.final_up(x), picture)
+            x = _resize_to(self.final_up(x), (height, width))
         else:
             picture = F.pad(picture, (0, -width % self.fold, 0, -height % self.fold), mode="replicate")
             picture = F.pixel_unshuffle(picture, self.fold)
-            x = _resize_to(x, picture)
+            x = _resize_to(x, picture.shape[-2:])
+        if self.finest_norm is not None:
+            rows, columns = x.shape[-2:]
+            features = _resize_to(self.finest_norm(skips.pop()), (rows * self.skip_fold, columns * self.skip_fold))
+            x = torch.cat([x, F.pixel_unshuffle(features, self.skip_fold)], dim=1)
         if self.last_block is not None:
             x = self.last_block(torch.cat([x, picture], dim=1))
         x = self.head(x)

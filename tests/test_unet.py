@@ -41,6 +41,8 @@ VARIANTS = {
     "no last_cross": {"last_cross": False},
     "bottle": {"bottle": True},
     "unshuffled": {"tail": "unshuffle"},
+    "finest skip unshuffled": {"tail": "unshuffle_skip"},
+    "cheapest": CHEAP | {"tail": "unshuffle_skip", "middle": "bottleneck", "norm_type": "batch"},
     "unshuffled, bottle": {"tail": "unshuffle", "bottle": True},
     "unshuffled, no last_cross": {"tail": "unshuffle", "last_cross": False},
     "unshuffled, weight": {"tail": "unshuffle", "norm_type": "weight"},
@@ -80,7 +82,7 @@ class TestEveryVariant:
                 assert torch.equal(twin(x), expected)
 
 
-@pytest.mark.parametrize("tail", ["full", "unshuffle"])
+@pytest.mark.parametrize("tail", ["full", "unshuffle", "unshuffle_skip"])
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (75, 107), (64, 160)])
 def test_any_size_comes_back_at_its_own(size, tail):
     model = make(tail=tail).eval()
@@ -177,23 +179,26 @@ def test_a_bottleneck_in_the_middle_keeps_the_channels_and_drops_the_weights_cou
     assert counted[0] - counted[1] == with_norms - narrowed
 
 
-def test_an_unshuffled_tail_sees_every_pixel_and_puts_each_score_where_it_belongs():
+@pytest.mark.parametrize("tail", ["unshuffle", "unshuffle_skip"])
+def test_an_unshuffled_tail_sees_every_pixel_and_puts_each_score_where_it_belongs(tail):
     """By hand: with a tail that only copies the picture, the scores are the picture, pixel by pixel."""
-    model = make(tail="unshuffle", n_out=3, encoder="resnet18").eval()
-    copy_picture = nn.Conv2d(96 + 12, 12, 1, bias=False)
+    model = make(tail=tail, n_out=3, encoder="resnet18").eval()
+    width, unshuffled = model.head[0].in_channels, 3 * model.fold**2
+    copy_picture = nn.Conv2d(width, unshuffled, 1, bias=False)
     with torch.no_grad():
         copy_picture.weight.zero_()
-        copy_picture.weight[:, 96:, 0, 0] = torch.eye(12)
+        copy_picture.weight[:, -unshuffled:, 0, 0] = torch.eye(unshuffled)
     model.last_block, model.head = nn.Identity(), copy_picture
     picture = torch.randn(2, 3, 75, 107)
     with torch.no_grad():
         assert torch.equal(model(picture), picture)
 
 
-def test_an_unshuffled_tail_starts_without_a_checkerboard():
-    model = make(tail="unshuffle").eval()
+@pytest.mark.parametrize("tail", ["unshuffle", "unshuffle_skip"])
+def test_an_unshuffled_tail_starts_without_a_checkerboard(tail):
+    model = make(tail=tail).eval()
     with torch.no_grad():
-        blocks = F.pixel_unshuffle(model(torch.randn(1, 3, 64, 96)), 2).unflatten(1, (4, 4))
+        blocks = F.pixel_unshuffle(model(torch.randn(1, 3, 64, 96)), model.fold).unflatten(1, (4, model.fold**2))
     torch.testing.assert_close(blocks, blocks[:, :, :1].expand_as(blocks))
 
 
@@ -333,7 +338,10 @@ def test_parameter_groups_split_encoder_from_the_rest():
     assert not {id(p) for p in encoder} & {id(p) for p in decoder}
 
 
-@pytest.mark.parametrize(("encoder", "tail"), [("resnet18", "full"), ("resnet18", "unshuffle"), (LITE0, "full")])
+@pytest.mark.parametrize(
+    ("encoder", "tail"),
+    [("resnet18", "full"), ("resnet18", "unshuffle"), ("resnet18", "unshuffle_skip"), (LITE0, "full")],
+)
 def test_exports_to_one_graph_for_other_sizes_of_batch(encoder, tail):
     model = make(encoder, tail=tail).eval()
     batch = torch.export.Dim("batch", min=2, max=16)
@@ -343,7 +351,10 @@ def test_exports_to_one_graph_for_other_sizes_of_batch(encoder, tail):
         torch.testing.assert_close(exported.module()(x), model(x))
 
 
-@pytest.mark.parametrize(("encoder", "tail"), [("resnet18", "full"), ("resnet18", "unshuffle"), (LITE0, "full")])
+@pytest.mark.parametrize(
+    ("encoder", "tail"),
+    [("resnet18", "full"), ("resnet18", "unshuffle"), ("resnet18", "unshuffle_skip"), (LITE0, "full")],
+)
 def test_compiles_without_a_graph_break(encoder, tail):
     model = make(encoder, tail=tail).eval()
     compiled = torch.compile(model, backend="eager", fullgraph=True)
@@ -408,10 +419,19 @@ def test_an_encoder_must_be_sequential_and_change_its_grid():
         DynamicUnet(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()), 4, (64, 64))
 
 
+def test_the_finest_skip_without_a_block_needs_a_second_grid():
+    encoder = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1))
+    with pytest.raises(ValueError, match="the second finest grid, and this encoder has one only"):
+        DynamicUnet(encoder, 4, (64, 64), tail="unshuffle_skip")
+    late, early = (make(tail=tail) for tail in ("unshuffle", "unshuffle_skip"))
+    assert early.skip_indices == late.skip_indices and len(early.blocks) == len(late.blocks) - 1
+    assert (late.fold, early.fold, early.skip_fold) == (2, 4, 2)
+
+
 def test_self_attention_needs_a_third_block_from_the_top():
     encoder = nn.Sequential(*(nn.Conv2d(3 if i == 0 else 8, 8, 3, 2, 1) for i in range(3)))
     DynamicUnet(encoder, 4, (64, 64))
-    with pytest.raises(ValueError, match="a third block from the top; this encoder gives 2"):
+    with pytest.raises(ValueError, match="a third block from the top; this network has 2"):
         DynamicUnet(encoder, 4, (64, 64), self_attention=True)
 
 
