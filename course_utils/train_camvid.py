@@ -113,7 +113,7 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
         "--tail",
         default="full",
         choices=TAILS,
-        help="unshuffle: the last layers on the finest encoder grid; unshuffle_skip: on the second finest",
+        help="unshuffle: the last layers on the finest encoder grid; merged: and the last block with it",
     )
     net.add_argument(
         "--middle", default="double_conv", choices=MIDDLES, help="what computes between encoder and decoder"
@@ -378,6 +378,10 @@ def check(args: argparse.Namespace) -> None:
     check_seed(args.seed)
     if args.bottle and args.block == "bottleneck":
         raise ValueError("--bottle narrows the last residual block, which --block bottleneck does already.")
+    if args.tail == "merged" and (not args.last_cross or args.bottle):
+        raise ValueError(
+            "--tail merged joins the picture with the finest skip: it takes --last-cross, and no --bottle."
+        )
     if args.bottle and not args.last_cross:
         raise ValueError("--bottle narrows the last residual block, which only --last-cross brings.")
     if args.count_void and args.balance:

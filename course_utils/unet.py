@@ -30,7 +30,7 @@ from course_utils.upsampling import UPSAMPLERS, icnr_, make_upsampler
 
 BLOCKS = ("double_conv", "res", "bottleneck")
 SKIPS = ("concat", "add", "none")
-TAILS = ("full", "unshuffle", "unshuffle_skip")
+TAILS = ("full", "unshuffle", "merged")
 MIDDLES = ("double_conv", "bottleneck")
 UPSAMPLE_OPTIONS = {"pixel_shuffle": ("icnr",), "nearest": (), "bilinear": (), "transposed": ("kernel_size",)}
 
@@ -164,7 +164,7 @@ class DynamicUnet(nn.Module):
             ``"pixel_shuffle"``, for every upsampler of the decoder.
         block: ``"double_conv"``, ``"res"`` or ``"bottleneck"``; the last makes the block of `last_cross` one as well.
             With ``tail="unshuffle"`` it is the cheap decoder: around ResNet-34 a training step takes less than half as
-            long on a CPU. Cheapest: ``tail="unshuffle_skip"`` and ``middle="bottleneck"`` with it.
+            long on a CPU. Cheapest: ``tail="merged"`` and ``middle="bottleneck"`` with it.
         skip: ``"concat"``, ``"add"`` or ``"none"``.
         blur: average after each pixel shuffle; `blur_final` decides for the block on the finest encoder grid.
         self_attention: one self-attention layer, after the third block from the top.
@@ -175,8 +175,7 @@ class DynamicUnet(nn.Module):
             ResNet-34), where most of the time goes. ``"unshuffle"`` works on the encoder's finest grid instead: the
             picture joins by pixel unshuffle, its pixels side by side as channels (96 + 12), and a pixel shuffle of the
             scores brings the picture's grid back. Nothing is thrown away, and each channel has a quarter of the values.
-            ``"unshuffle_skip"`` does so one grid earlier: the encoder's finest skip joins like the picture, without a
-            block of its own.
+            ``"merged"`` lets the unshuffled picture join together with the finest skip instead: one block for both.
         middle: between encoder and decoder, ``"double_conv"`` (twice as wide inside: half of the decoder's weights)
             or ``"bottleneck"`` for one `BottleneckBlock`.
         act_cls: makes the activations of the decoder.
@@ -233,50 +232,49 @@ class DynamicUnet(nn.Module):
         self.skip_indices = tuple(size_change_indices(sizes))
         if not self.skip_indices:
             raise ValueError(f"the encoder keeps one grid for a picture of {img_size}: there is nothing to decode.")
-        joined_by_blocks = self.skip_indices[tail == "unshuffle_skip" :]
-        if not joined_by_blocks:
-            raise ValueError('tail="unshuffle_skip" works on the second finest grid, and this encoder has one only.')
-        if self_attention and len(joined_by_blocks) < 3:
+        self.merged = tail == "merged"
+        if self.merged and (not last_cross or bottle or skip == "none"):
             raise ValueError(
-                f"self_attention=True wants a third block from the top; this network has {len(joined_by_blocks)}."
+                'tail="merged" joins the picture with the finest skip, without a residual block: '
+                'it takes last_cross=True, bottle=False and no skip="none".'
             )
+        if self_attention and len(self.skip_indices) < 3:
+            raise ValueError(
+                f"self_attention=True wants a third block from the top; this encoder gives {len(self.skip_indices)}."
+            )
+        finest = tuple(sizes[self.skip_indices[0]][-2:])
+        self.fold = round(img_size[0] / finest[0]) if tail != "full" else 1
+        self.encoder, self.in_channels = encoder, in_channels_of(encoder)
+        unshuffled = self.in_channels * self.fold**2
         common = {"act_cls": act_cls, "norm_type": norm_type}
         channels = sizes[-1][1]
-        self.encoder, self.in_channels = encoder, in_channels_of(encoder)
         self.encoder_norm = batch_norm(channels)
         self.relu = nn.ReLU()
         self.middle = _middle(middle, channels, **common)
         self.blocks = nn.ModuleList()
-        for i, index in enumerate(reversed(joined_by_blocks)):
-            is_last = i == len(joined_by_blocks) - 1
+        for i, index in enumerate(reversed(self.skip_indices)):
+            is_last = i == len(self.skip_indices) - 1
             unet_block = UnetBlock(
                 channels,
-                sizes[index][1],
+                sizes[index][1] + (unshuffled if is_last and self.merged else 0),
                 halve=is_last,
                 upsample=upsample,
                 upsample_options=upsample_options,
                 block=block,
                 skip=skip,
                 blur=blur and (blur_final or not is_last),
-                self_attention=self_attention and i == len(joined_by_blocks) - 3,
+                self_attention=self_attention and i == len(self.skip_indices) - 3,
                 **common,
             )
             self.blocks.append(unet_block)
             channels = unet_block.out_channels
-        finest = tuple(sizes[joined_by_blocks[0]][-2:])
-        self.fold = round(img_size[0] / finest[0]) if tail != "full" else 1
         # As in the reference: this one never blurs; and it upsamples once, however coarse the encoder's first grid is.
         self.final_up = nn.Identity()
         if finest != tuple(img_size) and tail == "full":
             self.final_up = _upsampler(upsample, upsample_options, channels, channels, blur=False, **common)
-        self.finest_norm, self.skip_fold = None, 1
-        if tail == "unshuffle_skip":
-            _, skip_channels, rows, _ = sizes[self.skip_indices[0]]
-            self.finest_norm, self.skip_fold = batch_norm(skip_channels), round(rows / finest[0])
-            channels += skip_channels * self.skip_fold**2
         self.last_block = None
-        if last_cross:
-            channels += self.in_channels * self.fold**2
+        if last_cross and not self.merged:
+            channels += unshuffled
             if block == "bottleneck":
                 self.last_block = BottleneckBlock(channels, channels, **common)
             else:
@@ -295,20 +293,16 @@ class DynamicUnet(nn.Module):
             x = layer(x)
             if index in self.skip_indices:
                 skips.append(x)
+        height, width = picture.shape[-2:]
+        if self.fold > 1:
+            picture = F.pad(picture, (0, -width % self.fold, 0, -height % self.fold), mode="replicate")
+            picture = F.pixel_unshuffle(picture, self.fold)
+        if self.merged:
+            skips[0] = torch.cat([_resize_to(skips[0], picture.shape[-2:]), picture], dim=1)
         x = self.middle(self.relu(self.encoder_norm(x)))
         for unet_block in self.blocks:
             x = unet_block(x, skips.pop())
-        height, width = picture.shape[-2:]
-        if self.fold == 1:
-            x = _resize_to(self.final_up(x), (height, width))
-        else:
-            picture = F.pad(picture, (0, -width % self.fold, 0, -height % self.fold), mode="replicate")
-            picture = F.pixel_unshuffle(picture, self.fold)
-            x = _resize_to(x, picture.shape[-2:])
-        if self.finest_norm is not None:
-            rows, columns = x.shape[-2:]
-            features = _resize_to(self.finest_norm(skips.pop()), (rows * self.skip_fold, columns * self.skip_fold))
-            x = torch.cat([x, F.pixel_unshuffle(features, self.skip_fold)], dim=1)
+        x = _resize_to(self.final_up(x), picture.shape[-2:])
         if self.last_block is not None:
             x = self.last_block(torch.cat([x, picture], dim=1))
         x = self.head(x)

@@ -59,7 +59,7 @@ def test_all_decoders_run_in_the_same_layouts():
         [c for name, c in found.items() if name.split(",")[0] == kind] for kind in ("full", "cheap", "cheapest")
     )
     assert [replace(c, tail="unshuffle", block="bottleneck") for c in full] == cheap and len(full) == 3
-    assert [replace(c, tail="unshuffle_skip", middle="bottleneck") for c in cheap] == cheapest
+    assert [replace(c, tail="merged", middle="bottleneck") for c in cheap] == cheapest
 
 
 def test_channels_last_does_the_same_maths_and_an_unshuffled_tail_is_another_network():

@@ -185,6 +185,7 @@ def test_a_run_repeats_and_a_finished_checkpoint_gives_the_same_figures(root, tm
         (["--balance", "0.5", "--count-void"], "exclude each other"),
         (["--last-cross", "--bottle", "--block", "bottleneck"], "--bottle narrows"),
         (["--bottle"], "only --last-cross brings"),
+        (["--tail", "merged"], "it takes --last-cross"),
         (["--weight-decay", "-1"], "weight_decay=-1"),
         (["--light", "-3"], "brightness=-3"),
     ],

@@ -41,8 +41,8 @@ VARIANTS = {
     "no last_cross": {"last_cross": False},
     "bottle": {"bottle": True},
     "unshuffled": {"tail": "unshuffle"},
-    "finest skip unshuffled": {"tail": "unshuffle_skip"},
-    "cheapest": CHEAP | {"tail": "unshuffle_skip", "middle": "bottleneck", "norm_type": "batch"},
+    "merged": {"tail": "merged"},
+    "cheapest": CHEAP | {"tail": "merged", "middle": "bottleneck", "norm_type": "batch"},
     "unshuffled, bottle": {"tail": "unshuffle", "bottle": True},
     "unshuffled, no last_cross": {"tail": "unshuffle", "last_cross": False},
     "unshuffled, weight": {"tail": "unshuffle", "norm_type": "weight"},
@@ -82,7 +82,7 @@ class TestEveryVariant:
                 assert torch.equal(twin(x), expected)
 
 
-@pytest.mark.parametrize("tail", ["full", "unshuffle", "unshuffle_skip"])
+@pytest.mark.parametrize("tail", ["full", "unshuffle", "merged"])
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (75, 107), (64, 160)])
 def test_any_size_comes_back_at_its_own(size, tail):
     model = make(tail=tail).eval()
@@ -179,22 +179,36 @@ def test_a_bottleneck_in_the_middle_keeps_the_channels_and_drops_the_weights_cou
     assert counted[0] - counted[1] == with_norms - narrowed
 
 
-@pytest.mark.parametrize("tail", ["unshuffle", "unshuffle_skip"])
+@pytest.mark.parametrize("tail", ["unshuffle", "merged"])
 def test_an_unshuffled_tail_sees_every_pixel_and_puts_each_score_where_it_belongs(tail):
     """By hand: with a tail that only copies the picture, the scores are the picture, pixel by pixel."""
     model = make(tail=tail, n_out=3, encoder="resnet18").eval()
-    width, unshuffled = model.head[0].in_channels, 3 * model.fold**2
-    copy_picture = nn.Conv2d(width, unshuffled, 1, bias=False)
+    if tail == "merged":
+        last = model.blocks[-1]
+        last.skip_norm, last.relu, last.convs = nn.Identity(), nn.Identity(), nn.Identity()
+        width = 2 * last.out_channels  # what the convolutions would have halved
+    else:
+        model.last_block, width = nn.Identity(), 96 + 12
+    copy_picture = nn.Conv2d(width, 12, 1, bias=False)
     with torch.no_grad():
         copy_picture.weight.zero_()
-        copy_picture.weight[:, -unshuffled:, 0, 0] = torch.eye(unshuffled)
-    model.last_block, model.head = nn.Identity(), copy_picture
+        copy_picture.weight[:, -12:, 0, 0] = torch.eye(12)
+    model.head = copy_picture
     picture = torch.randn(2, 3, 75, 107)
     with torch.no_grad():
         assert torch.equal(model(picture), picture)
 
 
-@pytest.mark.parametrize("tail", ["unshuffle", "unshuffle_skip"])
+def test_a_merged_tail_is_one_block_less_and_needs_a_picture_to_join():
+    late, merged = (make(tail=tail) for tail in ("unshuffle", "merged"))
+    assert late.last_block is not None and merged.last_block is None
+    assert merged.blocks[-1].skip_norm.num_features == late.blocks[-1].skip_norm.num_features + 12
+    for wrong in ({"last_cross": False}, {"bottle": True}, {"skip": "none"}):
+        with pytest.raises(ValueError, match='tail="merged" joins the picture'):
+            make(tail="merged", **wrong)
+
+
+@pytest.mark.parametrize("tail", ["unshuffle", "merged"])
 def test_an_unshuffled_tail_starts_without_a_checkerboard(tail):
     model = make(tail=tail).eval()
     with torch.no_grad():
@@ -340,7 +354,7 @@ def test_parameter_groups_split_encoder_from_the_rest():
 
 @pytest.mark.parametrize(
     ("encoder", "tail"),
-    [("resnet18", "full"), ("resnet18", "unshuffle"), ("resnet18", "unshuffle_skip"), (LITE0, "full")],
+    [("resnet18", "full"), ("resnet18", "unshuffle"), ("resnet18", "merged"), (LITE0, "full")],
 )
 def test_exports_to_one_graph_for_other_sizes_of_batch(encoder, tail):
     model = make(encoder, tail=tail).eval()
@@ -353,7 +367,7 @@ def test_exports_to_one_graph_for_other_sizes_of_batch(encoder, tail):
 
 @pytest.mark.parametrize(
     ("encoder", "tail"),
-    [("resnet18", "full"), ("resnet18", "unshuffle"), ("resnet18", "unshuffle_skip"), (LITE0, "full")],
+    [("resnet18", "full"), ("resnet18", "unshuffle"), ("resnet18", "merged"), (LITE0, "full")],
 )
 def test_compiles_without_a_graph_break(encoder, tail):
     model = make(encoder, tail=tail).eval()
@@ -419,19 +433,10 @@ def test_an_encoder_must_be_sequential_and_change_its_grid():
         DynamicUnet(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()), 4, (64, 64))
 
 
-def test_the_finest_skip_without_a_block_needs_a_second_grid():
-    encoder = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1))
-    with pytest.raises(ValueError, match="the second finest grid, and this encoder has one only"):
-        DynamicUnet(encoder, 4, (64, 64), tail="unshuffle_skip")
-    late, early = (make(tail=tail) for tail in ("unshuffle", "unshuffle_skip"))
-    assert early.skip_indices == late.skip_indices and len(early.blocks) == len(late.blocks) - 1
-    assert (late.fold, early.fold, early.skip_fold) == (2, 4, 2)
-
-
 def test_self_attention_needs_a_third_block_from_the_top():
     encoder = nn.Sequential(*(nn.Conv2d(3 if i == 0 else 8, 8, 3, 2, 1) for i in range(3)))
     DynamicUnet(encoder, 4, (64, 64))
-    with pytest.raises(ValueError, match="a third block from the top; this network has 2"):
+    with pytest.raises(ValueError, match="a third block from the top; this encoder gives 2"):
         DynamicUnet(encoder, 4, (64, 64), self_attention=True)
 
 

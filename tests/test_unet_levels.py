@@ -87,17 +87,6 @@ def test_without_last_cross_and_with_added_skips():
     assert all((skip == 0).all() for skip in seen.skips.values())
 
 
-def test_a_finest_skip_without_a_block_has_no_level_of_its_own():
-    model = make(tail="unshuffle_skip").eval()
-    found = trace(model, picture())
-    with torch.no_grad():
-        assert torch.equal(found.output, model(picture())[0])
-    assert [level.name for level in found.levels if level.partner is not None] == [
-        *(f"down {k + 1}" for k in range(3)),
-        *(f"up {k}" for k in (3, 2, 1)),
-    ]
-
-
 def test_what_cannot_be_traced_is_one_sentence():
     with pytest.raises(ValueError, match="no skips to look at"):
         trace(make(skip="none"), picture())

@@ -19,7 +19,7 @@ from tests.benchmarks._worker import start_workers, warm_up
 
 REFERENCE = "fastai"
 CHEAP = {"tail": "unshuffle", "block": "bottleneck"}
-DECODERS = {"full": {}, "cheap": CHEAP, "cheapest": CHEAP | {"tail": "unshuffle_skip", "middle": "bottleneck"}}
+DECODERS = {"full": {}, "cheap": CHEAP, "cheapest": CHEAP | {"tail": "merged", "middle": "bottleneck"}}
 SIZES = ((96, 128), (180, 240), (360, 480))
 
 
