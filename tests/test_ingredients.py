@@ -98,7 +98,7 @@ def test_the_table_by_hand():
         (["--", "--keep-memory", "--flips", "--scales", "1"], "--keep-memory, --flips, --scales have no effect"),
         (["--", "--batch-size", "9"], "batch_size=9"),
         (["--", "--batch-size", "1"], "a batch of one picture"),
-        (["--", "--ema", "2"], "ema=2"),
+        (["--", "--ema", "2"], "--ema 2"),
     ],
 )
 def test_refusals_are_one_sentence_and_leave_no_file(root, tmp_path, options, message, capsys, monkeypatch):
