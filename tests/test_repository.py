@@ -173,12 +173,17 @@ def test_readme_quotes_the_restorations_of_streets():
     ):
         assert said in words
     runs = json.loads((ROOT / "notebooks/results/street_losses_1000.json").read_text())["runs"]
-    made = {(run["task"], run["loss"]): run["scores"]["network"] for run in runs}
-    tasks = ("super-resolution", "jpeg", "text")
-    first, second, third = (made[task, "pixel+feature"]["psnr"] for task in tasks)
-    assert f"{first:.2f}, {second:.2f} and {third:.2f} dB" in words
-    nearer = [100 - 100 * made[task, "pixel+feature"]["features"] / made[task, "pixel"]["features"] for task in tasks]
-    assert "by {:.0f}, {:.1f} and {:.0f} %".format(*nearer) in words
+    made = {(run["task"], run["loss"], run["seed"]): run["scores"]["network"] for run in runs}
+    tasks, seeds = ("super-resolution", "jpeg", "text"), (0, 1, 2)
+    said = {}
+    for loss in ("pixel+feature", "pixel"):
+        found = [[made[task, loss, seed]["psnr"] for seed in seeds] for task in tasks]
+        said[loss] = "{}, {} and {}".format(*(f"{mean(one):.2f} ± {stdev(one):.2f}" for one in found))
+    assert f"{said['pixel+feature']} dB instead of {said['pixel']} (seeds 0 to 2)" in words
+    pairs = [[(made[task, "pixel+feature", seed], made[task, "pixel", seed]) for seed in seeds] for task in tasks]
+    assert all(a["psnr"] < b["psnr"] for task in pairs for a, b in task), "in each seed"
+    nearer = [mean(100 - 100 * a["features"] / b["features"] for a, b in task) for task in pairs]
+    assert "by {:.1f}, {:.1f} and {:.1f} %".format(*nearer) in words
 
 
 @pytest.mark.parametrize("name", ["ladder_cpu", "overview_cpu", "ladder_gpu"])

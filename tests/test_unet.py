@@ -217,9 +217,11 @@ def test_an_unshuffled_tail_starts_without_a_checkerboard(tail):
 
 
 @pytest.mark.parametrize(("encoder", "fold"), [("convnext_tiny", 4), ("vgg11_bn", 1), (LITE0, 2)])
-@pytest.mark.parametrize("size", [(64, 96), (65, 90)])
-def test_an_unshuffled_tail_fits_any_encoder(encoder, fold, size):
-    model = make(encoder, size=size, tail="unshuffle").eval()
+@pytest.mark.parametrize(
+    ("tail", "size"), [("unshuffle", (64, 96)), ("merged", (64, 96)), ("unshuffle", (65, 90)), ("merged", (65, 90))]
+)
+def test_an_unshuffled_tail_fits_any_encoder(encoder, fold, tail, size):
+    model = make(encoder, size=size, tail=tail, skip="add" if size[1] == 90 else "concat").eval()
     assert model.fold == fold
     with torch.no_grad():
         assert model(torch.randn(1, 3, *size)).shape == (1, 4, *size)
