@@ -8,6 +8,7 @@ import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -233,21 +234,31 @@ def contest(
 ) -> list[Result]:
     """Train every scheme once for each seed, on the device of the photographs, and measure it.
 
+    On a CPU as many trainings run at a time as PyTorch may use threads, each on one: their results do not change.
+
     Args:
         widths: by scheme; `WIDTH` for all if not given.
     """
     widths = dict.fromkeys(SCHEMES, WIDTH) if widths is None else widths
     results = {name: Result(name, width, *costs(name, width)) for name, width in widths.items()}
     device = photographs.train.full.device
-    with one_thread():
-        for seed, name in progress_bar([(seed, name) for seed in seeds for name in widths]):
-            network, result = Enlarger(name, widths[name], seed).to(device), results[name]
-            result.before.append(checkerboard_energy(enlarge(network, photographs.soft)))
-            for _ in training(network, photographs.train, steps=steps, lr=lr, seed=seed):
-                pass
-            for key, value in score(network, photographs).items():
-                getattr(result, key).append(value)
-            result.network = result.network or network
+    runs = [(seed, name) for seed in seeds for name in widths]
+    networks = [Enlarger(name, widths[name], seed).to(device) for seed, name in runs]  # all draw from one generator
+
+    def measured(network: Enlarger, seed: int) -> dict[str, float]:
+        torch.set_num_threads(1)  # OpenMP counts for each thread of Python apart
+        before = checkerboard_energy(enlarge(network, photographs.soft))
+        for _ in training(network, photographs.train, steps=steps, lr=lr, seed=seed):
+            pass
+        return {"before": before, **score(network, photographs)}
+
+    at_a_time = torch.get_num_threads() if device.type == "cpu" else 1
+    with one_thread(), ThreadPoolExecutor(at_a_time) as pool:
+        found = progress_bar(pool.map(measured, networks, [seed for seed, _ in runs]), total=len(runs))
+        for (_, name), network, scores in zip(runs, networks, found, strict=True):
+            for key, value in scores.items():
+                getattr(results[name], key).append(value)
+            results[name].network = results[name].network or network
         for name, duration in durations({name: r.network for name, r in results.items()}).items():
             results[name].time = duration
     return list(results.values())

@@ -128,6 +128,20 @@ def test_the_contest_measures_every_scheme_and_seed(results):
     assert start["shuffle"] > 0.5 > 0.1 > start["shuffle + ICNR"]
 
 
+def test_trainings_at_the_same_time_give_what_they_give_alone(photographs):
+    widths, threads = dict.fromkeys(("shuffle", "transposed k2", "nearest + conv"), 4), torch.get_num_threads()
+    found = []
+    try:
+        for at_a_time in (1, 3):
+            torch.set_num_threads(at_a_time)
+            results = contest(photographs, widths, seeds=(0, 1), steps=5)
+            found.append([(r.scheme, r.psnr, r.ssim, r.before, r.after, r.plain) for r in results])
+            assert torch.get_num_threads() == at_a_time
+    finally:
+        torch.set_num_threads(threads)
+    assert found[0] == found[1]
+
+
 def test_the_table_says_how_good_each_result_is_and_then_what_it_costs(results):
     quality, cost = (block.splitlines() for block in table([Result("no network", psnr=[30.0]), *results]).split("\n\n"))
     assert len(quality) == 2 + len(SCHEMES) and len(set(map(len, quality[2:]))) == 1
