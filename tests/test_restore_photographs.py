@@ -201,7 +201,7 @@ def test_a_record_in_the_repository_can_be_gone_on_with(path, tmp_path, monkeypa
     shutil.copy(path, "out.json")
     _, _, _, *words = load_record(path)["command"].split()
     if "monet" in words:
-        Image.fromarray(paint_lily_pond(96, 128)).save("pond.png")
+        Image.fromarray(paint_lily_pond()).save("pond.png")  # the record knows it by its pixels
         words += ["--painting", "pond.png"]
     if "--data" in words:
         write_prepared(tmp_path / "data" / "camvid")
