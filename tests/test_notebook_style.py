@@ -162,3 +162,10 @@ def test_what_only_looks_like_a_path_is_let_through(text, tmp_path):
     notebook, path = good_notebook(tmp_path)
     notebook.cells[0].source += text
     assert no_absolute_paths(notebook, path) == []
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.name)
+def test_a_lesson_reads_nothing_outside_its_folder(path):
+    """The folder alone is copied to where the browser opens it; a learner may copy it too."""
+    lesson = nbformat.read(path, as_version=4)
+    assert not re.findall(r"""["']\.\./""", "\n".join(cell.source for cell in code_cells(lesson)))

@@ -215,7 +215,7 @@ def test_readme_quotes_the_record_of_the_cheap_decoder(name):
 
 
 def test_readme_quotes_the_runs_with_each_decoder():
-    timed = json.loads((ROOT / "tests/benchmarks/results/decoders_lite0_cpu.json").read_text())
+    timed = json.loads((ROOT / "notebooks/results/decoders/steps_lite0_cpu.json").read_text())
     assert "--rounds 15" in timed["command"]
     best, scores = {}, {}
     for kind in ("full", "cheap", "cheapest"):
