@@ -20,8 +20,16 @@ from course_utils.ablations import (
     variant_facts,
 )
 from course_utils.camvid import Batches, CachedSplit, load_split, read_codes, read_split
-from course_utils.command_line import check_files, check_seed, command_again, find_data, provenance, usable_device
-from course_utils.encoders import LITE0
+from course_utils.command_line import (
+    add_encoder_options,
+    add_speed_options,
+    check_files,
+    check_seed,
+    command_again,
+    find_data,
+    provenance,
+    usable_device,
+)
 from course_utils.memory import keep_freed_memory
 from course_utils.progress import progress_bar
 from course_utils.unet import DynamicUnet
@@ -60,17 +68,9 @@ def parser() -> argparse.ArgumentParser:
     )
     spend.add_argument("--weight-decay", type=float, default=budget.weight_decay, help="of AdamW")
     net = parse.add_argument_group("network and device")
-    net.add_argument(
-        "--encoder", default=LITE0, help="efficientnet_lite0 (1, 2), or a torchvision classifier as resnet34"
-    )
-    net.add_argument("--random", action="store_true", help="start the encoder from random weights")
+    add_encoder_options(net)
     net.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    net.add_argument("--keep-memory", action="store_true", help="glibc: keep freed memory (faster on a CPU)")
-    net.add_argument(
-        "--winograd",
-        action="store_true",
-        help="on a CPU: quicker weight gradients for encoders with wide 3×3 kernels, as resnet34; same maths",
-    )
+    add_speed_options(net)
     return parse
 
 

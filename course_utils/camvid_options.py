@@ -8,8 +8,8 @@ from torch import nn
 
 from course_utils.augment import Augment
 from course_utils.averaged_views import AveragedViews
-from course_utils.command_line import check_files, check_seed
-from course_utils.encoders import LITE0, create_encoder
+from course_utils.command_line import add_encoder_options, add_speed_options, check_files, check_seed
+from course_utils.encoders import create_encoder
 from course_utils.layers import NORM_TYPES
 from course_utils.segmentation_losses import LovaszCrossEntropy
 from course_utils.stages import Stage, checkpoint_of
@@ -73,10 +73,7 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     )
     data.add_argument("--size", type=int, nargs=2, default=(176, 240), metavar=("H", "W"), help="pixels")
     net = parse.add_argument_group("network")
-    net.add_argument(
-        "--encoder", default=LITE0, help="efficientnet_lite0 (1, 2), or a torchvision classifier as resnet34"
-    )
-    net.add_argument("--random", action="store_true", help="start the encoder from random weights")
+    add_encoder_options(net)
     net.add_argument("--norm", default="batch", choices=[str(name) for name in NORM_TYPES], help="norm of the decoder")
     net.add_argument("--last-cross", action="store_true", help="join the input picture to the last features")
     net.add_argument("--block", default="double_conv", choices=BLOCKS, help="what each decoder block computes with")
@@ -113,12 +110,7 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     run.add_argument("--amp", default="none", choices=AMP, help="mixed precision")
     run.add_argument("--compile", action="store_true", help="torch.compile the training step")
-    run.add_argument("--keep-memory", action="store_true", help="glibc: keep freed memory (faster on a CPU)")
-    run.add_argument(
-        "--winograd",
-        action="store_true",
-        help="on a CPU: quicker weight gradients for encoders with wide 3×3 kernels, as resnet34; same maths",
-    )
+    add_speed_options(run)
     run.add_argument("--checkpoint", type=Path, help="file to save the run to, and to resume it from")
     run.add_argument("--flips", action="store_true", help="score with the mirror image, averaged")
     run.add_argument("--scales", type=float, nargs="+", default=(1.0,), help="score at these sizes, averaged")

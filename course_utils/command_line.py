@@ -13,7 +13,26 @@ import torchvision
 
 from course_utils.data_layout import DATA_DIR
 from course_utils.devices import hardware, pick_device
+from course_utils.encoders import LITE0
 from course_utils.files import temporary_path
+
+
+def add_encoder_options(group: argparse._ArgumentGroup) -> None:
+    """Which encoder, and from which weights."""
+    group.add_argument(
+        "--encoder", default=LITE0, help="efficientnet_lite0 (1, 2), or a torchvision classifier as resnet34"
+    )
+    group.add_argument("--random", action="store_true", help="start the encoder from random weights")
+
+
+def add_speed_options(group: argparse._ArgumentGroup) -> None:
+    """What makes training quicker on a CPU, at the same maths."""
+    group.add_argument("--keep-memory", action="store_true", help="glibc: keep freed memory (faster on a CPU)")
+    group.add_argument(
+        "--winograd",
+        action="store_true",
+        help="on a CPU: quicker weight gradients for encoders with wide 3×3 kernels, as resnet34; same maths",
+    )
 
 
 def find_data(given: Path | None) -> Path:

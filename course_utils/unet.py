@@ -176,8 +176,8 @@ class DynamicUnet(nn.Module):
             picture joins by pixel unshuffle, its pixels side by side as channels (96 + 12), and a pixel shuffle of the
             scores brings the picture's grid back. Nothing is thrown away, and each channel has a quarter of the values.
             ``"merged"`` lets the unshuffled picture join together with the finest skip instead: one block for both.
-        middle: between encoder and decoder, ``"double_conv"`` (twice as wide inside: half of the decoder's weights)
-            or ``"bottleneck"`` for one `BottleneckBlock`.
+        middle: between encoder and decoder, ``"double_conv"``, twice as wide inside, or ``"bottleneck"``
+            for one `BottleneckBlock`.
         act_cls: makes the activations of the decoder.
         norm_type: norm of the decoder's convolutions: ``None``, ``"batch"``, ``"weight"``, ``"spectral"``,
             ``"instance"``.
@@ -317,11 +317,7 @@ class DynamicUnet(nn.Module):
         return [encoder, [parameter for parameter in self.parameters() if id(parameter) not in known]]
 
 
-def _check_options(
-    encoder: nn.Module,
-    n_out: int,
-    img_size: tuple[int, int],
-) -> None:
+def _check_options(encoder: nn.Module, n_out: int, img_size: tuple[int, int]) -> None:
     if not isinstance(encoder, nn.Sequential):
         raise ValueError(
             f"the encoder is a {type(encoder).__name__}, not an nn.Sequential; create_encoder(name) makes one."

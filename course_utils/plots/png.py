@@ -1,4 +1,4 @@
-"""A PNG file from pixels, in a third of the time that Pillow takes, which tries five filters on every row."""
+"""A PNG file from pixels, made for speed: one filter on every row, where Pillow tries five."""
 
 import struct
 import zlib
