@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Real
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from course_utils.layers import check_flags, describe, is_batch_of_floats
+from course_utils.smooth_fill import fill_smoothly
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Share of red, green and blue in brightness (ITU-R BT.601)."""
@@ -179,20 +180,21 @@ class CutOut:
     Args:
         holes: how many for each picture.
         share: smallest and largest side of a hole, as shares of the picture's sides, above 0 and up to 1.
-        fill: brightness left in the hole, 0 to 1.
+        fill: brightness left in the hole, 0 to 1, or "smooth": the border continued inwards, by
+            `course_utils.smooth_fill.fill_smoothly`.
     """
 
     holes: int = 1
     share: tuple[float, float] = (0.2, 0.4)
-    fill: float = 0.5
+    fill: float | Literal["smooth"] = 0.5
 
     def __post_init__(self) -> None:
         if isinstance(self.holes, bool) or not isinstance(self.holes, int) or self.holes < 1:
             raise ValueError(f"holes={self.holes!r} is not a whole number of at least 1.")
         if not _is_pair(self.share) or not 0 < self.share[0] <= self.share[1] <= 1:
             raise ValueError(f"share={self.share!r} is not (smallest, largest) with 0 < smallest <= largest <= 1.")
-        if not _is_number(self.fill) or not 0 <= self.fill <= 1:
-            raise ValueError(f"fill={self.fill!r} is not a brightness from 0 to 1.")
+        if self.fill != "smooth" and (not _is_number(self.fill) or not 0 <= self.fill <= 1):
+            raise ValueError(f"fill={self.fill!r} is neither a brightness from 0 to 1 nor 'smooth'.")
 
     def masks(self, n: int, height: int, width: int, seed: int, device: torch.device | str = "cpu") -> Tensor:
         """Where the holes are: ``(n, 1, height, width)`` bool, the same as the call with this seed cuts."""
@@ -210,7 +212,7 @@ class CutOut:
     def __call__(self, pictures: Tensor, seed: int) -> Tensor:
         check_pictures(pictures)
         masks = self.masks(len(pictures), *pictures.shape[2:], seed, pictures.device)
-        return torch.where(masks, self.fill, pictures)
+        return fill_smoothly(pictures, masks) if self.fill == "smooth" else torch.where(masks, self.fill, pictures)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ ALL = (
     Crappify(),
     Grayscale(),
     CutOut(2),
+    CutOut(2, fill="smooth"),
     Sketch(),
     Compose([CutOut(), Grayscale()]),
 )
@@ -194,6 +195,7 @@ def test_layout_copies_and_seeds_of_any_size(degradation):
         (lambda: CutOut(0), "holes=0"),
         (lambda: CutOut(1, (0.5, 0.2)), r"share=\(0.5, 0.2\)"),
         (lambda: CutOut(1, fill=2), "fill=2"),
+        (lambda: CutOut(1, fill="flat"), "fill=.flat. is neither"),
         (lambda: Sketch(0), "radius=0"),
         (lambda: Sketch(strength=-1), "strength=-1"),
         (lambda: Grayscale()(torch.rand(3, 8, 8)), r"\(3, 8, 8\), not floats \(N, 3, H, W\)"),
