@@ -13,6 +13,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as VF
 
+from course_utils.checks import check_flags, check_whole
 from course_utils.classes import VOID_NAME
 from course_utils.picture_files import to_colour
 from course_utils.progress import progress_bar
@@ -256,8 +257,9 @@ class Batches:
     ) -> None:
         if not len(split):
             raise ValueError("the split holds no picture, so there are no batches.")
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size} is not a positive number of pictures.")
+        check_whole(batch_size=batch_size)
+        check_whole(0, seed=seed)
+        check_flags(shuffle=shuffle, drop_last=drop_last)
         if drop_last and batch_size > len(split):
             raise ValueError(f"batch_size={batch_size} with drop_last leaves nothing of {len(split)} pictures.")
         self.split, self.batch_size, self.augment = split, batch_size, augment

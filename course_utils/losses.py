@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils.camvid import IMAGENET_MEAN, IMAGENET_STD
-from course_utils.layers import describe, is_batch_of_floats
+from course_utils.checks import describe, is_batch_of_floats
 from course_utils.restoration import check_floats, check_pictures
 
 

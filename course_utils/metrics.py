@@ -11,8 +11,8 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from course_utils.checks import describe
 from course_utils.classes import VOID
-from course_utils.layers import describe
 
 _UNLABELLED = 255
 

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
+from course_utils.checks import is_number
+
 ParameterGroups = list[tuple[list[nn.Parameter], float]]
 
 
@@ -23,8 +25,9 @@ def trainable_groups(model: nn.Module, lr: float | Iterable[float]) -> Parameter
     if not trainable:
         raise ValueError("the model has no parameter to train; call unfreeze(model), or freeze less of it.")
     groups, rates = [trainable], [lr]
-    if not isinstance(lr, int | float):
-        rates = [float(rate) for rate in lr]
+    if not is_number(lr):
+        if isinstance(lr, str) or not isinstance(lr, Iterable) or not all(map(is_number, rates := list(lr))):
+            raise ValueError(f"lr={lr!r} is neither a number nor a list of them.")
         if not hasattr(model, "parameter_groups"):
             raise ValueError(f"{type(model).__name__} has no parameter_groups() for lr={rates}; pass one number.")
         groups = model.parameter_groups()

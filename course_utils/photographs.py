@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as v2_functional
 
-from course_utils.layers import check_choice
+from course_utils.checks import check_choice, check_whole
 
 PHOTOGRAPHS = {
     "train": ("astronaut", "motorcycle", "rocket"),
@@ -54,9 +54,7 @@ def patches(names: Sequence[str], size: int, n: int, *, short_side: int | None =
     Raises:
         ValueError: if a name is unknown, `n` is not positive, or a photograph is smaller than a patch.
     """
-    for name, number in {"size": size, "n": n, "short_side": short_side}.items():
-        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
-            raise ValueError(f"{name}={number!r} is not a whole number of at least 1.")
+    check_whole(size=size, n=n, short_side=1 if short_side is None else short_side)
     if not names:
         raise ValueError("patches of no photograph: give at least one name.")
     generator = torch.Generator().manual_seed(seed)

@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from numbers import Real
 from typing import Literal, Protocol
 
 import numpy as np
@@ -19,7 +18,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from course_utils.layers import check_flags, describe, is_batch_of_floats
+from course_utils.checks import check_flags, check_whole, describe, is_batch_of_floats, is_number, is_whole
 from course_utils.smooth_fill import fill_smoothly
 
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -68,7 +67,7 @@ class LowerResolution:
     factor: float = 2.0
 
     def __post_init__(self) -> None:
-        if not _is_number(self.factor) or not 1 <= self.factor < math.inf:
+        if not is_number(self.factor) or not 1 <= self.factor < math.inf:
             raise ValueError(f"factor={self.factor!r} is not a number of at least 1.")
 
     def __call__(self, pictures: Tensor, seed: int = 0) -> Tensor:
@@ -111,9 +110,8 @@ class Overprint:
     height: float = 0.15
 
     def __post_init__(self) -> None:
-        if isinstance(self.count, bool) or not isinstance(self.count, int) or self.count < 1:
-            raise ValueError(f"count={self.count!r} is not a whole number of at least 1.")
-        if not _is_number(self.height) or not 0 < self.height <= 1:
+        check_whole(count=self.count)
+        if not is_number(self.height) or not 0 < self.height <= 1:
             raise ValueError(f"height={self.height!r} is not a share of the picture, above 0 and up to 1.")
 
     def __call__(self, pictures: Tensor, seed: int) -> Tensor:
@@ -189,11 +187,10 @@ class CutOut:
     fill: float | Literal["smooth"] = 0.5
 
     def __post_init__(self) -> None:
-        if isinstance(self.holes, bool) or not isinstance(self.holes, int) or self.holes < 1:
-            raise ValueError(f"holes={self.holes!r} is not a whole number of at least 1.")
+        check_whole(holes=self.holes)
         if not _is_pair(self.share) or not 0 < self.share[0] <= self.share[1] <= 1:
             raise ValueError(f"share={self.share!r} is not (smallest, largest) with 0 < smallest <= largest <= 1.")
-        if self.fill != "smooth" and (not _is_number(self.fill) or not 0 <= self.fill <= 1):
+        if self.fill != "smooth" and (not is_number(self.fill) or not 0 <= self.fill <= 1):
             raise ValueError(f"fill={self.fill!r} is neither a brightness from 0 to 1 nor 'smooth'.")
 
     def masks(self, n: int, height: int, width: int, seed: int, device: torch.device | str = "cpu") -> Tensor:
@@ -230,9 +227,9 @@ class Sketch:
     strength: float = 1.5
 
     def __post_init__(self) -> None:
-        if not _is_number(self.radius) or not 0 < self.radius <= 0.5:
+        if not is_number(self.radius) or not 0 < self.radius <= 0.5:
             raise ValueError(f"radius={self.radius!r} is not a share of the picture, above 0 and up to 0.5.")
-        if not _is_number(self.strength) or not 0 < self.strength < math.inf:
+        if not is_number(self.strength) or not 0 < self.strength < math.inf:
             raise ValueError(f"strength={self.strength!r} is not a positive number.")
 
     def __call__(self, pictures: Tensor, seed: int = 0) -> Tensor:
@@ -289,7 +286,7 @@ def _print_over(pictures: Tensor, texts: Sequence[str], places: Tensor, share: f
 
 
 def _generator(seed: int) -> torch.Generator:
-    if isinstance(seed, bool) or not isinstance(seed, int):
+    if not is_whole(seed):
         raise ValueError(f"seed={seed!r} is not a whole number.")
     # Drawn on the CPU, so that every device damages the same picture in the same way.
     return torch.Generator().manual_seed(seed % 2**63)
@@ -300,17 +297,13 @@ def _draw_integers(bounds: tuple[int, int], n: int, seed: int) -> list[int]:
 
 
 def _check_quality(quality: tuple[int, int]) -> None:
-    whole = _is_pair(quality) and all(isinstance(q, int) for q in quality)
+    whole = _is_pair(quality) and all(map(is_whole, quality))
     if not whole or not 1 <= quality[0] <= quality[1] <= 100:
         raise ValueError(f"quality={quality!r} is not (lowest, highest), whole numbers from 1 to 100.")
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
 def _is_pair(value: object) -> bool:
-    return isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_number, value))
+    return isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_number, value))
 
 
 def check_step(name: str, step: object) -> None:

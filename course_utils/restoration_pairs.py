@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.layers import check_flags, describe
+from course_utils.checks import check_flags, check_whole, describe, is_whole
 from course_utils.restoration import Degradation, check_step
 
 Target = Callable[[Tensor], Tensor]
@@ -45,9 +45,8 @@ class Pairs:
         check_step("degrade", degrade)
         if target is not None:
             check_step("target", target)
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise ValueError(f"seed={seed!r} is not a whole number of at least 0.")
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= len(pictures):
+        check_whole(0, seed=seed)
+        if not is_whole(batch_size) or not 1 <= batch_size <= len(pictures):
             raise ValueError(f"batch_size={batch_size!r} is not a whole number from 1 to {len(pictures)} pictures.")
         self.pictures, self.degrade, self.target = pictures, degrade, target
         self.batch_size, self.shuffle, self.seed, self.epoch = batch_size, shuffle, seed, 0

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils.layers import check_choice
+from course_utils.checks import check_choice, check_whole
 from course_utils.modes import evaluation_mode
 from course_utils.oklab import oklab_to_rgb, rgb_to_oklab
 from course_utils.photographs import PHOTOGRAPHS, patches
@@ -118,8 +118,7 @@ TASKS = {
 def photograph_patches(split: str, n: int, seed: int = 0) -> Tensor:
     """Patches of the photographs of one split, at three scales by turns: ``(n, 3, 96, 96)`` uint8."""
     check_choice("split", split, tuple(PHOTOGRAPHS))
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"n={n!r} is not a whole number of at least 1.")
+    check_whole(n=n)
     scales = SHORT_SIDES[:n]
     shares = [len(range(i, n, len(scales))) for i in range(len(scales))]
     pools = [

@@ -18,6 +18,7 @@ from course_utils.checkpoint import (
     prepare_checkpoint,
     seed_everything,
 )
+from course_utils.checks import check_flags, check_whole, is_number
 from course_utils.distributed import SharedTraining, any_process, rank, wait_for_all, world_size
 from course_utils.history import History
 from course_utils.interrupt import DeferredInterrupt
@@ -122,6 +123,7 @@ def fit(
     _check_functions(loss_fn, evaluate, weight_decay, ema)
     _check_arguments(groups, batches, epochs, pct_start, grad_clip, amp, checkpoint_every)
     _check_processes(batches, compile)
+    check_flags(channels_last=channels_last, compile=compile, resume=resume, progress=progress)
     if not isinstance(recipe, str):
         raise ValueError(f"recipe={recipe!r} is not text.")
     settings = {
@@ -214,10 +216,10 @@ def _numbers(metrics: object) -> dict[str, float]:
 def _check_functions(loss_fn: object, evaluate: object, weight_decay: float, ema: float | None) -> None:
     if not callable(loss_fn) or not (evaluate is None or callable(evaluate)):
         raise ValueError(f"loss_fn={loss_fn!r} and evaluate={evaluate!r} must be functions; evaluate may be None.")
-    if not 0 <= weight_decay < float("inf"):
-        raise ValueError(f"weight_decay={weight_decay} is not a number of at least 0.")
-    if ema is not None and not 0 <= ema < 1:
-        raise ValueError(f"ema={ema} is not a share from 0 up to, but not including, 1; None switches averaging off.")
+    if not is_number(weight_decay) or not 0 <= weight_decay < float("inf"):
+        raise ValueError(f"weight_decay={weight_decay!r} is not a number of at least 0.")
+    if ema is not None and not (is_number(ema) and 0 <= ema < 1):
+        raise ValueError(f"ema={ema!r} is not a share from 0 up to, but not including, 1; None switches averaging off.")
 
 
 def _check_arguments(
@@ -229,8 +231,9 @@ def _check_arguments(
     amp: torch.dtype | None,
     checkpoint_every: int | None,
 ) -> None:
-    if epochs < 1:
-        raise ValueError(f"epochs={epochs} is not a positive number of passes over the data.")
+    check_whole(epochs=epochs)
+    if checkpoint_every is not None:
+        check_whole(checkpoint_every=checkpoint_every)
     try:
         length = len(batches)
     except TypeError as error:
@@ -239,12 +242,10 @@ def _check_arguments(
         ) from error
     if length == 0:
         raise ValueError("batches is empty; check the split, the batch size and drop_last.")
-    if not 0 <= pct_start < 1:
-        raise ValueError(f"pct_start={pct_start} is not a share of the steps from 0 up to, but not including, 1.")
-    if grad_clip is not None and not grad_clip > 0:
-        raise ValueError(f"grad_clip={grad_clip} is not positive; None switches clipping off.")
-    if checkpoint_every is not None and checkpoint_every < 1:
-        raise ValueError(f"checkpoint_every={checkpoint_every} is not a positive number of steps.")
+    if not is_number(pct_start) or not 0 <= pct_start < 1:
+        raise ValueError(f"pct_start={pct_start!r} is not a share of the steps from 0 up to, but not including, 1.")
+    if grad_clip is not None and not (is_number(grad_clip) and grad_clip > 0):
+        raise ValueError(f"grad_clip={grad_clip!r} is not positive; None switches clipping off.")
     if amp not in (None, torch.bfloat16, torch.float16):
         raise ValueError(f"amp={amp!r} is not None, torch.bfloat16 or torch.float16.")
     device = next(parameters[0].device for parameters, _ in groups if parameters)

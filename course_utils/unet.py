@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_utils.checks import check_choice, check_flags, check_whole, describe, is_batch_of_floats
 from course_utils.hooks import activation_sizes, in_channels_of, size_change_indices
 from course_utils.layers import (
     NORM_TYPES,
@@ -18,11 +19,6 @@ from course_utils.layers import (
     SigmoidRange,
     batch_norm,
     check_activation,
-    check_channels,
-    check_choice,
-    check_flags,
-    describe,
-    is_batch_of_floats,
     set_conv_weight,
 )
 from course_utils.unet2015 import UNet2015, predict_tiled  # noqa: F401  (part of this module's public names)
@@ -69,7 +65,7 @@ class UnetBlock(nn.Module):
         check_choice("block", block, BLOCKS)
         check_choice("skip", skip, SKIPS)
         _check_upsampler(upsample, upsample_options, blur)
-        check_channels(in_channels=in_channels, skip_channels=skip_channels)
+        check_whole(in_channels=in_channels, skip_channels=skip_channels)
         if in_channels < 2:
             raise ValueError(f"in_channels={in_channels}: the block halves them, so it needs 2 or more.")
         self.skip = skip
@@ -324,8 +320,7 @@ def _check_options(encoder: nn.Module, n_out: int, img_size: tuple[int, int]) ->
         )
     if not len(encoder):
         raise ValueError("the encoder has no layers; create_encoder(name) makes one.")
-    if isinstance(n_out, bool) or not isinstance(n_out, int) or n_out < 1:
-        raise ValueError(f"n_out={n_out!r} is not a positive whole number of output channels.")
+    check_whole(n_out=n_out)
     pair = isinstance(img_size, (tuple, list)) and len(img_size) == 2
     if not pair or not all(isinstance(side, int) and side >= 32 for side in img_size):
         raise ValueError(f"img_size={img_size!r} is not (H, W) in whole pixels, both at least 32.")
@@ -343,9 +338,7 @@ def _check_upsampler(upsample: str, options: Mapping[str, Any] | None, blur: boo
             f"upsample_options has {unknown[0]!r}, and upsample={upsample!r} takes {' and '.join(allowed) or 'none'}."
         )
     kernel_size, icnr = options.get("kernel_size", 2), options.get("icnr", True)
-    if isinstance(kernel_size, bool) or not isinstance(kernel_size, int) or kernel_size < 2:
-        raise ValueError(f"kernel_size={kernel_size!r} in upsample_options is not a whole number of at least 2.")
-    if not isinstance(icnr, bool):
-        raise ValueError(f"icnr={icnr!r} in upsample_options is not True or False.")
+    check_whole(2, kernel_size=kernel_size)
+    check_flags(icnr=icnr)
     if blur and upsample != "pixel_shuffle":
         raise ValueError(f'blur=True belongs to upsample="pixel_shuffle", and got upsample={upsample!r}.')

@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from course_utils.layers import describe, is_batch_of_floats
+from course_utils.checks import check_whole, describe, is_batch_of_floats
 from course_utils.modes import evaluation_mode
 
 LEVELS = 4
@@ -50,9 +50,7 @@ class UNet2015(nn.Module):
 
     def __init__(self, in_channels: int = 1, n_classes: int = 2, width: int = 64) -> None:
         super().__init__()
-        for name, value in (("in_channels", in_channels), ("n_classes", n_classes), ("width", width)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}={value!r} is not a positive whole number.")
+        check_whole(in_channels=in_channels, n_classes=n_classes, width=width)
         self.in_channels = in_channels
         widths = [width * 2**level for level in range(LEVELS + 1)]
         self.down = nn.ModuleList(_double_conv(i, o) for i, o in zip([in_channels, *widths], widths, strict=False))
@@ -157,9 +155,8 @@ def predict_tiled(
     """
     if not is_batch_of_floats(picture) or not picture.numel():
         raise ValueError(f"got {describe(picture)}, not floats (N, C, H, W).")
-    for name, value, least in (("tile", tile, 1), ("margin", margin, 0), ("stride", stride, 1)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{name}={value!r} is not a whole number of pixels, at least {least}.")
+    check_whole(tile=tile, stride=stride)
+    check_whole(0, margin=margin)
     step = (tile - 2 * margin) // stride * stride
     if step < stride:
         raise ValueError(

@@ -6,20 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from course_utils.checks import check_choice, check_whole
 from course_utils.layers import (
     ActivationFactory,
     ConvLayer,
     check_activation,
-    check_channels,
-    check_choice,
     set_conv_weight,
 )
-
-
-def check_scale(scale: int) -> None:
-    """Refuse a factor that is not a whole number of at least 1."""
-    if isinstance(scale, bool) or not isinstance(scale, int) or scale < 1:
-        raise ValueError(f"scale={scale!r} is not a whole number of at least 1.")
 
 
 @torch.no_grad()
@@ -36,7 +29,7 @@ def icnr_(weight: Tensor, scale: int = 2, init: Callable[[Tensor], Tensor] = nn.
     Raises:
         ValueError: if ``out_channels`` is not a multiple of ``scale²``.
     """
-    check_scale(scale)
+    check_whole(scale=scale)
     out_channels = weight.shape[0]
     if out_channels % scale**2:
         raise ValueError(
@@ -68,9 +61,9 @@ class PixelShuffleICNR(nn.Sequential):
         norm_type: str | None = None,
         act_cls: ActivationFactory | None = nn.ReLU,
     ) -> None:
-        check_scale(scale)
+        check_whole(scale=scale)
         out_channels = in_channels if out_channels is None else out_channels
-        check_channels(in_channels=in_channels, out_channels=out_channels)
+        check_whole(in_channels=in_channels, out_channels=out_channels)
         conv = ConvLayer(in_channels, out_channels * scale**2, kernel_size=1, norm_type=norm_type, act_cls=act_cls)
         if icnr:
             set_conv_weight(conv[0], icnr_(torch.empty(out_channels * scale**2, in_channels, 1, 1), scale))
@@ -96,7 +89,7 @@ class InterpolateConv(nn.Module):
         act_cls: ActivationFactory | None = nn.ReLU,
     ) -> None:
         super().__init__()
-        check_scale(scale)
+        check_whole(scale=scale)
         check_choice("mode", mode, ("nearest", "bilinear"))
         self.scale, self.mode = scale, mode
         self.conv = ConvLayer(in_channels, out_channels, norm_type=norm_type, act_cls=act_cls)
@@ -127,12 +120,11 @@ class TransposedConv(nn.Sequential):
         stride: int = 2,
         act_cls: ActivationFactory | None = nn.ReLU,
     ) -> None:
-        check_scale(stride)
-        check_channels(in_channels=in_channels, out_channels=out_channels)
+        check_whole(stride=stride)
+        check_whole(in_channels=in_channels, out_channels=out_channels)
         if act_cls is not None:
             check_activation(act_cls)
-        if isinstance(kernel_size, bool) or not isinstance(kernel_size, int):
-            raise ValueError(f"kernel_size={kernel_size!r} is not a whole number.")
+        check_whole(kernel_size=kernel_size)
         if stride == 1 and kernel_size % 2 == 0:
             raise ValueError(
                 f"kernel_size={kernel_size} is even and cannot keep the grid at stride=1; take an odd one."
@@ -161,7 +153,7 @@ def make_upsampler(name: str, in_channels: int, out_channels: int, scale: int = 
         options: passed on to `PixelShuffleICNR`, `InterpolateConv` or `TransposedConv`.
     """
     check_choice("upsample", name, UPSAMPLERS)
-    check_scale(scale)
+    check_whole(scale=scale)
     if name == "pixel_shuffle":
         return PixelShuffleICNR(in_channels, out_channels, scale, **options)
     if name == "transposed":
@@ -189,7 +181,7 @@ def checkerboard_energy(x: Tensor, scale: int = 2) -> float:
     Raises:
         ValueError: if `x` holds no floats, less than one block, or values that are not finite.
     """
-    check_scale(scale)
+    check_whole(scale=scale)
     if not x.is_floating_point() or x.ndim < 2 or min(x.shape[-2:]) < scale:
         raise ValueError(
             f"x is {x.dtype} of shape {tuple(x.shape)}, not floats (..., H, W) with sides of {scale} or more."

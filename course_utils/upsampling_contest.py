@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms.v2.functional import gaussian_blur
 
+from course_utils.checks import check_choice
 from course_utils.command_line import check_files, check_seed, usable_device
 from course_utils.files import write_json
-from course_utils.layers import check_choice
 from course_utils.metrics import psnr, ssim
 from course_utils.photographs import PHOTOGRAPHS, patches
 from course_utils.progress import progress_bar

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.parameter import is_lazy
 
-from course_utils.layers import describe
+from course_utils.checks import describe
 
 TILE = 4
 """Side of the tiles of the output; those of the input overlap and are two pixels larger."""

@@ -206,6 +206,12 @@ def test_other_bad_arguments(root):
         read_split(root, "dev")
     with pytest.raises(ValueError, match="batch_size=0"):
         Batches(numbered_split(), 0)
+    with pytest.raises(ValueError, match=r"batch_size=2\.5 is not a whole number of at least 1"):
+        Batches(numbered_split(), 2.5)
+    with pytest.raises(ValueError, match="seed=-1 is not a whole number of at least 0"):
+        Batches(numbered_split(), 2, seed=-1)
+    with pytest.raises(ValueError, match="shuffle='no' is not True or False"):
+        Batches(numbered_split(), 2, shuffle="no")
     with pytest.raises(ValueError, match="leaves nothing of 10"):
         Batches(numbered_split(), 11, drop_last=True)
     assert void_code(("a", "b")) == -1

@@ -103,10 +103,10 @@ def test_rings_have_every_frequency_at_its_place():
     [
         (lambda: reduce(torch.rand(3, 1, 8), 2), r"\(1, 8\) pixels has no block of 2"),
         (lambda: reduce(torch.zeros(3, 8, 8, dtype=torch.uint8), 2), "torch.uint8"),
-        (lambda: reduce(torch.rand(3, 8, 8), 0), "scale=0"),
+        (lambda: reduce(torch.rand(3, 8, 8), 0), "factor=0"),
         (lambda: enlarge_again(torch.rand(3, 8, 8), lambda x, factor: x, 2), r"the scheme made \(3, 4, 4\) of"),
         (lambda: names_of({"one": lambda x, factor: x}), "nothing to compare"),
-        (lambda: bilinear_kernel(0), "scale=0"),
+        (lambda: bilinear_kernel(0), "factor=0"),
     ],
 )
 def test_refusals(call, message):
@@ -128,7 +128,7 @@ def test_a_large_kernel_gives_the_border_as_much_as_the_inside(side):
         (lambda: enlarge_by_kernel(torch.rand(1, 4, 4), torch.ones(2, 3), 2), r"\(2, 3\) is not \(K, K\)"),
         (lambda: enlarge_by_kernel(torch.rand(1, 4, 4), torch.ones(1, 1), 2), "at least factor=2"),
         (lambda: SCHEMES["nearest"](torch.rand(1, 3, 4, 4), 2), r"\(1, 3, 4, 4\), not a picture"),
-        (lambda: SCHEMES["nearest"](torch.rand(3, 4, 4), 1.5), "scale=1.5"),
+        (lambda: SCHEMES["nearest"](torch.rand(3, 4, 4), 1.5), "factor=1.5"),
         (lambda: enlarge_again(torch.rand(3, 8, 8), lambda x, factor: None, 2), "returned NoneType"),
         (
             lambda: enlarge_again(torch.rand(3, 8, 8), lambda x, factor: torch.full((3, 8, 8), torch.inf), 2),

@@ -120,6 +120,19 @@ def test_no_convolution_is_one_sentence():
         activation_sizes(nn.Sequential(nn.ReLU()), (8, 8))
 
 
+class SkipsOne(nn.Sequential):
+    def forward(self, x):
+        return self[0](x)
+
+
+def test_sizes_that_cannot_be_read_off_are_one_sentence():
+    for size in (8, (8,), (8, 8.5), (8, 0), (8, True)):
+        with pytest.raises(ValueError, match=r"input_size=.* is not \(H, W\) in whole pixels"):
+            activation_sizes(small_net(), size)
+    with pytest.raises(ValueError, match=r"1 \(ReLU\) gave no tensor"):
+        activation_sizes(SkipsOne(nn.Conv2d(2, 2, 1), nn.ReLU()), (8, 8))
+
+
 class Named(nn.Module):
     def forward(self, x):
         return {"out": x}

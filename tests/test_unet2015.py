@@ -172,7 +172,7 @@ def test_inputs_that_are_no_batch_of_floats_are_named(x):
 
 @pytest.mark.parametrize("options", [{"in_channels": 0}, {"n_classes": 1.5}, {"width": True}])
 def test_numbers_of_channels_are_checked(options):
-    with pytest.raises(ValueError, match=f"{next(iter(options))}=.* is not a positive whole number"):
+    with pytest.raises(ValueError, match=f"{next(iter(options))}=.* is not a whole number of at least 1"):
         UNet2015(**options)
 
 

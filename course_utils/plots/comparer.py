@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from course_utils.checks import check_choice, check_whole
 from course_utils.enlargement import SCHEMES, Enlargement, cut_to, enlarge_again
-from course_utils.layers import check_choice
 from course_utils.plots.arithmetic import log_spectrum
 
 VIEWS = ("side by side", "wipe", "difference", "spectrum")
@@ -38,8 +38,7 @@ class Window:
     y: float = 0.5
 
     def __post_init__(self) -> None:
-        if isinstance(self.zoom, bool) or not isinstance(self.zoom, int) or self.zoom < 1:
-            raise ValueError(f"zoom={self.zoom!r} is not a whole number of at least 1.")
+        check_whole(zoom=self.zoom)
         if not (0 <= self.x <= 1 and 0 <= self.y <= 1):
             raise ValueError(f"x={self.x} and y={self.y} are not shares from 0 to 1.")
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from course_utils.upsampling import check_scale
+from course_utils.checks import check_whole
 
 _BLUE, _VERMILION, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "0.6"
 _STYLES = (("-", _BLUE), ("--", _VERMILION), ("-.", _GREEN), (":", "black"))
@@ -31,7 +31,7 @@ def centres(n: int, n_out: int, align_corners: bool = False) -> Tensor:
 
 def show_centres(n: int = 4, factor: int = 2) -> Figure:
     """One side of a grid and of its enlargement: the new centres in both conventions, with their coordinates."""
-    check_scale(factor)
+    check_whole(factor=factor)
     if n < 2:
         raise ValueError(f"n={n}: with less than two pixels there is nothing between the centres.")
     figure = Figure(figsize=(9.6, 3.5))
@@ -72,7 +72,7 @@ def show_responses(kernels: Mapping[str, Tensor], factor: int = 2) -> Figure:
     Raises:
         ValueError: if there are more kernels than line styles.
     """
-    check_scale(factor)
+    check_whole(factor=factor)
     if not 1 <= len(kernels) <= len(_STYLES):
         raise ValueError(f"{len(kernels)} kernels: draw 1 to {len(_STYLES)}, each with a line style of its own.")
     figure = Figure(figsize=(8.4, 3.7), layout="constrained")

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.layers import describe, is_batch_of_floats
+from course_utils.checks import check_whole, describe, is_batch_of_floats
 
 DPI = 100
 LABEL, GAP, HEAD, TITLE_LINE = 150, 6, 8, 16
@@ -24,9 +24,7 @@ def show_rows(rows: Mapping[str, Tensor], *, zoom: int = 1, columns: int = 8, ti
         ValueError: if there is no row, shapes differ, pictures are not finite floats, a number is not positive, or
             there are more or fewer titles than columns.
     """
-    for name, number in {"zoom": zoom, "columns": columns}.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ValueError(f"{name}={number!r} is not a whole number of at least 1.")
+    check_whole(zoom=zoom, columns=columns)
     for name, pictures in rows.items():
         if not is_batch_of_floats(pictures) or not pictures.isfinite().all():
             raise ValueError(f"row {name!r} is {describe(pictures)}, not finite floats (N, 3, H, W), white 1.")

@@ -1,0 +1,49 @@
+"""Refuse what cannot be meant, in one sentence that names the value."""
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+
+import numpy as np
+from torch import Tensor
+
+
+def check_flags(**flags: object) -> None:
+    """Raise a `ValueError` that names the first of `flags` that is not True or False: a word would count as True."""
+    for name, flag in flags.items():
+        if not isinstance(flag, bool | np.bool_):
+            raise ValueError(f"{name}={flag!r} is not True or False.")
+
+
+def check_choice(name: str, value: object, allowed: Sequence) -> None:
+    """Raise a `ValueError` that names `value` and what is `allowed`, unless it is one of them."""
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r} is not one of {', '.join(repr(choice) for choice in allowed)}.")
+
+
+def check_whole(least: int = 1, **numbers: object) -> None:
+    """Raise a `ValueError` that names the first of `numbers` that is no whole number of at least `least`."""
+    for name, number in numbers.items():
+        if not is_whole(number) or number < least:
+            raise ValueError(f"{name}={number!r} is not a whole number of at least {least}.")
+
+
+def is_whole(number: object) -> bool:
+    """Whether it is a whole number, and not True or False."""
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a real number, and not True or False."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_batch_of_floats(x: object) -> bool:
+    """Whether `x` is a tensor of floats with four dimensions, as ``(N, C, H, W)`` is."""
+    return isinstance(x, Tensor) and x.ndim == 4 and x.is_floating_point()
+
+
+def describe(x: object) -> str:
+    """What was given in place of a tensor that fits, for an error message."""
+    if isinstance(x, Tensor):
+        return f"{x.dtype} of shape {tuple(x.shape)}"
+    return f"an object of type {type(x).__name__}"
