@@ -16,9 +16,9 @@ def unit_of(node_id: str) -> str:
 
 
 def rank(node_id: str) -> int:
-    """Notebooks take minutes each, so they come first; short files at the end leave no process idle for long."""
+    """The browser is the longest; then notebooks, minutes each; short files at the end leave no process idle."""
     unit = unit_of(node_id)
-    return 0 if unit.endswith(".ipynb") else 1 if unit == "tests/browser" else 2
+    return 0 if unit == "tests/browser" else 1 if unit.endswith(".ipynb") else 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

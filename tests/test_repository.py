@@ -39,7 +39,7 @@ def test_readme_ci_and_workflow_run_the_same_command():
     workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text()
     assert "bash .ci/run" in workflow
     assert workflow.index("playwright install --with-deps chromium") < workflow.index("bash .ci/run")
-    assert 'ALL_IN_BROWSER: "1"' in workflow
+    assert 'BROWSER_REQUIRED: "1"' in workflow
 
 
 def test_every_requirement_is_pinned_and_says_who_needs_it():

@@ -1,4 +1,4 @@
-"""`pytest -n` hands out notebooks, files and the browser tests as wholes, notebooks first."""
+"""`pytest -n` hands out notebooks, files and the browser tests as wholes, the browser tests first."""
 
 from tests.side_by_side import rank, unit_of
 
@@ -10,6 +10,6 @@ def test_a_notebook_a_file_and_all_browser_tests_are_one_unit_each():
     assert unit_of("tests/browser/test_a.py::test_x") == unit_of("tests/browser/test_b.py::test_y")
 
 
-def test_notebooks_come_first_and_browser_tests_next():
-    ids = ["tests/test_a.py::test_x", "tests/browser/test_a.py::test_x", "notebooks/01_a.ipynb::Cell 0"]
+def test_browser_tests_come_first_and_notebooks_next():
+    ids = ["tests/test_a.py::test_x", "notebooks/01_a.ipynb::Cell 0", "tests/browser/test_a.py::test_x"]
     assert sorted(ids, key=rank) == ids[::-1]

@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 READY_TIMEOUT = 120_000
-RUN_TIMEOUT = 600_000
+RUN_TIMEOUT = 1_200_000
 expect.set_options(timeout=30_000)  # a machine that also trains something can be slow to redraw
 PANEL = "window.jupyterapp.shell.currentWidget"
 KERNEL_IS_READY = f"""async () => {{

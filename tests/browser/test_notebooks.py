@@ -1,11 +1,8 @@
 """Every notebook of the course runs in JupyterLab without an error in a cell or in the browser's console.
 
-Those with a test of their widget beside this file are run there, and not a second time here. Those that train for more
-than a minute run whole where ALL_IN_BROWSER is set, as it is for every change of the course; elsewhere their widgets
-run in the browser, alone, and their cells by nbval.
+Those that a test beside this file opens whole, to work their widget, are not run a second time here.
 """
 
-import os
 import re
 from pathlib import Path
 
@@ -20,7 +17,6 @@ RUN_ELSEWHERE = {name for path in Path(__file__).parent.glob("test_*.py") for na
 REST = sorted({path.name for path in NOTEBOOKS.glob("*.ipynb")} - RUN_ELSEWHERE)
 
 
-@pytest.mark.skipif(not os.environ.get("ALL_IN_BROWSER"), reason="long; ALL_IN_BROWSER=1 runs it in the browser too")
 @pytest.mark.parametrize("name", REST)
 def test_runs_clean(lab, name):
     lab(name)
