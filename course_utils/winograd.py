@@ -5,7 +5,8 @@ multiplying entry by entry, and map back at the end. A weight gradient sums over
 and the sums are 36 matrix products. Nine products of a pixel become 36 of a tile of sixteen: 2.25.
 
 Why gradients only: oneDNN's forward pass and input gradient are fast in channels_last; its weight gradient there, with
-the AVX2 instructions of many processors, is several times slower than in any other layout.
+the AVX2 instructions of many processors, is several times slower than in any other layout. With AVX-512 it is not, and
+the trick pays on large grids only.
 """
 
 import torch
@@ -22,8 +23,8 @@ TILE = 4
 CHUNK_BYTES = 8 * 2**20
 """So much of the mapped input at a time stays in a processor's cache."""
 
-FEWEST_PIXELS = 128
-"""Of all pictures of a batch together; below, mapping back costs more than the products save."""
+FEWEST_PIXELS, FEWEST_CHANNELS = {"AVX512": (2048, 96)}.get(torch.backends.cpu.get_cpu_capability(), (128, 1))
+"""Of all pictures of a batch together, and of both sides of the kernel; below, mapping costs more than products save."""
 
 _INPUT = [
     [4, 0, -5, 0, 1, 0],
@@ -153,6 +154,7 @@ class WinogradConv2d(nn.Conv2d):
             and not torch.is_autocast_enabled("cpu")
             and input.dtype in (torch.float32, torch.float64)
             and input.ndim == 4
+            and (self.kernel_size == (1, 1) or min(weight.shape[:2]) >= FEWEST_CHANNELS)
             and len(input) * input.shape[2] * input.shape[3] >= FEWEST_PIXELS
         )
         if not quick:
