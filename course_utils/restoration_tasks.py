@@ -106,7 +106,8 @@ TASKS = {
     "text": Task(Overprint(1, 0.15)),
     # Of several likely colours the squared error makes grey, their mean; the absolute error takes the middle one.
     "colour": Task(without_colour, target=colours, n_out=2, residual=False, picture=with_colours, loss_fn=F.l1_loss),
-    "holes": Task(CutOut(3, (0.15, 0.25)), options={"norm_type": "batch"}),
+    # What a formula knows of a hole, that its border goes on, the network need not learn.
+    "holes": Task(CutOut(3, (0.15, 0.25), fill="smooth"), options={"norm_type": "batch", "last_cross": True}),
     # A pencil line is one pixel wide: it needs the block at full size.
     "sketch": Task(target=pencil, n_out=1, residual=False, picture=in_grey, options={"last_cross": True}),
     # Its target lies in the loss: course_utils.painting_loss. Strokes need the block at full size; without the blur a
@@ -209,7 +210,7 @@ def bicubic(pictures: Tensor, factor: int = 2) -> Tensor:
 
 
 def baselines(name: str, inputs: Tensor, originals: Tensor, seed: int) -> dict[str, Tensor]:
-    """What there is without a network, by name: the input itself, bicubic interpolation, or what the job suggests.
+    """What there is without a network, by name: the damaged picture, bicubic interpolation, or what the job suggests.
 
     Args:
         name: in `TASKS`.
@@ -221,7 +222,8 @@ def baselines(name: str, inputs: Tensor, originals: Tensor, seed: int) -> dict[s
     elif name in ("jpeg", "text"):
         found["bicubic"] = bicubic(inputs)
     elif name == "holes":
-        found["biharmonic"] = _biharmonic(inputs, hole_masks(originals, seed))
+        masks = hole_masks(originals, seed)
+        found = {"nothing": torch.where(masks, 0.5, inputs), "smooth": inputs, "biharmonic": _biharmonic(inputs, masks)}
     elif name == "sketch":
         found["grey"] = Grayscale()(inputs)
     return found

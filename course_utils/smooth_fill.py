@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_utils.checks import describe, is_batch_of_floats
+
 SMOOTHINGS = 8
 """Passes of the mean of four neighbours on each grid of the pyramid."""
 
@@ -14,10 +16,18 @@ def fill_smoothly(pictures: Tensor, holes: Tensor, empty: float = 0.5) -> Tensor
     Pull and push (Gortler and others 1996, *The lumigraph*): grids of half the size, each pixel the mean of the known
     ones below it, until no hole is left; then back, each hole enlarged from the coarser grid and smoothed towards the
     mean of its four neighbours, the solution of Laplace's equation. A picture that is all hole becomes `empty`.
+
+    Raises:
+        ValueError: if `pictures` are no floats ``(N, C, H, W)``, or `holes` no bool of the same size.
     """
+    if not is_batch_of_floats(pictures):
+        raise ValueError(f"pictures are {describe(pictures)}, not floats (N, C, H, W).")
+    size = (len(pictures), 1, *pictures.shape[2:])
+    if not isinstance(holes, Tensor) or holes.dtype != torch.bool or holes.shape != size:
+        raise ValueError(f"holes are {describe(holes)}, not bool of shape {size}.")
     known = (~holes).to(pictures.dtype)
     grids = [(torch.where(holes, 0, pictures), known)]
-    while min(grids[-1][0].shape[-2:]) > 1 and not bool((grids[-1][1] > 0).all()):
+    while max(grids[-1][0].shape[-2:]) > 1 and not bool((grids[-1][1] > 0).all()):
         total, weight = (_quarter(x) for x in grids[-1])
         grids.append((total, weight))
     total, weight = grids[-1]

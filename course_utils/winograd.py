@@ -24,7 +24,8 @@ CHUNK_BYTES = 8 * 2**20
 """So much of the mapped input at a time stays in a processor's cache."""
 
 FEWEST_PIXELS, FEWEST_CHANNELS = {"AVX512": (2048, 96)}.get(torch.backends.cpu.get_cpu_capability(), (128, 1))
-"""Of all pictures of a batch together, and of both sides of the kernel; below, mapping costs more than products save."""
+"""Least ``N·H·W`` of a batch, and least input and output channels of a 3×3 kernel; with fewer, mapping costs more than
+it saves."""
 
 _INPUT = [
     [4, 0, -5, 0, 1, 0],
@@ -139,9 +140,9 @@ class _Convolution(torch.autograd.Function):
 class WinogradConv2d(nn.Conv2d):
     """A 3×3 or 1×1 convolution of stride 1 whose weight gradient is computed as above, where that is quicker.
 
-    Same weights, same output, same gradients to rounding. Other geometries, autocast, GPUs, small grids and
-    `torch.compile` take PyTorch's own way. Gradients of gradients are not available, nor are
-    `torch.func` and forward-mode derivatives.
+    Same weights, same output, same gradients to rounding. Other geometries, autocast, GPUs, grids below
+    `FEWEST_PIXELS`, 3×3 kernels below `FEWEST_CHANNELS` and `torch.compile` take PyTorch's own way. Gradients of
+    gradients are not available, nor are `torch.func` and forward-mode derivatives.
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

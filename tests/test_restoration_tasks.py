@@ -70,11 +70,12 @@ def test_bicubic_of_super_resolution_beats_the_bilinear_input():
 
 def test_the_baseline_of_holes_changes_nothing_outside():
     inputs = TASKS["holes"].damage(PICTURES, 4)
-    masks = hole_masks(PICTURES, 4)
-    filled = baselines("holes", inputs, PICTURES, 4)["biharmonic"]
-    outside = ~masks.expand_as(filled)
-    torch.testing.assert_close(filled[outside], PICTURES[outside])
-    assert psnr(filled, PICTURES) > psnr(inputs, PICTURES)
+    masks = hole_masks(PICTURES, 4).expand_as(PICTURES)
+    made = baselines("holes", inputs, PICTURES, 4)
+    assert (made["nothing"][masks] == 0.5).all() and torch.equal(made["smooth"], inputs)
+    for filled in made.values():
+        torch.testing.assert_close(filled[~masks], PICTURES[~masks])
+    assert min(psnr(made[kind], PICTURES) for kind in ("smooth", "biharmonic")) > psnr(made["nothing"], PICTURES) + 3
 
 
 def test_detail_is_one_of_the_original_and_less_of_a_blurred_one():

@@ -53,6 +53,26 @@ def test_it_is_near_the_solution_of_laplaces_equation(seed):
     assert off < 0.2 * as_grey
 
 
+@pytest.mark.parametrize("height, width", [(8, 256), (1, 64), (301, 7), (32, 96)])
+def test_a_long_hole_in_white_becomes_white(height, width):
+    holes = torch.ones(1, 1, height, width, dtype=torch.bool)
+    holes[..., -1:, -1:] = False
+    assert (fill_smoothly(torch.ones(1, 3, height, width), holes) > 0.999).all()
+
+
+@pytest.mark.parametrize(
+    "pictures, holes, message",
+    [
+        ((PICTURES * 255).byte(), HOLES, r"pictures are torch\.uint8 of shape \(3, 3, 41, 60\), not floats"),
+        (PICTURES, HOLES.float(), r"holes are torch\.float32 of .*, not bool of shape \(3, 1, 41, 60\)"),
+        (PICTURES, HOLES[:1], r"holes are torch\.bool of shape \(1, 1, 41, 60\), not bool of shape \(3, 1, 41, 60\)"),
+    ],
+)
+def test_what_cannot_be_filled_is_refused(pictures, holes, message):
+    with pytest.raises(ValueError, match=message):
+        fill_smoothly(pictures, holes)
+
+
 def test_pictures_of_a_batch_do_not_meet():
     one_by_one = [fill_smoothly(PICTURES[i : i + 1], HOLES[i : i + 1]) for i in range(3)]
     assert torch.allclose(fill_smoothly(PICTURES, HOLES), torch.cat(one_by_one), atol=1e-6)

@@ -49,8 +49,9 @@ def _best_guess_cases(generator: torch.Generator) -> Iterator[tuple]:
 BEST_GUESS = Exercise(
     name="best_guess",
     specification=(
-        "best_guess(targets, loss) takes an odd number K of equally likely pictures (K, ...) and gives the one picture "
-        "with the smallest expected loss: mean squared error if loss is 'mse', mean absolute error if it is 'l1'."
+        "best_guess(targets, loss) takes an odd number K of equally likely pictures (K, ...) and gives the picture, "
+        "not necessarily one of them, with the smallest expected loss: mean squared error if loss is 'mse', mean "
+        "absolute error if it is 'l1'."
     ),
     reference=_best_guess,
     cases=_best_guess_cases,
@@ -84,7 +85,7 @@ JOINED_GRAM = Exercise(
     cases=_joined_gram_cases,
     hints=(
         "The sum x·xᵀ of the whole is the sum of the parts' x·xᵀ. What was each divided by?",
-        "Multiply each by its C·H·W, add, divide by C·H·(both widths); C·H cancels.",
+        "Multiply each by its C·H·W, add, divide by C·H·(left_width + right_width); C·H cancels.",
         "(left * left_width + right * right_width) / (left_width + right_width)",
     ),
     tolerance=1e-5,

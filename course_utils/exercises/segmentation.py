@@ -27,9 +27,9 @@ def _remap_cases(generator: torch.Generator) -> Iterator[tuple]:
 REMAP_MASK = Exercise(
     name="remap_mask",
     specification=(
-        "remap_mask(mask, height, width) takes an (H, W) mask of whole numbers and gives a (height, width) mask of the "
-        "same type: each pixel copies the code of the old pixel in which its centre lies; on a border, of the one to "
-        "the right or below."
+        "remap_mask(mask, height, width) takes an (H, W) mask of whole numbers and gives a (height, width) mask: "
+        "each pixel copies the code of the old pixel in which its centre lies; on a border, of the one to the right or "
+        "below."
     ),
     reference=_remap_mask,
     cases=_remap_cases,
@@ -169,7 +169,8 @@ RECEPTIVE_FIELD = Exercise(
     name="receptive_field",
     specification=(
         "receptive_field(layers) takes a list of (kernel_size, stride), first layer first, and gives the side in input "
-        "pixels of the square that one output pixel sees."
+        "pixels of the smallest square that holds every input pixel which one output pixel sees; a stride larger than "
+        "its kernel leaves gaps in it."
     ),
     reference=_receptive_field,
     cases=_receptive_field_cases,

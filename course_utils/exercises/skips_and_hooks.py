@@ -136,7 +136,8 @@ MEAN_ACTIVATIONS = Exercise(
     name="mean_activations",
     specification=(
         "mean_activations(model, x) runs model once and gives a 1-D tensor with the mean of the output of every layer "
-        "that has no layers inside, in the order in which they ran."
+        "that has no layers inside, in the order in which they ran. A layer that runs twice counts twice. No hook is "
+        "left."
     ),
     reference=_mean_activations,
     cases=_mean_activations_cases,
@@ -144,7 +145,7 @@ MEAN_ACTIVATIONS = Exercise(
         "model.modules() gives every module at every depth; a module without children() is a layer.",
         "Hang one function on all of them that appends output.mean() to a list; run the model; remove all handles.",
         "for m in model.modules(): if not list(m.children()): handles.append(m.register_forward_hook(lambda module, "
-        "inputs, output: means.append(output.mean()))); in the end torch.stack(means).",
+        "inputs, output: means.append(output.mean()))); then model(x), handle.remove() for each, torch.stack(means).",
     ),
     tolerance=1e-5,
 )
@@ -173,7 +174,8 @@ TILE_STARTS = Exercise(
     name="tile_starts",
     specification=(
         "tile_starts(n, tile, margin, stride) gives the rows at which the results of overlapping tiles begin, a list: "
-        "0 first, each a multiple of stride and as far apart as leaves no gap, all n rows covered, none beyond them."
+        "each tile gives tile - 2 * margin rows, of which the largest multiple of stride is kept; the kept parts lie "
+        "edge to edge from 0 on and cover all n rows, and none begins beyond them."
     ),
     reference=_tile_starts,
     cases=_tile_starts_cases,

@@ -55,13 +55,15 @@ SCATTER_ADD = Exercise(
     name="scatter_add",
     specification=(
         "scatter_add(x, weight, stride, padding) takes x (C, H, W) and weight (C, D, K, K), lets every input pixel "
-        "stamp its multiple of the kernels, cuts padding rows and columns off all around, and gives (D, H_out, W_out)."
+        "stamp its multiple of the kernels, cuts `padding` rows and columns off at each side, and gives (D, H_out, "
+        "W_out)."
     ),
     reference=_scatter_add,
     cases=_scatter_add_cases,
     hints=(
         "Begin with a canvas of zeros for the uncut result: D channels, (H - 1) * stride + K rows.",
-        "At each input pixel, x[:, row, column] holds C numbers: weigh the C kernels by them and sum over C.",
+        "At each input pixel, x[:, row, column] holds C numbers. For each of the D outputs, weigh its C kernels by "
+        "these and add.",
         "stamp = torch.einsum('c,cdij->dij', x[:, row, column], weight); in the end "
         "canvas[:, padding : height - padding, padding : width - padding].",
     ),
@@ -149,8 +151,8 @@ WITHOUT_ZEROS = Exercise(
         "output pixel 1?",
         "Even output pixels q·2 meet the inputs q - 1 and q with the weights 3 and 1; odd ones the inputs q and q + 1 "
         "with the weights 2 and 0. Turned shares, as in the gather view.",
-        "With x padded by 1, share = weight[1 - row :: 2, 1 - column :: 2].flip(0, 1) gives H + 1 rows; keep those "
-        "from `row` on, H of them, and put them at result[row::2, column::2].",
+        "share = weight[1 - row :: 2, 1 - column :: 2].flip(0, 1) is 2 × 2. F.conv2d of x, padded by 1, with it has "
+        "H + 1 rows and W + 1 columns: keep H from `row` and W from `column` on, for result[row::2, column::2].",
     ),
     tolerance=1e-4,
 )

@@ -24,7 +24,7 @@ GROUP_RATES = Exercise(
     name="group_rates",
     specification=(
         "group_rates(highest, n_groups, factor) gives a learning rate for each group of parameters, from the first "
-        "layers to the last: the last group gets `highest`, each earlier one `factor` times less than the one after it."
+        "layers to the last: the last group gets `highest`, each earlier one the rate after it divided by `factor`."
     ),
     reference=_group_rates,
     cases=_rate_cases,
@@ -104,7 +104,7 @@ TOUCHES_ANOTHER_CLASS = Exercise(
     cases=_mask_cases,
     hints=(
         "Compare the mask with itself, moved by one pixel; do that for all eight directions.",
-        "What comes in from outside must not count: pad by repeating the border, F.pad(..., mode='replicate').",
+        "Outside, take copies that add nothing new: pad by repeating the border, F.pad(..., mode='replicate').",
         "F.unfold(F.pad(mask[None, None].float(), (1, 1, 1, 1), mode='replicate'), 3) holds all nine views of it.",
     ),
 )
