@@ -75,7 +75,8 @@ class FeatureLoss(nn.Module):
     """Pixels, features and Gram matrices of two pictures compared, each by mean absolute difference.
 
     ``|p - t| + Σ wᵢ·|fᵢ(p) - fᵢ(t)| + Σ wᵢ²·gram·|G(fᵢ(p)) - G(fᵢ(t))|`` (Johnson et al. 2016; the weights of
-    Howard et al. 2019). Call with prediction and target ``(N, 3, H, W)``, white 1; it gives a scalar.
+    Howard et al. 2019). Call with prediction and target ``(N, 3, H, W)``, white 1; it gives a scalar, and does
+    not check the range.
 
     Args:
         features: as `FeatureStack`; for VGG-16-bn the lecture takes layers 22, 32, 42 with weights 5, 15, 2.

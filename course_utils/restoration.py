@@ -2,7 +2,8 @@
 
 Every degradation takes a batch ``(N, 3, H, W)`` of floats, white 1 and black 0, and a seed; it gives a batch of that
 shape and range, the same one for the same seed. Resolution, colour and holes are computed on the batch's device; JPEG
-and text are made on the CPU, picture by picture.
+and text are made on the CPU, picture by picture, and JPEG passes no gradient. Each raises a `ValueError` for a setting
+out of range, and for pictures that are no such batch.
 """
 
 import io
@@ -173,7 +174,7 @@ class Grayscale:
 
 @dataclass(frozen=True)
 class CutOut:
-    """Cut rectangles out of each picture and leave mid-grey.
+    """Cut rectangles out of each picture and fill them, with mid-grey if nothing else is asked for.
 
     Args:
         holes: how many for each picture.

@@ -16,7 +16,8 @@ class Restorer(nn.Module):
     """A U-Net between pictures ``(N, 3, H, W)``, white 1 and black 0.
 
     Args:
-        unet: gets the picture as its encoder was trained to see it: less ImageNet's mean, over its spread.
+        unet: gets the picture less ImageNet's mean, over its spread, as torchvision's encoders were trained to see it.
+            EfficientNet-Lite was trained with 0.5 for both.
         residual: add the network's output to its input; the last layer starts at zero, so that the untrained
             network gives back what it gets. Needs three output channels.
 

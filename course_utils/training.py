@@ -18,7 +18,7 @@ from course_utils.checkpoint import (
     prepare_checkpoint,
     seed_everything,
 )
-from course_utils.checks import check_flags, check_whole, is_number
+from course_utils.checks import check_flags, check_whole, is_number, is_whole
 from course_utils.distributed import SharedTraining, any_process, rank, wait_for_all, world_size
 from course_utils.history import History
 from course_utils.interrupt import DeferredInterrupt
@@ -95,8 +95,9 @@ def fit(
         ema: evaluate, and leave in `model`, the moving average of weights and running statistics, of which each step
             keeps this share (0.99: a memory of a hundred steps); None takes the weights of the last step.
         amp: ``torch.bfloat16``, or ``torch.float16`` on CUDA (with a loss scale), for mixed precision.
-        channels_last: put model and inputs into the memory format that tensor cores like; same maths. On a CPU,
-            networks with wide 3×3 kernels need `course_utils.winograd.use_winograd` with it, or train more slowly.
+        channels_last: put model and inputs into the memory format that tensor cores like; same maths. On a CPU
+            without AVX-512, networks with wide 3×3 kernels need `course_utils.winograd.use_winograd` with it, or train
+            more slowly.
         compile: run the training step through `torch.compile`; `model` itself stays as it is.
         checkpoint: file that holds the whole state of the run, written after each epoch, and on Ctrl-C.
         checkpoint_every: write it every so many steps as well.
@@ -111,6 +112,9 @@ def fit(
         progress: show one bar over all steps.
         label: what stands before the bar.
 
+    Returns:
+        The `History`: a row for each epoch, and loss and learning rate of each step.
+
     Raises:
         ValueError: for an argument out of range, before anything is changed.
         OSError: if the checkpoint cannot be written.
@@ -124,6 +128,8 @@ def fit(
     _check_arguments(groups, batches, epochs, pct_start, grad_clip, amp, checkpoint_every)
     _check_processes(batches, compile)
     check_flags(channels_last=channels_last, compile=compile, resume=resume, progress=progress)
+    if not is_whole(seed):
+        raise ValueError(f"seed={seed!r} is not a whole number.")
     if not isinstance(recipe, str):
         raise ValueError(f"recipe={recipe!r} is not text.")
     settings = {

@@ -44,6 +44,10 @@ class UnetBlock(nn.Module):
         upsample_options: ``{"kernel_size": 2}`` (or more) of ``"transposed"``, ``{"icnr": False}`` of
             ``"pixel_shuffle"``.
         block: ``"double_conv"``, ``"res"`` for one `ResBlock`, or ``"bottleneck"`` for one `BottleneckBlock`.
+        blur, self_attention, act_cls, norm_type: as in `DynamicUnet`, for this block.
+
+    Raises:
+        ValueError: for an option out of range.
     """
 
     def __init__(
@@ -162,7 +166,8 @@ class DynamicUnet(nn.Module):
             With ``tail="unshuffle"`` it is the cheap decoder: around ResNet-34 a training step takes less than half as
             long on a CPU. Cheapest: ``tail="merged"`` and ``middle="bottleneck"`` with it.
         skip: ``"concat"``, ``"add"`` or ``"none"``.
-        blur: average after each pixel shuffle; `blur_final` decides for the block on the finest encoder grid.
+        blur: average after the pixel shuffle of each block, never after the last one onto the picture's grid;
+            ``blur_final=False`` leaves it out in the block on the finest encoder grid.
         self_attention: one self-attention layer, after the third block from the top.
         y_range: ``(low, high)`` squashes the output into that range.
         last_cross: join the input picture to the last features, followed by a residual block.
@@ -176,7 +181,9 @@ class DynamicUnet(nn.Module):
             for one `BottleneckBlock`.
         act_cls: makes the activations of the decoder.
         norm_type: norm of the decoder's convolutions: ``None``, ``"batch"``, ``"weight"``, ``"spectral"``,
-            ``"instance"``.
+            ``"instance"``. A transposed convolution has none.
+
+    The command `course_utils.train_camvid` asks for ``norm_type="batch"`` and ``last_cross=False``.
 
     Raises:
         ValueError: for an option out of range, or an encoder that never changes its grid (or, for `self_attention`,

@@ -46,8 +46,8 @@ class PixelShuffleICNR(nn.Sequential):
 
     Args:
         out_channels: as many as ``in_channels`` if not given.
-        blur: average each pixel with its upper and left neighbours, which removes what checkerboard training leaves
-            (Sugawara et al. 2018).
+        blur: average each pixel with its left, upper and upper left neighbours, which removes what checkerboard
+            training leaves (Sugawara et al. 2018).
         icnr: start from equal kernels; ``False`` keeps the random start that shows the checkerboard.
     """
 
@@ -77,6 +77,9 @@ class InterpolateConv(nn.Module):
     """Interpolate to ``scale`` times the grid, then a 3×3 convolution of stride 1 (Odena et al. 2016).
 
     ``(N, in_channels, H, W)`` becomes ``(N, out_channels, scale·H, scale·W)``.
+
+    Raises:
+        ValueError: for a `mode` other than ``"nearest"`` and ``"bilinear"``, or a picture that is not (N, C, H, W).
     """
 
     def __init__(
@@ -150,7 +153,9 @@ def make_upsampler(name: str, in_channels: int, out_channels: int, scale: int = 
 
     Args:
         name: ``"pixel_shuffle"``, ``"nearest"``, ``"bilinear"`` or ``"transposed"``.
-        options: passed on to `PixelShuffleICNR`, `InterpolateConv` or `TransposedConv`.
+        options: ``blur``, ``icnr``, ``norm_type`` and ``act_cls`` of `PixelShuffleICNR`; ``norm_type`` and ``act_cls``
+            of `InterpolateConv`; ``kernel_size`` (the larger of 3 and `scale` if not given) and ``act_cls`` of
+            `TransposedConv`.
     """
     check_choice("upsample", name, UPSAMPLERS)
     check_whole(scale=scale)

@@ -59,7 +59,9 @@ def _print_problems(root: Path, problems: dict[str, list[str]], remedy: str) -> 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="check_camvid", description="Check a prepared data folder.")
+    parser = argparse.ArgumentParser(
+        prog="python -m data_scripts.check_camvid", description="Check a prepared data folder."
+    )
     parser.add_argument("root", nargs="?", type=Path, default=DEFAULT_DEST, metavar="DIR", help="default: data/camvid")
     root = parser.parse_args(argv).root
     try:

@@ -131,7 +131,9 @@ def _say_prepared(dest: Path, report: Report) -> None:
 
 
 def _parser(sources: Mapping[str, Source]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="download_camvid", description="Fetch, verify and prepare CamVid.")
+    parser = argparse.ArgumentParser(
+        prog="python -m data_scripts.download_camvid", description="Fetch, verify and prepare CamVid."
+    )
     parser.add_argument("--source", choices=list(sources), help="published version (default: segnet)")
     parser.add_argument("--dest", type=Path, default=DEFAULT_DEST, metavar="DIR", help="default: data/camvid")
     parser.add_argument(

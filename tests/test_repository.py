@@ -15,6 +15,7 @@ from tests.notebook_rules import dead_links, texts_of
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SPEED = (ROOT / "tests" / "benchmarks" / "README.md").read_text(encoding="utf-8")
 TEST_COMMAND = (
     "python3 -m venv .venv && .venv/bin/python -m pip install -r requirements.txt && .venv/bin/python -m pytest -n 2"
 )
@@ -187,8 +188,8 @@ def test_readme_quotes_the_restorations_of_streets():
 
 
 @pytest.mark.parametrize("name", ["ladder_cpu", "overview_cpu", "ladder_gpu"])
-def test_readme_quotes_the_benchmarks(name):
-    rows = README.replace("**", "").splitlines()
+def test_the_page_on_speed_quotes_the_benchmarks(name):
+    rows = SPEED.replace("**", "").splitlines()
     record = json.loads((ROOT / f"tests/benchmarks/results/{name}.json").read_text())
     for contender, found in record["contenders"].items():
         if contender == "fastai":
@@ -201,7 +202,7 @@ def test_readme_quotes_the_benchmarks(name):
 
 
 @pytest.mark.parametrize("name", ["tails_camvid_lite0", "tails_camvid_resnet34_random"])
-def test_readme_quotes_the_record_of_the_cheap_decoder(name):
+def test_the_page_on_speed_quotes_the_record_of_the_cheap_decoder(name):
     record = load_record(ROOT / f"notebooks/results/{name}.json")
     accuracy, iou = ({one.name: one for one in compare(record, metric)} for metric in ("accuracy", "mean_iou"))
     cheap, full = (
@@ -210,11 +211,11 @@ def test_readme_quotes_the_record_of_the_cheap_decoder(name):
     iou_cheap, iou_full = (
         f"{100 * iou[name].mean:.1f} ± {100 * iou[name].sd:.1f}" for name in ("bottleneck", "last-cross")
     )
-    words = " ".join(README.split())
+    words = " ".join(SPEED.split())
     assert f"{cheap} % of the pixels against {full}, mean IoU {iou_cheap} against {iou_full}" in words
 
 
-def test_readme_quotes_the_runs_with_each_decoder():
+def test_the_page_on_speed_quotes_the_runs_with_each_decoder():
     timed = json.loads((ROOT / "notebooks/results/decoders/steps_lite0_cpu.json").read_text())
     assert "--rounds 15" in timed["command"]
     best, scores = {}, {}
@@ -230,7 +231,7 @@ def test_readme_quotes_the_runs_with_each_decoder():
         memory = f"{min(one['peak_bytes'] for one in found) / 2**30:.2f} GiB"
         right = f"{mean(accuracy):.2f} ± {stdev(accuracy):.2f} %"
         row = f"| {step} | {memory} | {right} | {mean(iou):.1f} ± {stdev(iou):.1f} |"
-        assert row in next(line for line in README.splitlines() if line.startswith(f"| {kind} |"))
+        assert row in next(line for line in SPEED.splitlines() if line.startswith(f"| {kind} |"))
     ahead = {
         kind: [
             sum(a > b for a, b in zip(scores[kind][metric], scores["full"][metric], strict=True)) for metric in (0, 1)
@@ -238,3 +239,15 @@ def test_readme_quotes_the_runs_with_each_decoder():
         for kind in ("cheap", "cheapest")
     }
     assert ahead == {"cheap": [3, 3], "cheapest": [2, 3]}, "as the README says"
+
+
+def test_readme_says_in_short_what_the_benchmarks_found():
+    def faster(record: str, contender: str) -> str:
+        found = json.loads((ROOT / f"tests/benchmarks/results/{record}.json").read_text())["contenders"][contender]
+        return f"{found['train']['times_faster']['median']:.2f}"
+
+    same = sorted([faster("ladder_cpu", "+ Winograd weight gradients"), faster("overview_cpu", "course")])
+    words = " ".join(README.split())
+    assert f"is {same[0]} to {same[1]} times as fast (two records)" in words
+    assert f"with the cheap decoder {faster('overview_cpu', 'course, cheap decoder')} times" in words
+    assert f"`torch.compile`, {faster('ladder_gpu', '+ compile')} times" in words

@@ -59,6 +59,13 @@ def test_every_ingredient_runs_and_is_in_the_command(root, tmp_path):
     assert with_views["val"]["accuracy"] != without["val"]["accuracy"]
 
 
+def test_help_tells_the_defaults_of_the_recipe_that_is_named(capsys):
+    for words, size in ([], "(176, 240)"), (["--recipe", "strong"], "(360, 480)"):
+        with pytest.raises(SystemExit):
+            train_camvid.parse_command([*words, "--help"])
+        assert f"pixels (default: {size})" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_lectures_recipe():
     args = train_camvid.parse_command(["--recipe", "lecture", "--batch-size", "4"])
     assert (args.encoder, args.size, args.batch_size, args.count_void) == ("resnet34", (360, 480), 4, True)

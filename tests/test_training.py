@@ -554,6 +554,7 @@ class TestBadInput:
             ({"pct_start": 1}, "pct_start=1 is not a share"),
             ({"pct_start": "0.3"}, "pct_start='0.3' is not a share"),
             ({"weight_decay": None}, "weight_decay=None is not a number"),
+            ({"seed": 1.5}, r"seed=1\.5 is not a whole number"),
             ({"compile": "no"}, "compile='no' is not True or False"),
             ({"grad_clip": 0.0}, r"grad_clip=0\.0 is not positive; None"),
             ({"ema": 1}, "ema=1 is not a share from 0 up to"),
