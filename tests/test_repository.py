@@ -163,13 +163,17 @@ def test_readme_quotes_the_restorations_of_photographs():
 def test_readme_quotes_the_restorations_of_streets():
     words = " ".join(README.split())
     runs = json.loads((ROOT / "notebooks/results/street_restorations_1000.json").read_text())["runs"]
+    (longer,) = json.loads((ROOT / "notebooks/results/street_holes_6000.json").read_text())["runs"]
+    longer = longer["scores"]
     psnr = {run["task"]: {kind: f"{found['psnr']:.2f}" for kind, found in run["scores"].items()} for run in runs}
     for said in (
         f"resolution {psnr['super-resolution']['network']} (bicubic {psnr['super-resolution']['bicubic']})",
         f"JPEG {psnr['jpeg']['network']} (nothing {psnr['jpeg']['nothing']})",
         f"numbers {psnr['text']['network']} (bicubic {psnr['text']['bicubic']})",
         f"colour {psnr['colour']['network']} (grey {psnr['colour']['nothing']})",
-        f"holes {psnr['holes']['network']} (biharmonic {psnr['holes']['biharmonic']})",
+        f"holes {psnr['holes']['network']} (smooth filling {psnr['holes']['smooth']}, biharmonic "
+        f"{psnr['holes']['biharmonic']})",
+        f"After 6,000 steps, holes {longer['network']['psnr']:.2f} (",
         f"sketch {psnr['sketch']['network']} (grey {psnr['sketch']['grey']})",
     ):
         assert said in words
