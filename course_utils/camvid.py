@@ -13,7 +13,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as VF
 
-from course_utils.checks import check_flags, check_whole
+from course_utils.checks import check_flags, check_whole, is_whole
 from course_utils.classes import VOID_NAME
 from course_utils.picture_files import to_colour
 from course_utils.progress import progress_bar
@@ -168,7 +168,7 @@ class CamVid(Dataset):
 def check_size(size: tuple[int, int]) -> None:
     """Refuse what is not ``(H, W)`` in whole pixels."""
     pair = isinstance(size, (tuple, list)) and len(size) == 2
-    if not pair or not all(isinstance(side, int) and side >= 1 for side in size):
+    if not pair or not all(is_whole(side) and side >= 1 for side in size):
         raise ValueError(f"size={size!r} is not (H, W) in whole pixels, both at least 1.")
 
 
@@ -267,6 +267,7 @@ class Batches:
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order and the augmentations of the next pass."""
+        check_whole(0, epoch=epoch)
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -125,7 +125,7 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
 def parse_command(argv: list[str] | None = None) -> argparse.Namespace:
     """The options that `argv` gives, on top of those of its recipe; ``--help`` tells the defaults of that recipe."""
     first = argparse.ArgumentParser(prog=parser().prog, add_help=False)
-    first.add_argument("--recipe")
+    first.add_argument("--recipe", nargs="?")
     named = first.parse_known_args(argv)[0].recipe
     return parser(named if named in RECIPES else "course").parse_args(argv)
 

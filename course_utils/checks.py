@@ -28,8 +28,9 @@ def check_whole(least: int = 1, **numbers: object) -> None:
 
 
 def is_whole(number: object) -> bool:
-    """Whether it is a whole number, and not True or False."""
-    return isinstance(number, Integral) and not isinstance(number, bool)
+    """Whether it is a whole number, and neither True or False nor one of NumPy's that would soon overflow."""
+    narrow = bool | np.unsignedinteger | np.int8 | np.int16
+    return isinstance(number, Integral) and not isinstance(number, narrow)
 
 
 def is_number(value: object) -> bool:

@@ -106,21 +106,20 @@ def activation_sizes(model: nn.Module, input_size: tuple[int, int]) -> list[torc
     The picture is all zeros, no gradient is kept, and every module is back in its own train/eval mode afterwards.
 
     Raises:
-        ValueError: if `model` holds no convolution, `input_size` is no pair of sides, or a child gives no tensor.
+        ValueError: if `model` holds no convolution, `input_size` is no pair of sides, or a child does not run.
+        TypeError: if a child returns something else than tensors.
     """
     channels = in_channels_of(model)
-    if (
-        not isinstance(input_size, Sequence)
-        or len(input_size) != 2
-        or not all(is_whole(n) and n > 0 for n in input_size)
-    ):
+    pair = isinstance(input_size, tuple | list) and len(input_size) == 2
+    if not pair or not all(is_whole(side) and side > 0 for side in input_size):
         raise ValueError(f"input_size={input_size!r} is not (H, W) in whole pixels.")
     picture = next(model.parameters()).new_zeros(1, channels, *input_size)
     with torch.no_grad(), evaluation_mode(model), Hooks(model.children()) as hooks:
         model(picture)
         for (name, child), stored in zip(model.named_children(), hooks.stored, strict=True):
             if not isinstance(stored, Tensor):
-                raise ValueError(f"{name} ({type(child).__name__}) gave no tensor, so its size cannot be read off.")
+                did = "did not run" if stored is None else "gave several tensors"
+                raise ValueError(f"{name} ({type(child).__name__}) {did}, so its size cannot be read off.")
         return [stored.shape for stored in hooks.stored]
 
 

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterable
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from course_utils.checks import is_number
@@ -24,10 +25,15 @@ def trainable_groups(model: nn.Module, lr: float | Iterable[float]) -> Parameter
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trainable:
         raise ValueError("the model has no parameter to train; call unfreeze(model), or freeze less of it.")
+    if isinstance(lr, Tensor | np.ndarray):
+        lr = lr.tolist()
+    elif isinstance(lr, Iterable) and not isinstance(lr, str | bytes):
+        lr = list(lr)
     groups, rates = [trainable], [lr]
     if not is_number(lr):
-        if isinstance(lr, str) or not isinstance(lr, Iterable) or not all(map(is_number, rates := list(lr))):
+        if not isinstance(lr, list) or not all(map(is_number, lr)):
             raise ValueError(f"lr={lr!r} is neither a number nor a list of them.")
+        rates = lr
         if not hasattr(model, "parameter_groups"):
             raise ValueError(f"{type(model).__name__} has no parameter_groups() for lr={rates}; pass one number.")
         groups = model.parameter_groups()

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import index
 from typing import Literal, Protocol
 
 import numpy as np
@@ -290,7 +291,7 @@ def _generator(seed: int) -> torch.Generator:
     if not is_whole(seed):
         raise ValueError(f"seed={seed!r} is not a whole number.")
     # Drawn on the CPU, so that every device damages the same picture in the same way.
-    return torch.Generator().manual_seed(seed % 2**63)
+    return torch.Generator().manual_seed(index(seed) % 2**63)
 
 
 def _draw_integers(bounds: tuple[int, int], n: int, seed: int) -> list[int]:

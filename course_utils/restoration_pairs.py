@@ -53,6 +53,7 @@ class Pairs:
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order and the damage of the next pass."""
+        check_whole(0, epoch=epoch)
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -216,6 +216,7 @@ def baselines(name: str, inputs: Tensor, originals: Tensor, seed: int) -> dict[s
         name: in `TASKS`.
         inputs: ``TASKS[name].damage(originals, seed)``.
     """
+    check_choice("name", name, tuple(TASKS))
     found = {"nothing": inputs}
     if name == "super-resolution":
         found["bicubic"] = bicubic(originals)  # enlarges the same small picture

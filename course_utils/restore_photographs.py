@@ -213,6 +213,8 @@ def main(words: list[str] | None = None) -> int:
 
 def _describe(args: argparse.Namespace, record: dict, judge: str) -> None:
     """Put into `record` what all its runs share; refuse what makes new runs another experiment than those there."""
+    if any(one["task"] == "holes" and "smooth" not in one["scores"] for one in record.get("runs", [])):
+        raise ValueError(f"{args.out} holds runs of the task holes as it once was, left grey; name another file.")
     settings = _settings(args)
     wanted = settings | {"judge": judge}
     held = record.get("settings", {}) | {"judge": record.get("judge", judge)}

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.camvid import IMAGENET_MEAN, IMAGENET_STD
-from course_utils.checks import check_whole
+from course_utils.checks import is_whole
 from course_utils.encoders import LITE0, PretrainedOption, create_encoder
 from course_utils.layers import SigmoidRange, SpectralNormConv2d, WeightNormConv2d
 from course_utils.modes import evaluation_mode
@@ -86,7 +86,8 @@ def make_restorer(
     Raises:
         ValueError: for an option out of range.
     """
-    check_whole(depth=1 if depth is None else depth)
+    if depth is not None and (not is_whole(depth) or depth < 1):
+        raise ValueError(f"depth={depth!r} is neither a whole number of at least 1 nor None.")
     options = {"last_cross": False, **options}
     return Restorer(DynamicUnet(create_encoder(encoder, pretrained)[:depth], n_out, (size, size), **options), residual)
 

@@ -1,10 +1,12 @@
 """Fill holes from their borders, smoothly: what can be said about a hole without knowing what pictures show."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils.checks import describe, is_batch_of_floats
+from course_utils.checks import describe, is_batch_of_floats, is_number
 
 SMOOTHINGS = 8
 """Passes of the mean of four neighbours on each grid of the pyramid."""
@@ -18,31 +20,44 @@ def fill_smoothly(pictures: Tensor, holes: Tensor, empty: float = 0.5) -> Tensor
     mean of its four neighbours, the solution of Laplace's equation. A picture that is all hole becomes `empty`.
 
     Raises:
-        ValueError: if `pictures` are no floats ``(N, C, H, W)``, or `holes` no bool of the same size.
+        ValueError: if `pictures` are no floats ``(N, C, H, W)``, finite outside of the holes, or `holes` no bool of the
+            same size on the same device.
     """
+    _check(pictures, holes, empty)
+    if not pictures.numel():
+        return pictures.clone()
+    whole = pictures.to(torch.promote_types(pictures.dtype, torch.float32))
+    grids = [(torch.where(holes, 0, whole), (~holes).to(whole.dtype))]
+    while max(grids[-1][0].shape[-2:]) > 1 and not bool((grids[-1][1] > 0).all()):
+        total, weight = grids[-1]
+        grids.append((F.avg_pool2d(total, 2, ceil_mode=True), F.avg_pool2d(weight, 2, ceil_mode=True)))
+    total, weight = grids[-1]
+    filled = torch.where(weight > 0, _ratio(total, weight), empty)
+    for total, weight in reversed(grids[:-1]):
+        inside = weight == 0
+        guess = F.interpolate(filled, scale_factor=2, mode="bilinear", align_corners=False)
+        filled = torch.where(inside, guess[..., : total.shape[-2], : total.shape[-1]], _ratio(total, weight))
+        for _ in range(SMOOTHINGS):
+            filled = torch.where(inside, _mean_of_four(filled), filled)
+    return torch.where(holes, filled.to(pictures.dtype), pictures)
+
+
+def _check(pictures: Tensor, holes: Tensor, empty: float) -> None:
     if not is_batch_of_floats(pictures):
         raise ValueError(f"pictures are {describe(pictures)}, not floats (N, C, H, W).")
     size = (len(pictures), 1, *pictures.shape[2:])
     if not isinstance(holes, Tensor) or holes.dtype != torch.bool or holes.shape != size:
         raise ValueError(f"holes are {describe(holes)}, not bool of shape {size}.")
-    known = (~holes).to(pictures.dtype)
-    grids = [(torch.where(holes, 0, pictures), known)]
-    while max(grids[-1][0].shape[-2:]) > 1 and not bool((grids[-1][1] > 0).all()):
-        total, weight = (_quarter(x) for x in grids[-1])
-        grids.append((total, weight))
-    total, weight = grids[-1]
-    filled = torch.where(weight > 0, total / weight.clamp_min(1e-6), empty)
-    for total, weight in reversed(grids[:-1]):
-        inside = weight == 0
-        guess = F.interpolate(filled, total.shape[-2:], mode="bilinear", align_corners=False)
-        filled = torch.where(inside, guess, total / weight.clamp_min(1e-6))
-        for _ in range(SMOOTHINGS):
-            filled = torch.where(inside, _mean_of_four(filled), filled)
-    return torch.where(holes, filled, pictures)
+    if holes.device != pictures.device:
+        raise ValueError(f"holes are on {holes.device} and pictures on {pictures.device}; put them on one device.")
+    if not is_number(empty) or not math.isfinite(empty):
+        raise ValueError(f"empty={empty!r} is not a number.")
+    if not (pictures.isfinite() | holes).all():
+        raise ValueError("the pictures hold nan or inf outside of the holes.")
 
 
-def _quarter(x: Tensor) -> Tensor:
-    return F.avg_pool2d(x, 2, ceil_mode=True)
+def _ratio(total: Tensor, weight: Tensor) -> Tensor:
+    return total / torch.where(weight > 0, weight, 1)
 
 
 def _mean_of_four(x: Tensor) -> Tensor:

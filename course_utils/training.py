@@ -128,8 +128,9 @@ def fit(
     _check_arguments(groups, batches, epochs, pct_start, grad_clip, amp, checkpoint_every)
     _check_processes(batches, compile)
     check_flags(channels_last=channels_last, compile=compile, resume=resume, progress=progress)
-    if not is_whole(seed):
-        raise ValueError(f"seed={seed!r} is not a whole number.")
+    if not is_whole(seed) or not -(2**63) <= seed < 2**64:
+        raise ValueError(f"seed={seed!r} is not a whole number of 64 bits.")
+    seed = index(seed)
     if not isinstance(recipe, str):
         raise ValueError(f"recipe={recipe!r} is not text.")
     settings = {
@@ -143,7 +144,7 @@ def fit(
         "amp": str(amp),
         "channels_last": bool(channels_last),
         "compile": bool(compile),
-        "seed": index(seed),
+        "seed": seed,
         "recipe": str(recipe),
         "number of parameters": sum(parameter.numel() for parameter in model.parameters()),
         "trainable parameters": [name for name, parameter in model.named_parameters() if parameter.requires_grad],
@@ -220,6 +221,8 @@ def _numbers(metrics: object) -> dict[str, float]:
 
 
 def _check_functions(loss_fn: object, evaluate: object, weight_decay: float, ema: float | None) -> None:
+    if isinstance(loss_fn, type):
+        raise ValueError(f"loss_fn={loss_fn.__name__} is a class; give one of it, {loss_fn.__name__}().")
     if not callable(loss_fn) or not (evaluate is None or callable(evaluate)):
         raise ValueError(f"loss_fn={loss_fn!r} and evaluate={evaluate!r} must be functions; evaluate may be None.")
     if not is_number(weight_decay) or not 0 <= weight_decay < float("inf"):

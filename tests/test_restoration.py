@@ -112,6 +112,11 @@ def test_grey_is_pillows_luminance():
     assert torch.equal(ours[0], ours[1]) and torch.equal(ours, luminance(PICTURES)[0].expand(3, -1, -1))
 
 
+def test_a_seed_may_be_one_of_numpys():
+    assert torch.equal(CutOut()(PICTURES, np.int64(3)), CutOut()(PICTURES, 3))
+    assert torch.equal(Overprint()(PICTURES, np.int32(3)), Overprint()(PICTURES, 3))
+
+
 def test_holes_are_where_the_masks_say():
     cut = CutOut(2, (0.2, 0.3), fill=0.25)
     masks = cut.masks(3, 64, 64, seed=4)

@@ -160,6 +160,18 @@ def test_runs_of_two_paintings_judges_or_data_sets_are_not_mixed(tmp_path, capsy
     assert "other settings (train_pictures 3)" in capsys.readouterr().err
 
 
+def test_holes_left_grey_are_another_experiment(tmp_path, capsys, monkeypatch):
+    _quickly(monkeypatch)
+    out = tmp_path / "out.json"
+    holes = ["--tasks", "holes", *JPEG[2:], "--out", str(out)]
+    assert main(holes) == 0
+    record = json.loads(out.read_text())
+    del record["runs"][0]["scores"]["smooth"]
+    out.write_text(json.dumps(record))
+    assert main([*holes, "--seeds", "1"]) == 2
+    assert "as it once was, left grey; name another file" in capsys.readouterr().err
+
+
 def test_a_run_elsewhere_says_so_and_leaves_what_is_said_of_the_others(tmp_path, monkeypatch):
     _quickly(monkeypatch)
     out = tmp_path / "out.json"

@@ -77,7 +77,7 @@ def test_double_precision_is_refused_unless_the_network_has_it(restorer):
 
 @pytest.mark.parametrize("depth", [2.5, 0, True, "6"])
 def test_a_depth_that_is_none_is_refused(depth):
-    with pytest.raises(ValueError, match=f"depth={depth!r} is not a whole number of at least 1"):
+    with pytest.raises(ValueError, match=f"depth={depth!r} is neither a whole number of at least 1 nor None"):
         make_restorer(64, pretrained=False, depth=depth)
 
 

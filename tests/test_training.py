@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from course_utils import training, training_run
 from course_utils.checkpoint import CheckpointError, load_checkpoint
 from course_utils.history import History
+from course_utils.optimisation import trainable_groups
 from course_utils.training import fit, freeze, unfreeze
 from course_utils.training_run import NonFiniteLossError
 from tests.training_case import BATCHES, EPOCHS, SmallNet, loader, results, train
@@ -555,6 +556,7 @@ class TestBadInput:
             ({"pct_start": "0.3"}, "pct_start='0.3' is not a share"),
             ({"weight_decay": None}, "weight_decay=None is not a number"),
             ({"seed": 1.5}, r"seed=1\.5 is not a whole number"),
+            ({"seed": 2**64}, "seed=18446744073709551616 is not a whole number of 64 bits"),
             ({"compile": "no"}, "compile='no' is not True or False"),
             ({"grad_clip": 0.0}, r"grad_clip=0\.0 is not positive; None"),
             ({"ema": 1}, "ema=1 is not a share from 0 up to"),
@@ -649,3 +651,13 @@ def test_a_recipe_is_text(tmp_path):
         train(recipe=tmp_path)
     train(recipe=np.str_("x"), channels_last=np.bool_(False), checkpoint=tmp_path / "r.pt")
     load_checkpoint(tmp_path / "r.pt")
+
+
+@pytest.mark.parametrize("rates", [torch.tensor([1e-4, 1e-3]), np.array([1e-4, 1e-3]), iter([1e-4, 1e-3])])
+def test_rates_come_in_any_list(rates):
+    assert [rate for _, rate in trainable_groups(SmallNet(), rates)] == pytest.approx([1e-4, 1e-3])
+
+
+def test_a_loss_without_brackets_is_named():
+    with pytest.raises(ValueError, match=r"loss_fn=CrossEntropyLoss is a class; give one of it, CrossEntropyLoss\(\)"):
+        train(loss_fn=nn.CrossEntropyLoss)

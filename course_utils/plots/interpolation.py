@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from course_utils.checks import check_whole
+from course_utils.checks import check_whole, is_whole
 
 _BLUE, _VERMILION, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "0.6"
 _STYLES = (("-", _BLUE), ("--", _VERMILION), ("-.", _GREEN), (":", "black"))
@@ -23,7 +23,7 @@ def centres(n: int, n_out: int, align_corners: bool = False) -> Tensor:
     Raises:
         ValueError: if a side has no pixel.
     """
-    if not (isinstance(n, int) and isinstance(n_out, int)) or min(n, n_out) < 1:
+    if not (is_whole(n) and is_whole(n_out)) or min(n, n_out) < 1:
         raise ValueError(f"n={n} and n_out={n_out}: a side has a whole number of pixels, at least one.")
     i = torch.arange(n_out, dtype=torch.float64)
     return i * ((n - 1) / max(n_out - 1, 1)) if align_corners else (i + 0.5) * (n / n_out) - 0.5
