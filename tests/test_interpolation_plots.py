@@ -46,7 +46,7 @@ def test_responses_and_pictures_draw(factor):
 def test_a_side_without_pixels_is_refused():
     with pytest.raises(ValueError, match="n=0 and n_out=4"):
         centres(0, 4)
-    with pytest.raises(ValueError, match="scale=0"):
+    with pytest.raises(ValueError, match="factor=0"):
         show_centres(4, 0)
 
 

@@ -206,7 +206,9 @@ def test_what_goes_wrong_in_training_is_one_sentence(tmp_path, monkeypatch, caps
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("path", sorted(RESULTS.glob("*restorations_*.json")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted({*RESULTS.glob("*restorations_*.json"), *RESULTS.glob("street_*.json")}), ids=lambda path: path.name
+)
 def test_a_record_in_the_repository_can_be_gone_on_with(path, tmp_path, monkeypatch):
     monkeypatch.setattr(restore_photographs, "run", None)  # nothing is missing in it
     monkeypatch.chdir(tmp_path)
@@ -216,7 +218,10 @@ def test_a_record_in_the_repository_can_be_gone_on_with(path, tmp_path, monkeypa
         Image.fromarray(paint_lily_pond()).save("pond.png")  # the record knows it by its pixels
         words += ["--painting", "pond.png"]
     if "--data" in words:
-        write_prepared(tmp_path / "data" / "camvid")
+        root = write_prepared(tmp_path / "data" / "camvid")
+        settings = load_record(path)["settings"]
+        for split in {"train", settings["split"]} if "train_pictures" in settings else ():
+            (root / f"{split}.txt").write_text("".join(f"p{i}\n" for i in range(settings[f"{split}_pictures"])))
     assert main([*words, "--out", "out.json"]) == 0
 
 
