@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from course_utils.augment import Augment
-from course_utils.camvid import Batches, CachedSplit, check_size
+from course_utils.camvid import Batches, CachedSplit
+from course_utils.checks import check_sides
 from course_utils.encoders import LITE0, create_encoder
 from course_utils.metrics import boundary_error
 from course_utils.modes import evaluation_mode
@@ -94,7 +95,7 @@ class Budget:
     weight_decay: float = 1e-2
 
     def __post_init__(self) -> None:
-        check_size(self.size)
+        check_sides(size=self.size)
         if min(self.size) < 32:
             raise ValueError(f"size={self.size} is too small: both sides need 32 pixels.")
         if min(self.frozen_epochs, self.epochs) < 0 or self.frozen_epochs + self.epochs == 0:

@@ -13,7 +13,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as VF
 
-from course_utils.checks import check_flags, check_whole, is_whole
+from course_utils.checks import check_flags, check_sides, check_whole
 from course_utils.classes import VOID_NAME
 from course_utils.picture_files import to_colour
 from course_utils.progress import progress_bar
@@ -165,13 +165,6 @@ class CamVid(Dataset):
         raise FileNotFoundError(f"{self.root / 'images' / stem} has neither a .png nor a .jpg; check the data set.")
 
 
-def check_size(size: tuple[int, int]) -> None:
-    """Refuse what is not ``(H, W)`` in whole pixels."""
-    pair = isinstance(size, (tuple, list)) and len(size) == 2
-    if not pair or not all(is_whole(side) and side >= 1 for side in size):
-        raise ValueError(f"size={size!r} is not (H, W) in whole pixels, both at least 1.")
-
-
 def resize_pair(image: Tensor, mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Resize ``(..., 3, H, W)`` with antialiasing and ``(..., H, W)`` codes by exact nearest neighbour, to `size`.
 
@@ -215,7 +208,7 @@ def load_split(
 
     CamVid's train split takes 61 MB at 180×240.
     """
-    check_size(size)
+    check_sides(size=size)
     dataset = CamVid(root, split)
     if not len(dataset):
         raise ValueError(f"{dataset.root / f'{split}.txt'} lists no picture; prepare the data set again.")

@@ -27,6 +27,14 @@ def check_whole(least: int = 1, **numbers: object) -> None:
             raise ValueError(f"{name}={number!r} is not a whole number of at least {least}.")
 
 
+def check_sides(least: int = 1, **sizes: object) -> None:
+    """Raise a `ValueError` that names the first of `sizes` that is not ``(H, W)`` in pixels, at least `least` each."""
+    for name, size in sizes.items():
+        pair = isinstance(size, tuple | list) and len(size) == 2
+        if not pair or not all(is_whole(side) and side >= least for side in size):
+            raise ValueError(f"{name}={size!r} is not (H, W) in whole pixels, both at least {least}.")
+
+
 def is_whole(number: object) -> bool:
     """Whether it is a whole number, and neither True or False nor one of NumPy's that would soon overflow."""
     narrow = bool | np.unsignedinteger | np.int8 | np.int16

@@ -31,8 +31,8 @@ class WeightsUnavailableError(RuntimeError):
 def create_encoder(name: str, pretrained: PretrainedOption = "auto", in_channels: int = 3) -> nn.Sequential:
     """Body of an image classifier: ``(N, in_channels, H, W)`` to features on a grid some 32 times smaller.
 
-    Pictures come less ImageNet's mean, over its spread (`course_utils.camvid.normalise`): so torchvision's weights were
-    trained. Those of EfficientNet-Lite were trained with 0.5 for both; the course feeds them the same all the same.
+    The course gives every encoder pictures less ImageNet's mean, over its spread (`course_utils.camvid.normalise`), as
+    torchvision's were trained to see them. EfficientNet-Lite was trained with 0.5 for both.
 
     Args:
         name: ``"efficientnet_lite0"``, whose ImageNet weights are installed with the course; ``"efficientnet_lite1"``

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from course_utils.checks import is_whole
+from course_utils.checks import check_sides
 from course_utils.modes import evaluation_mode
 
 
@@ -110,9 +110,7 @@ def activation_sizes(model: nn.Module, input_size: tuple[int, int]) -> list[torc
         TypeError: if a child returns something else than tensors.
     """
     channels = in_channels_of(model)
-    pair = isinstance(input_size, tuple | list) and len(input_size) == 2
-    if not pair or not all(is_whole(side) and side > 0 for side in input_size):
-        raise ValueError(f"input_size={input_size!r} is not (H, W) in whole pixels.")
+    check_sides(input_size=input_size)
     picture = next(model.parameters()).new_zeros(1, channels, *input_size)
     with torch.no_grad(), evaluation_mode(model), Hooks(model.children()) as hooks:
         model(picture)

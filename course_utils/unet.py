@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks import check_choice, check_flags, check_whole, describe, is_batch_of_floats, is_whole
+from course_utils.checks import check_choice, check_flags, check_sides, check_whole, describe, is_batch_of_floats
 from course_utils.hooks import activation_sizes, in_channels_of, size_change_indices
 from course_utils.layers import (
     NORM_TYPES,
@@ -328,9 +328,7 @@ def _check_options(encoder: nn.Module, n_out: int, img_size: tuple[int, int]) ->
     if not len(encoder):
         raise ValueError("the encoder has no layers; create_encoder(name) makes one.")
     check_whole(n_out=n_out)
-    pair = isinstance(img_size, (tuple, list)) and len(img_size) == 2
-    if not pair or not all(is_whole(side) and side >= 32 for side in img_size):
-        raise ValueError(f"img_size={img_size!r} is not (H, W) in whole pixels, both at least 32.")
+    check_sides(32, img_size=img_size)
 
 
 def _check_upsampler(upsample: str, options: Mapping[str, Any] | None, blur: bool) -> None:

@@ -4,6 +4,7 @@ import urllib.error
 
 import pytest
 import skimage.data
+import timm
 import torch
 import torchvision
 from torch import nn
@@ -171,3 +172,10 @@ def test_bad_arguments_are_one_sentence(arguments, message):
     with pytest.raises(ValueError, match=message) as caught:
         create_encoder(**{"pretrained": False, **arguments})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", encoders.LITE)
+def test_efficientnet_lite_was_trained_with_a_half_for_mean_and_spread(name):
+    """As the docstring of `create_encoder` says; timm keeps what the weights were trained with."""
+    trained = timm.get_pretrained_cfg(f"tf_{name}")
+    assert trained.mean == trained.std == (0.5, 0.5, 0.5)

@@ -191,6 +191,7 @@ def main(argv: list[str] | None = None) -> int:
         result = {
             "command": command_again(parser(), args, ("out", "device")),
             **provenance(device),
+            "instructions": torch.backends.cpu.get_cpu_capability(),
             "network": f"U-Net around {args.encoder}, {N_OUT} classes",
             "size": list(args.size),
             "batch_size": args.batch_size,
