@@ -20,6 +20,7 @@ PLACES = ("data", "out", "checkpoint", "picture", "save_weights", "device")
 AMP = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 STAGE_OPTIONS = ("frozen_epochs", "half_epochs", "epochs", "lr", "full_lr")
 LARGEST_SCALE = 4.0
+LARGEST_SIDE = 4096
 LECTURE = {
     **dict.fromkeys(STAGE_OPTIONS),
     "encoder": "resnet34",
@@ -210,6 +211,11 @@ def check(args: argparse.Namespace) -> None:
         raise ValueError(
             f"--size {args.size[0]} {args.size[1]} is too small: both sides need {smallest} pixels"
             + (", since half of it must still be 32." if smallest == 64 else ".")
+        )
+    if max(args.size) > LARGEST_SIDE:
+        raise ValueError(
+            f"--size {args.size[0]} {args.size[1]} is too large: no side above {LARGEST_SIDE} pixels; "
+            "CamVid's pictures have 720 × 960."
         )
     if args.batch_size == 1 and max(min(sizes)) <= 32:
         raise ValueError(

@@ -212,6 +212,8 @@ def test_other_bad_arguments(root):
         Batches(numbered_split(), 2, seed=-1)
     with pytest.raises(ValueError, match="shuffle='no' is not True or False"):
         Batches(numbered_split(), 2, shuffle="no")
+    with pytest.raises(ValueError, match="augment='flip' is neither None nor a function"):
+        Batches(numbered_split(), 2, augment="flip")
     with pytest.raises(ValueError, match="leaves nothing of 10"):
         Batches(numbered_split(), 11, drop_last=True)
     assert void_code(("a", "b")) == -1
