@@ -7,11 +7,12 @@ import math
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from course_utils.ablation_record import differing
@@ -42,15 +43,24 @@ from course_utils.restoration_tasks import (
     detail,
     finish,
     hole_masks,
+    mean_colour,
+    one_colour,
     photograph_patches,
     train_restorer,
     wanted,
 )
+from course_utils.style_distance import GramDistance, PatchDistance
 
 FORMAT = "restorations, version 1"
 LOSSES = ("pixel", "feature", "pixel+feature")
+STYLES = ("patches", "gram")
 SCORED, SCORED_SIDE, DAMAGE_SEED = 24, 160, 1000
 CAMVID_SIZE = (192, 256)
+PAINTING_SIDE = 512
+ASKED = 400
+"""So many training patches say what the mean colour is."""
+
+STYLE_WEIGHTS = {"patches": {}, "gram": {"style": 0.05}}
 PACKAGED = "photographs"
 MOST_PATCHES = 1_000_000
 """All patches of a run are made first: a million of them take 28 GB."""
@@ -80,14 +90,15 @@ def parser() -> argparse.ArgumentParser:
         "--losses",
         nargs="+",
         default=["pixel"],
-        choices=LOSSES,
-        help="which losses, one run for each; pixel+feature takes half of the steps with each, in this order",
+        choices=(*LOSSES, *STYLES),
+        help="which losses, one run for each; pixel+feature takes half of the steps with each, in this order; the task "
+        "monet has losses of its own, patches (taken if neither is named) and gram, which compare with the painting",
     )
     parse.add_argument(
         "--painting",
         type=Path,
         default=PAINTING,
-        help="picture file for the task monet, which has a loss of its own; python -m data_scripts.painting makes one",
+        help="picture file for the task monet; python -m data_scripts.painting makes one",
     )
     parse.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of patches, weights, order and damage")
     parse.add_argument("--steps", type=int, default=STEPS, help="training steps")
@@ -140,7 +151,7 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
     originals = load_patches(args.data, args.split, SCORED, 1, progress=False).to(device).float() / 255
     inputs, truth = task.damage(originals, DAMAGE_SEED), wanted(task, originals)
     untrained = baselines(name, inputs, originals, DAMAGE_SEED)
-    perfect = [kind for kind, picture in untrained.items() if loss != "painting" and math.isinf(psnr(picture, truth))]
+    perfect = [kind for kind, picture in untrained.items() if loss not in STYLES and math.isinf(psnr(picture, truth))]
     if perfect:
         raise ValueError(
             f"{name}: in one of the {SCORED} patches of {args.split}, {perfect[0]!r} equals the target without any "
@@ -151,8 +162,13 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
         "pixel": task.loss_fn,
         "feature": FeatureLoss(judge.features, judge.weights, gram=judge.gram).to(device),
     }
-    if loss == "painting":
-        known[loss] = PaintingLoss(judge, load_painting(args.painting)).to(device)
+    if name == "colour":
+        untrained["one colour"] = one_colour(inputs, pictures[:ASKED].float() / 255)
+    if loss in STYLES:
+        painting = load_painting(args.painting).to(device)
+        untrained["mean colour"] = mean_colour(originals, painting)
+        distances = {"patches": PatchDistance(painting), "gram": GramDistance(judge, painting)}
+        known[loss] = PaintingLoss(distances[loss], **STYLE_WEIGHTS[loss]).to(device)
     phases = loss.split("+")
     parts = pictures.split(math.ceil(args.steps / len(phases)) * args.batch_size)
     model, label = None, f"{name}, {loss}, seed {seed}"
@@ -167,23 +183,25 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
         restored = torch.where(hole_masks(originals, DAMAGE_SEED), restored, inputs)
     made = {**untrained, "network": restored}
     facts = {"task": name, "loss": loss, "seed": seed, "seconds": round(seconds, 1)}
-    if loss == "painting":
+    if loss in STYLES:
         facts["painting"] = painting_digest(args.painting)
-        scores = {kind: {"style": round(_style_distance(known[loss], shown), 4)} for kind, shown in made.items()}
-        return {**facts, "scores": scores, "made": made}
+        return {**facts, "scores": {kind: _style(distances, shown) for kind, shown in made.items()}, "made": made}
     return {**facts, "scores": score(name, made, truth, judge), "made": {**made, "wanted": truth}}
 
 
 @torch.no_grad()
-def _style_distance(loss: PaintingLoss, pictures: Tensor) -> float:
-    return float(loss.style_distance(pictures))
+def _style(distances: dict[str, nn.Module], pictures: Tensor) -> dict[str, float]:
+    """Both distances, whichever has been trained with, along more directions than a training step takes."""
+    patches = torch.stack([distances["patches"](pictures, seed=seed) for seed in range(10)]).mean()
+    return {"style": round(float(patches), 4), "gram": round(float(distances["gram"](pictures)), 4)}
 
 
 def load_painting(path: Path) -> Tensor:
-    """A picture file as floats ``(3, H, W)``, at half its size: its strokes are then some ten pixels long."""
+    """A picture file as floats ``(3, H, W)``, reduced until its longer side has `PAINTING_SIDE` pixels."""
     with Image.open(path) as opened:
         picture = to_colour(opened, path)
-    return pil_to_tensor(picture.resize((picture.width // 2, picture.height // 2), Image.Resampling.LANCZOS)) / 255
+    picture.thumbnail((PAINTING_SIDE, PAINTING_SIDE), Image.Resampling.LANCZOS)
+    return pil_to_tensor(picture) / 255
 
 
 def painting_digest(path: Path) -> str:
@@ -234,8 +252,8 @@ def _run_all(args: argparse.Namespace, record: dict, device: torch.device, judge
     """
     runs = record.setdefault("runs", [])
     done = {(one["task"], one["loss"], one["seed"]) for one in runs}
-    wishes = [(name, _loss(name, loss), seed) for name in args.tasks for loss in args.losses for seed in args.seeds]
-    todo = [wish for wish in dict.fromkeys(wishes) if wish not in done and _fits(*wish[:2])]
+    wishes = [(name, loss, s) for name in args.tasks for loss in _losses(name, args.losses) for s in args.seeds]
+    todo = [wish for wish in dict.fromkeys(wishes) if wish not in done]
     kept = dict.fromkeys(name for name, loss, seed in wishes if (name, loss, seed) in done and seed == args.seeds[0])
     if args.pictures and kept:
         print(f"{args.out} holds {', '.join(kept)} already; name a new file to get pictures of it.", file=sys.stderr)
@@ -256,7 +274,7 @@ def table(record: dict) -> list[str]:
     lines = []
     for name, loss in dict.fromkeys((one["task"], one["loss"]) for one in record["runs"]):
         found = [one["scores"] for one in record["runs"] if (one["task"], one["loss"]) == (name, loss)]
-        parts, measure, unit = [], _measure(loss), "from the style" if loss == "painting" else "dB"
+        parts, measure, unit = [], _measure(loss), "from the style" if loss in STYLES else "dB"
         for kind in found[0]:
             values = torch.tensor([scores[kind][measure] for scores in found if kind in scores], dtype=torch.float64)
             spread = f" ± {values.std():.2f}" if len(values) > 1 and kind == "network" else ""
@@ -295,24 +313,20 @@ def _is_score(found: object, loss: str) -> bool:
 
 
 def _measure(loss: str) -> str:
-    return "style" if loss == "painting" else "psnr"
+    return "style" if loss in STYLES else "psnr"
 
 
-def _loss(name: str, loss: str) -> str:
-    """The task monet has one loss only."""
-    return "painting" if name == "monet" else loss
-
-
-def _fits(name: str, loss: str) -> bool:
-    """A feature loss compares pictures, so the target must be one."""
-    return loss in ("pixel", "painting") or TASKS[name].target is None
+def _losses(name: str, losses: Sequence[str]) -> list[str]:
+    """Those of `losses` that fit the task: a feature loss compares pictures, so the target must be one."""
+    if name == "monet":
+        return [loss for loss in losses if loss in STYLES] or ["patches"]
+    return [loss for loss in losses if loss == "pixel" or (loss in LOSSES and TASKS[name].target is None)]
 
 
 def _command(args: argparse.Namespace, runs: list[dict]) -> str:
     """The one command for all runs in the file, also if several have filled it."""
     found = {key: list(dict.fromkeys(one[key] for one in runs)) for key in ("task", "loss", "seed")}
-    losses = [loss for loss in found["loss"] if loss in LOSSES] or args.losses
-    words = vars(args) | {"tasks": found["task"], "losses": losses, "seeds": found["seed"]}
+    words = vars(args) | {"tasks": found["task"], "losses": found["loss"], "seeds": found["seed"]}
     command = command_again(parser(), argparse.Namespace(**words), PLACES)
     return command if args.data is None else f"{command} --data {shlex.quote(f'data/{args.data.resolve().name}')}"
 
@@ -335,9 +349,9 @@ def _check(args: argparse.Namespace) -> torch.device:
             f"--steps {args.steps} --batch-size {args.batch_size} need {n_patches} patches in memory at once; "
             f"take at most {MOST_PATCHES}."
         )
-    odd = [name for name in args.tasks if not any(_fits(name, _loss(name, loss)) for loss in args.losses)]
+    odd = [name for name in args.tasks if not _losses(name, args.losses)]
     if odd:
-        raise ValueError(f"feature losses compare pictures: add --losses pixel to --tasks {' '.join(odd)}.")
+        raise ValueError(f"none of --losses {' '.join(args.losses)} fits --tasks {' '.join(odd)}: add --losses pixel.")
     for seed in args.seeds:
         check_seed(seed)
     check_files([args.out])

@@ -1,10 +1,11 @@
 """The hooked U-Net as a restorer: a picture goes in, and what comes out is the picture plus what was missing."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils.camvid import IMAGENET_MEAN, IMAGENET_STD
-from course_utils.checks import is_whole
+from course_utils.checks import check_whole, is_whole
 from course_utils.encoders import LITE0, PretrainedOption, create_encoder
 from course_utils.layers import SigmoidRange, SpectralNormConv2d, WeightNormConv2d
 from course_utils.modes import evaluation_mode
@@ -20,18 +21,21 @@ class Restorer(nn.Module):
             EfficientNet-Lite was trained with 0.5 for both.
         residual: add the network's output to its input; the last layer starts at zero, so that the untrained
             network gives back what it gets. Needs three output channels.
+        frame: so many pixels are reflected around the picture first, and cut off in the end: from the zeros of its
+            padding the network would see where the border is.
 
     Raises:
         ValueError: if `residual` meets another number of output channels, or a last layer that cannot give zero.
     """
 
-    def __init__(self, unet: DynamicUnet, residual: bool = True) -> None:
+    def __init__(self, unet: DynamicUnet, residual: bool = True, frame: int = 0) -> None:
         super().__init__()
+        check_whole(0, frame=frame)
         last = [module for module in unet.head.modules() if isinstance(module, nn.Conv2d)][-1]
         self.n_out = last.out_channels // unet.fold**2
         if residual and self.n_out != 3:
             raise ValueError(f"residual=True adds to three channels, and the network gives {self.n_out}.")
-        self.unet, self.residual = unet, residual
+        self.unet, self.residual, self.frame = unet, residual, frame
         if residual:
             _silence(unet)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
@@ -39,7 +43,15 @@ class Restorer(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         check_floats(pictures, self.mean.dtype)
-        out = self.unet((pictures - self.mean) / self.std)
+        height, width = pictures.shape[-2:]
+        frame = self.frame
+        if frame and min(height, width) <= frame:
+            raise ValueError(
+                f"{height} × {width} pixels are too few to reflect a frame of {frame}; take larger pictures."
+            )
+        framed = F.pad(pictures, [frame] * 4, mode="reflect") if frame else pictures
+        out = self.unet((framed - self.mean) / self.std)
+        out = out[..., frame : frame + height, frame : frame + width]
         return pictures + out if self.residual else out
 
     def parameter_groups(self) -> list[list[nn.Parameter]]:
@@ -71,6 +83,7 @@ def make_restorer(
     depth: int | None = 6,
     encoder: str = LITE0,
     pretrained: PretrainedOption = "auto",
+    frame: int = 0,
     **options: object,
 ) -> Restorer:
     """A `Restorer` on a pretrained encoder, without the expensive block at full size unless ``last_cross=True``.
@@ -81,6 +94,7 @@ def make_restorer(
         size: side of the pictures it is trained on; others work as well.
         depth: so many of the encoder's layers; None takes all. Damage is seen in a small neighbourhood, and the
             first 6 of EfficientNet-Lite0, down to a sixteenth of the grid, train in a quarter of the time.
+        residual, frame: as in `Restorer`.
         options: of `course_utils.unet.DynamicUnet`.
 
     Raises:
@@ -89,7 +103,10 @@ def make_restorer(
     if depth is not None and (not is_whole(depth) or depth < 1):
         raise ValueError(f"depth={depth!r} is neither a whole number of at least 1 nor None.")
     options = {"last_cross": False, **options}
-    return Restorer(DynamicUnet(create_encoder(encoder, pretrained)[:depth], n_out, (size, size), **options), residual)
+    check_whole(0, frame=frame)
+    sides = (size + 2 * frame,) * 2
+    unet = DynamicUnet(create_encoder(encoder, pretrained)[:depth], n_out, sides, **options)
+    return Restorer(unet, residual, frame)
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from torchvision.io import decode_jpeg, encode_jpeg
 from course_utils.metrics import psnr
 from course_utils.photographs import patches
 from course_utils.restoration import (
+    BrushNoise,
     Compose,
     Crappify,
     CutOut,
@@ -33,6 +34,7 @@ ALL = (
     CutOut(2),
     CutOut(2, fill="smooth"),
     Sketch(),
+    BrushNoise(),
     Compose([CutOut(), Grayscale()]),
 )
 PICTURES = patches(["chelsea", "coffee", "rocket"], 64, 3, short_side=150) / 255
@@ -135,6 +137,22 @@ def test_a_sketch_is_white_where_nothing_changes_and_dark_at_edges():
     assert drawn[:, 19].min() == 1  # the bright side of an edge stays paper
 
 
+def test_brush_noise_is_as_strong_as_asked_and_longer_than_high():
+    grey = torch.full((2, 3, 200, 200), 0.5)
+    noise = BrushNoise(0.1, length=9, height=3)(grey, 1) - grey
+    assert noise.std() == pytest.approx(0.1, rel=0.05) and noise.mean() == pytest.approx(0, abs=0.01)
+
+    def likeness(down, across):
+        a, b = noise[..., : 200 - down, : 200 - across].flatten(), noise[..., down:, across:].flatten()
+        return (a * b).mean() / noise.var()
+
+    assert likeness(0, 4) > 0.5 > likeness(3, 0) > likeness(6, 0) > -0.1 and likeness(0, 17) < 0.1
+    weights = np.convolve(np.ones(9) / 9, np.ones(9) / 9)  # two averages of nine in a row
+    expected = (weights[4:] * weights[:-4]).sum() / (weights**2).sum()
+    assert likeness(0, 4) == pytest.approx(expected, abs=0.05)
+    assert torch.equal(BrushNoise(0)(PICTURES, 1), PICTURES)
+
+
 def test_composed_steps_draw_apart():
     holes = Compose([CutOut(fill=0.0), CutOut(fill=1.0)])(torch.full((1, 3, 64, 64), 0.5), 0)
     assert (holes == 0).any() and (holes == 1).any()
@@ -198,6 +216,10 @@ def test_layout_copies_and_seeds_of_any_size(degradation):
         (lambda: Crappify(text="no"), "text='no' is not True or False"),
         (lambda: Crappify(leak=0), "leak=0 is not True or False"),
         (lambda: CutOut(0), "holes=0"),
+        (lambda: BrushNoise(1.5), "strength=1.5 is not a number from 0 to 1"),
+        (lambda: BrushNoise(True), "strength=True"),
+        (lambda: BrushNoise(length=0), "length=0 is not a whole number of at least 1"),
+        (lambda: BrushNoise(height=2.5), "height=2.5"),
         (lambda: CutOut(1, (0.5, 0.2)), r"share=\(0.5, 0.2\)"),
         (lambda: CutOut(1, fill=2), "fill=2"),
         (lambda: CutOut(1, fill="flat"), "fill=.flat. is neither"),

@@ -8,6 +8,7 @@ from PIL import Image
 from torch import nn
 
 from course_utils.metrics import psnr
+from course_utils.oklab import rgb_to_oklab
 from course_utils.photographs import PHOTOGRAPHS, patches
 from course_utils.restoration import LowerResolution, Sketch
 from course_utils.restoration_tasks import (
@@ -19,6 +20,8 @@ from course_utils.restoration_tasks import (
     detail,
     finish,
     hole_masks,
+    mean_colour,
+    one_colour,
     pencil,
     photograph_patches,
     train_restorer,
@@ -49,6 +52,22 @@ def test_colours_taken_away_and_given_back_are_the_picture():
     grey = without_colour(PICTURES)
     assert (grey - grey.mean(1, keepdim=True)).abs().max() < 5e-3
     torch.testing.assert_close(with_colours(grey, TASKS["colour"].target(PICTURES)), PICTURES, atol=2e-3, rtol=0)
+
+
+def test_one_colour_is_the_mean_of_other_pictures_and_keeps_the_brightness():
+    others = photograph_patches("train", 3) / 255
+    made = one_colour(without_colour(PICTURES), others)
+    mid = (rgb_to_oklab(made)[:, 0] - 0.5).abs() < 0.15  # no channel is cut off there
+    a_and_b = rgb_to_oklab(made)[:, 1:].permute(1, 0, 2, 3)[:, mid]
+    expected = rgb_to_oklab(others)[:, 1:].mean((0, 2, 3))
+    torch.testing.assert_close(a_and_b, expected[:, None].expand_as(a_and_b), atol=2e-3, rtol=0)
+    torch.testing.assert_close(rgb_to_oklab(made)[:, 0][mid], rgb_to_oklab(PICTURES)[:, 0][mid], atol=2e-3, rtol=0)
+
+
+def test_the_mean_colour_is_the_paintings():
+    painting = 0.4 + 0.2 * torch.rand(3, 20, 30, generator=torch.Generator().manual_seed(1))
+    made = mean_colour(0.3 + 0.2 * PICTURES, painting)
+    torch.testing.assert_close(made.mean((0, 2, 3)), painting.mean((1, 2)))
 
 
 def test_the_sketch_wanted_is_the_sketch():

@@ -71,16 +71,25 @@ def test_pixel_and_feature_share_the_steps_and_the_model(tmp_path, monkeypatch):
     assert phases[0][2] is None and phases[1][2] is not None
 
 
-def test_the_painting_has_one_loss_and_is_judged_by_its_style(tmp_path, capsys):
+def test_the_painting_has_losses_of_its_own_and_is_judged_by_its_style(tmp_path, capsys):
     Image.fromarray(paint_lily_pond(128, 160)).save(tmp_path / "pond.png")
     out = tmp_path / "out.json"
     command = ["--tasks", "monet", "--losses", "pixel", "feature", "--seeds", "0", "--steps", "1", "--out", str(out)]
     assert main([*command, "--painting", str(tmp_path / "pond.png"), "--device", "cpu"]) == 0
     (only,) = load_record(out)["runs"]
-    assert only["loss"] == "painting" and set(only["scores"]) == {"nothing", "network"}
-    assert all(scores["style"] > 0 for scores in only["scores"].values())
+    assert only["loss"] == "patches" and set(only["scores"]) == {"nothing", "mean colour", "network"}
+    assert all(scores["style"] > 0 and scores["gram"] > 0 for scores in only["scores"].values())
     assert "from the style" in capsys.readouterr().out
-    assert load_painting(tmp_path / "pond.png").shape == (3, 64, 80)
+    command[3:5] = ["gram", "patches"]
+    assert main([*command, "--painting", str(tmp_path / "pond.png"), "--device", "cpu"]) == 0
+    patches, gram = load_record(out)["runs"]
+    assert gram["loss"] == "gram" and gram["scores"]["nothing"] == patches["scores"]["nothing"]
+
+
+def test_a_painting_is_reduced_to_half_a_thousand_pixels(tmp_path):
+    for width, height in ((160, 128), (1024, 512)):
+        Image.fromarray(paint_lily_pond(height, width)).save(tmp_path / "pond.png")
+        assert load_painting(tmp_path / "pond.png").shape == (3, min(height, 256), min(width, 512))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +99,8 @@ def test_the_painting_has_one_loss_and_is_judged_by_its_style(tmp_path, capsys):
         (["--tasks", "monet", "--painting", __file__], "no picture"),
         (["--tasks", "jpeg", "monet", "--painting", "black.png"], "black.png is black"),
         (["--tasks", "monet", "--painting", "line.png"], "line.png is smaller than 96 pixels"),
-        (["--tasks", "text", "sketch", "colour", "--losses", "feature"], "--losses pixel to --tasks sketch colour"),
+        (["--tasks", "text", "sketch", "colour", "--losses", "feature"], "feature fits --tasks sketch colour"),
+        (["--tasks", "text", "--losses", "gram"], "none of --losses gram fits --tasks text: add --losses pixel"),
         (["--batch-size", "99999999"], "14999999850 patches"),
         (["--device", "meta"], "take --device cpu"),
         (["--data", "photographs"], "photographs: a record calls the packaged pictures so"),

@@ -98,6 +98,27 @@ def test_odd_sizes_come_back_at_their_own_size(restorer):
     assert restore(restorer, PICTURES[..., :45, :51]).shape == (2, 3, 45, 51)
 
 
+@pytest.mark.parametrize("size", [(64, 64), (45, 51)])
+def test_a_frame_is_reflected_and_cut_off_again(size):
+    torch.manual_seed(0)
+    framed = make_restorer(64, pretrained=False, residual=False, frame=8).eval()
+    picture = PICTURES[..., : size[0], : size[1]]
+    columns = torch.cat([picture[..., 1:9].flip(-1), picture, picture[..., -9:-1].flip(-1)], -1)
+    larger = torch.cat([columns[..., 1:9, :].flip(-2), columns, columns[..., -9:-1, :].flip(-2)], -2)
+    expected = Restorer(framed.unet, residual=False).eval()(larger)[..., 8:-8, 8:-8]
+    torch.testing.assert_close(framed(picture), expected)
+
+
+def test_untrained_with_a_frame_it_gives_back_what_it_gets():
+    framed = make_restorer(64, pretrained=False, frame=16)
+    assert torch.equal(restore(framed, PICTURES), PICTURES)
+    with pytest.raises(ValueError, match="16 × 40 pixels are too few to reflect a frame of 16"):
+        restore(framed, PICTURES[..., :16, :40])
+    for frame in (-1, 2.5, True):
+        with pytest.raises(ValueError, match=f"frame={frame} is not a whole number of at least 0"):
+            make_restorer(64, pretrained=False, frame=frame)
+
+
 def test_restoring_leaves_the_mode_as_it_was(restorer):
     for mode in (True, False):
         restorer.train(mode)

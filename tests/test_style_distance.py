@@ -1,0 +1,150 @@
+"""How far pictures are from a painting's style: against SciPy, by what it must forget, and by what it must see."""
+
+import pytest
+import torch
+from scipy.stats import wasserstein_distance
+from torch import nn
+
+from course_utils.feature_network import FeatureNetwork
+from course_utils.losses import FeatureStack
+from course_utils.style_distance import GramDistance, Neighbourhoods, PatchDistance
+
+
+def judge():
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 8, 3, stride=2, padding=1))
+    return FeatureNetwork(FeatureStack(body, (1, 2)), (1.0, 1.0), 1.0, "a small one")
+
+
+def pictures(seed, n=2, side=16):
+    return torch.rand(n, 3, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+def both(painting):
+    return GramDistance(judge(), painting), PatchDistance(painting, side=3, levels=2)
+
+
+PAINTING = pictures(9, n=1)[0]
+
+
+def test_along_one_direction_it_is_the_wasserstein_distance_of_scipy():
+    """On patches of one pixel in a picture of one grey: the direction's sum is all that is left of it."""
+    painting = torch.rand(1, 120, 120, generator=torch.Generator().manual_seed(1)).expand(3, -1, -1)
+    shown = torch.rand(1, 1, 120, 120, generator=torch.Generator().manual_seed(2)).square().expand(-1, 3, -1, -1)
+    found = PatchDistance(painting, side=1, levels=1, directions=1)(shown, seed=5)
+    direction = nn.functional.normalize(torch.randn(1, 3, generator=torch.Generator().manual_seed(5)))
+    expected = wasserstein_distance(shown[0, 0].flatten(), painting[0].flatten()) * direction.sum().abs()
+    assert found == pytest.approx(expected.item(), rel=0.05)  # of the painting's pixels only a draw takes part
+
+
+def test_the_mean_over_directions_of_a_step_in_brightness():
+    """Patches all shifted by `d` move by `d` times the sum of a random unit vector: on average 0.8 d."""
+    painting = 0.5 * pictures(3, n=1, side=96)[0]
+    distance = PatchDistance(painting, directions=2000)
+    plain = distance(painting[None], seed=1)
+    assert distance(painting[None] + 0.4, seed=1) == pytest.approx(0.8 * 0.4, rel=0.05)
+    assert plain < 0.01
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_style_forgets_where_things_are(kind):
+    painting = pictures(3, n=1, side=96)[0]
+    distance = both(painting)[kind]
+    moved = painting.roll((40, 24), (1, 2))[None]
+    assert distance(moved) < 0.1 * distance(0.5 * moved)
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_a_mesh_of_single_pixels_is_seen(kind):
+    smooth = nn.functional.interpolate(pictures(4, n=1, side=6), (48, 48), mode="bilinear")
+    distance = both(smooth[0])[kind]
+    mesh = 0.1 * (torch.arange(48) % 2 * 2.0 - 1)
+    assert distance(smooth + mesh * mesh[:, None] * 10) > 1.3 * distance(smooth) + (0.1, 0)[kind]
+
+
+def test_only_patches_tell_two_mixtures_with_the_same_gram_matrix_apart():
+    """Brightness 0.1 or 0.9 by halves, and 0.5 with rare 0 and 1: mean and mean square agree, the pictures do not."""
+    generator = torch.Generator().manual_seed(0)
+    draw = torch.rand(1, 1, 64, 64, generator=generator)
+    halves = torch.where(draw < 0.5, 0.1, 0.9)
+    rare = torch.where(draw < 0.32, 0.0, torch.where(draw > 0.68, 1.0, 0.5))
+    assert halves.mean() == pytest.approx(rare.mean().item(), abs=0.01)
+    assert halves.square().mean() == pytest.approx(rare.square().mean().item(), rel=0.02)
+    halves, rare = halves.expand(-1, 3, -1, -1), rare.expand(-1, 3, -1, -1)
+    grams, patches = Neighbourhoods()(halves)[0], Neighbourhoods()(rare)[0]
+    a, b = ((x.flatten(2) @ x.flatten(2).transpose(1, 2)) / x[0, 0].numel() for x in (grams, patches))
+    assert (a - b).abs().mean() < 0.02 * a.mean()
+    distance = PatchDistance(halves[0], side=1, levels=1)
+    assert distance(rare, seed=0) > 5 * distance(halves, seed=0)
+
+
+def test_the_gram_distance_is_the_formula():
+    found, network = pictures(1), judge()
+
+    def style(features):
+        total = 0.0
+        for f, p in zip(features(found), features(PAINTING[None]), strict=True):
+            grams = [torch.einsum("nchw,ndhw->ncd", x, x) / x[0].numel() for x in (f, p)]
+            total += (grams[0] - grams[1]).abs().mean() / grams[1].abs().mean() / len(features.layers)
+        return total
+
+    expected = style(network.features) + 2 * style(Neighbourhoods())
+    torch.testing.assert_close(GramDistance(network, PAINTING)(found), expected)
+    assert GramDistance(network, PAINTING)(PAINTING[None]) == pytest.approx(0, abs=1e-6)
+
+
+def test_neighbourhoods_hold_each_pixel_and_the_eight_around_it():
+    x = pictures(1)
+    full, half, quarter = Neighbourhoods()(x)
+    assert full.shape == (2, 27, 14, 14) and half.shape == (2, 27, 6, 6) and quarter.shape == (2, 27, 2, 2)
+    torch.testing.assert_close(full[1, :, 3, 4].view(3, 3, 3), x[1, :, 3:6, 4:7])
+    smaller = x.view(2, 3, 8, 2, 8, 2).mean((3, 5))
+    torch.testing.assert_close(half[0, :, 0, 2].view(3, 3, 3), smaller[0, :, 0:3, 2:5])
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_gradients_reach_the_picture_and_nothing_else(kind):
+    distance = both(PAINTING)[kind].train()
+    prediction = pictures(1).requires_grad_()
+    distance(prediction).backward()
+    assert prediction.grad.isfinite().all() and (prediction.grad != 0).float().mean() > 0.9
+    assert not any(parameter.requires_grad for parameter in distance.parameters())
+
+
+def test_the_gradient_of_the_patches_agrees_with_finite_differences():
+    distance = PatchDistance(PAINTING, side=3, levels=2, directions=3)
+    x = pictures(1, n=1, side=8).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda y: distance(y, seed=2), x, eps=1e-7)
+
+
+def test_a_seed_repeats_the_directions_and_without_one_they_change():
+    distance, x = PatchDistance(PAINTING, side=3, levels=2), pictures(1)
+    assert distance(x, seed=3) == distance(x, seed=3) != distance(x, seed=4)
+    assert distance(x) != distance(x)
+    again = PatchDistance(PAINTING, side=3, levels=2)
+    assert PatchDistance(PAINTING, side=3, levels=2)(x) == again(x)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: GramDistance(judge(), torch.zeros(3, 16, 16)), "no style in this painting: it is black"),
+        (lambda: GramDistance(judge(), PAINTING[:, :11]), r"\(1, 3, 11, 16\) are too small"),
+        (lambda: GramDistance(judge(), PAINTING)(pictures(1, side=11)), r"\(2, 3, 11, 11\) are too small"),
+        (lambda: GramDistance(judge(), PAINTING[None]), r"\(1, 3, 16, 16\), not floats"),
+        (lambda: GramDistance(judge(), (PAINTING * 255).byte()), "torch.uint8"),
+        (lambda: PatchDistance(PAINTING), r"\(3, 16, 16\) are too small: patches of 7 pixels at 3 scales need 28 × 28"),
+        (lambda: both(PAINTING)[1](pictures(1, side=5)), r"\(2, 3, 5, 5\) are too small: .* need 6 × 6"),
+        (lambda: both(PAINTING)[1](pictures(1)[:0]), "are too small"),
+        (lambda: PatchDistance("pond.png"), "the painting is 'pond.png', not floats"),
+        (lambda: PatchDistance(2 * PAINTING), "not from 0"),
+        (lambda: PatchDistance(PAINTING, side=0), "side=0 is not a whole number of at least 1"),
+        (lambda: PatchDistance(PAINTING, levels=1.5), "levels=1.5"),
+        (lambda: PatchDistance(PAINTING, directions=True), "directions=True"),
+        (lambda: both(PAINTING)[1](pictures(1), seed=0.5), "seed=0.5 is neither a whole number nor None"),
+        (lambda: both(PAINTING)[1]((pictures(1) * 255).byte()), "not floats"),
+    ],
+)
+def test_refusals(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
