@@ -22,13 +22,13 @@ class PaintingLoss(nn.Module):
 
     Args:
         distance: of pictures ``(N, 3, H, W)`` from the painting's style, as `course_utils.style_distance` has two.
-        content, style, smooth: weights; the defaults suit `PatchDistance`, a `GramDistance` wants ``style=0.05``.
+        content, style, smooth: weights; the defaults suit `PatchDistance`, a `GramDistance` wants ``style=0.2``.
 
     Raises:
         ValueError: if a weight is no number of at least 0.
     """
 
-    def __init__(self, distance: nn.Module, *, content: float = 1.0, style: float = 1.0, smooth: float = 0.035) -> None:
+    def __init__(self, distance: nn.Module, *, content: float = 4.0, style: float = 1.0, smooth: float = 0.02) -> None:
         super().__init__()
         weights = {"content": content, "style": style, "smooth": smooth}
         for name, weight in weights.items():

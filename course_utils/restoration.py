@@ -226,7 +226,7 @@ class BrushNoise:
         length, height: of a smear, in pixels across and down.
     """
 
-    strength: float = 0.12
+    strength: float = 0.1
     length: int = 9
     height: int = 3
 

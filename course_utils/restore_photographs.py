@@ -60,7 +60,7 @@ PAINTING_SIDE = 512
 ASKED = 400
 """So many training patches say what the mean colour is."""
 
-STYLE_WEIGHTS = {"patches": {}, "gram": {"style": 0.05}}
+STYLE_WEIGHTS = {"patches": {}, "gram": {"style": 0.2}}
 PACKAGED = "photographs"
 MOST_PATCHES = 1_000_000
 """All patches of a run are made first: a million of them take 28 GB."""
@@ -274,11 +274,12 @@ def table(record: dict) -> list[str]:
     lines = []
     for name, loss in dict.fromkeys((one["task"], one["loss"]) for one in record["runs"]):
         found = [one["scores"] for one in record["runs"] if (one["task"], one["loss"]) == (name, loss)]
-        parts, measure, unit = [], _measure(loss), "from the style" if loss in STYLES else "dB"
+        parts, measure = [], _measure(loss)
+        unit, digits = ("from the style", 3) if loss in STYLES else ("dB", 2)
         for kind in found[0]:
             values = torch.tensor([scores[kind][measure] for scores in found if kind in scores], dtype=torch.float64)
-            spread = f" ± {values.std():.2f}" if len(values) > 1 and kind == "network" else ""
-            parts.append(f"{kind} {values.mean():.2f}{spread}")
+            spread = f" ± {values.std():.{digits}f}" if len(values) > 1 and kind == "network" else ""
+            parts.append(f"{kind} {values.mean():.{digits}f}{spread}")
         lines.append(f"{name:17} {loss:13} {', '.join(parts)} {unit}")
     return lines
 

@@ -40,7 +40,7 @@ def test_the_value_is_the_formula():
 
 
 def test_content_sees_light_and_shade_and_not_colour():
-    loss = PaintingLoss(Half(), style=0, smooth=0)
+    loss = PaintingLoss(Half(), content=1, style=0, smooth=0)
     photograph = pictures(2, side=32)
     other_colour = photograph + torch.tensor([0.587, -0.299, 0.0]).view(3, 1, 1)
     assert loss(photograph, photograph) == 0
