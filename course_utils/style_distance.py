@@ -110,8 +110,7 @@ class GramDistance(nn.Module):
 class Neighbourhoods(nn.Module):
     """Each pixel with its eight neighbours, at full, half and quarter size: 27 numbers at each place.
 
-    Their Gram matrices know palette and brush strokes, and what a network that halves the grid at once overlooks: a
-    mesh of single pixels.
+    Their Gram matrices know palette and brush strokes at scales that a network which halves the grid at once overlooks.
     """
 
     layers = (0, 1, 2)
