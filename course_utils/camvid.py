@@ -253,7 +253,7 @@ class Batches:
         check_whole(batch_size=batch_size)
         check_whole(0, seed=seed)
         check_flags(shuffle=shuffle, drop_last=drop_last)
-        if augment is not None and not callable(augment):
+        if augment is not None and (not callable(augment) or isinstance(augment, type)):
             raise ValueError(f"augment={augment!r} is neither None nor a function of images, masks and generator.")
         if drop_last and batch_size > len(split):
             raise ValueError(f"batch_size={batch_size} with drop_last leaves nothing of {len(split)} pictures.")

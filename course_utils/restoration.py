@@ -119,7 +119,7 @@ class Overprint:
     def __call__(self, pictures: Tensor, seed: int) -> Tensor:
         check_pictures(pictures)
         numbers = _draw_integers((10, 99), self.count * len(pictures), seed)
-        places = torch.rand(self.count * len(pictures), 2, generator=_generator(seed + 1))
+        places = torch.rand(self.count * len(pictures), 2, generator=seeded_generator(seed + 1))
         texts = [str(number) for number in numbers]
         for i in range(self.count):
             pictures = _print_over(pictures, texts[i :: self.count], places[i :: self.count], self.height)
@@ -159,7 +159,7 @@ class Crappify:
         drawn = _draw_integers(self.quality or (10, 99), len(pictures), seed)
         if self.text:
             printed = drawn if self.leak else _draw_integers(self.quality or (10, 99), len(pictures), seed + 1)
-            places = torch.rand(len(pictures), 2, generator=_generator(seed + 2)) / 2
+            places = torch.rand(len(pictures), 2, generator=seeded_generator(seed + 2)) / 2
             pictures = _print_over(pictures, [str(number) for number in printed], places, self.height)
         return pictures if self.quality is None else _through_jpeg(pictures, drawn)
 
@@ -197,7 +197,7 @@ class CutOut:
 
     def masks(self, n: int, height: int, width: int, seed: int, device: torch.device | str = "cpu") -> Tensor:
         """Where the holes are: ``(n, 1, height, width)`` bool, the same as the call with this seed cuts."""
-        draw = torch.rand(n, self.holes, 4, generator=_generator(seed)).to(device)
+        draw = torch.rand(n, self.holes, 4, generator=seeded_generator(seed)).to(device)
         low, high = self.share
         found = torch.ones(n, self.holes, height, width, dtype=torch.bool, device=device)
         for axis, side in enumerate((height, width)):
@@ -239,7 +239,7 @@ class BrushNoise:
         check_pictures(pictures)
         n, channels, rows, columns = pictures.shape
         shape = (n, channels, rows + 2 * (self.height - 1), columns + 2 * (self.length - 1))
-        noise = torch.randn(shape, generator=_generator(seed)).to(pictures.device)
+        noise = torch.randn(shape, generator=seeded_generator(seed)).to(pictures.device)
         for _ in range(2 if n else 0):
             noise = F.avg_pool2d(noise, (self.height, self.length), 1)
         # Two averages of m make weights in the shape of a roof; the sum of their squares is what is left of variance 1.
@@ -321,15 +321,19 @@ def _print_over(pictures: Tensor, texts: Sequence[str], places: Tensor, share: f
     return printed
 
 
-def _generator(seed: int) -> torch.Generator:
+def seeded_generator(seed: int) -> torch.Generator:
+    """A generator on the CPU, of any whole seed, so that every device damages the same picture in the same way.
+
+    Raises:
+        ValueError: if the seed is no whole number.
+    """
     if not is_whole(seed):
         raise ValueError(f"seed={seed!r} is not a whole number.")
-    # Drawn on the CPU, so that every device damages the same picture in the same way.
     return torch.Generator().manual_seed(index(seed) % 2**63)
 
 
 def _draw_integers(bounds: tuple[int, int], n: int, seed: int) -> list[int]:
-    return torch.randint(bounds[0], bounds[1] + 1, (n,), generator=_generator(seed)).tolist()
+    return torch.randint(bounds[0], bounds[1] + 1, (n,), generator=seeded_generator(seed)).tolist()
 
 
 def _check_quality(quality: tuple[int, int]) -> None:

@@ -24,6 +24,7 @@ from course_utils.restoration import (
 )
 from course_utils.restoration_pairs import Pairs
 from course_utils.restorer import Restorer, make_restorer
+from course_utils.style_distance import check_painting
 from course_utils.training import fit
 
 SIZE = 96
@@ -235,12 +236,21 @@ def baselines(name: str, inputs: Tensor, originals: Tensor, seed: int) -> dict[s
 
 def one_colour(inputs: Tensor, pictures: Tensor) -> Tensor:
     """Grey `inputs` in the mean colour of other `pictures`, both ``(N, 3, H, W)``: a guess that looks at nothing."""
+    check_pictures(inputs)
+    check_pictures(pictures)
+    if not len(pictures):
+        raise ValueError("no picture has no mean colour: give at least one.")
     mean = colours(pictures).mean((0, 2, 3), keepdim=True)
     return with_colours(inputs, mean.expand(len(inputs), -1, *inputs.shape[2:])).clamp(0, 1)
 
 
 def mean_colour(pictures: Tensor, painting: Tensor) -> Tensor:
-    """`pictures` ``(N, 3, H, W)``, all shifted together to the mean colour of a painting ``(3, H, W)``."""
+    """`pictures` ``(N, 3, H, W)``, all shifted together to a painting's mean colour, as far as black and white allow.
+
+    The painting is ``(3, H, W)``.
+    """
+    check_pictures(pictures)
+    check_painting(painting)
     shift = painting.mean((1, 2)).view(1, 3, 1, 1) - pictures.mean((0, 2, 3), keepdim=True)
     return (pictures + shift).clamp(0, 1)
 

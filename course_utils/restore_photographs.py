@@ -56,7 +56,7 @@ LOSSES = ("pixel", "feature", "pixel+feature")
 STYLES = ("patches", "gram")
 SCORED, SCORED_SIDE, DAMAGE_SEED = 24, 160, 1000
 CAMVID_SIZE = (192, 256)
-PAINTING_SIDE = 512
+PAINTING_SIDE, LEAST_SIDE = 512, 28
 ASKED = 400
 """So many training patches say what the mean colour is."""
 
@@ -296,6 +296,8 @@ def load_record(path: Path) -> dict:
         raise ValueError(f"{path} is no JSON file ({error}); name another one.") from error
     if isinstance(record, dict) and record.get("format") == FORMAT:
         runs = record.get("runs", [])
+        if isinstance(runs, list) and any(isinstance(one, dict) and one.get("loss") == "painting" for one in runs):
+            raise ValueError(f"{path} holds runs of the task monet as it once was; name another file.")
         if isinstance(record.get("settings", {}), dict) and isinstance(runs, list) and all(map(_is_run, runs)):
             return record
     raise ValueError(f"{path} is no record of restorations, or damaged; name another file.")
@@ -375,12 +377,18 @@ def _check_painting(path: Path) -> None:
     try:
         with Image.open(path) as opened:
             too_small = min(opened.size) < SIZE
-        black = not too_small and not load_painting(path).any()
+        picture = None if too_small else load_painting(path)
+        black = picture is not None and not picture.any()
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, OSError) as error:
         raise ValueError(f"{path} is no picture that can be read; name another one with --painting.") from error
     if too_small or black:
         said = "black" if black else f"smaller than {SIZE} pixels"
         raise ValueError(f"the painting {path} is {said}; name another one with --painting.")
+    if min(picture.shape[1:]) < LEAST_SIDE:
+        raise ValueError(
+            f"the painting {path} is too narrow: at {PAINTING_SIDE} pixels, its other side needs {LEAST_SIDE}; "
+            "name another one with --painting."
+        )
 
 
 def _save_row(path: Path, made: dict[str, Tensor], n: int = 6) -> None:

@@ -25,8 +25,11 @@ class Restorer(nn.Module):
             padding the network would see where the border is.
 
     Raises:
-        ValueError: if `residual` meets another number of output channels, or a last layer that cannot give zero.
+        ValueError: if `residual` meets another number of output channels, or a last layer that cannot give zero; if
+            `frame` is negative, or, when called, not smaller than the picture.
     """
+
+    frame = 0  # for restorers pickled before there were frames
 
     def __init__(self, unet: DynamicUnet, residual: bool = True, frame: int = 0) -> None:
         super().__init__()
@@ -104,7 +107,9 @@ def make_restorer(
         raise ValueError(f"depth={depth!r} is neither a whole number of at least 1 nor None.")
     options = {"last_cross": False, **options}
     check_whole(0, frame=frame)
-    sides = (size + 2 * frame,) * 2
+    if frame:
+        check_whole(frame + 1, size=size)
+    sides = (size + 2 * frame,) * 2 if frame else (size, size)
     unet = DynamicUnet(create_encoder(encoder, pretrained)[:depth], n_out, sides, **options)
     return Restorer(unet, residual, frame)
 

@@ -1,16 +1,18 @@
 """How far pictures are from the style of one painting: by Gram matrices, or by everything that small patches show."""
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks import check_whole, is_whole
+from course_utils.checks import check_whole, describe
 from course_utils.feature_network import FeatureNetwork
 from course_utils.losses import StyleLoss, gram_matrix
-from course_utils.restoration import check_floats, check_pictures
+from course_utils.restoration import check_floats, check_pictures, seeded_generator
 
 MOST_PATCHES = 16384
-"""So many patches of a painting are kept at each scale, drawn at random: 10 MB."""
+"""So many patches of a painting are kept at each scale, drawn at random: 10 MB for patches of 7 pixels."""
 
 
 class PatchDistance(nn.Module):
@@ -21,7 +23,8 @@ class PatchDistance(nn.Module):
     (full size, half, quarter, …) is zero only if the clouds are the same: colours, strokes, and how often each occurs.
     Elnekave and Weiss (2022) make pictures with it and without any network. Where a patch lies plays no part.
 
-    A step in brightness of 0.1 over the whole picture is a distance of about 0.08.
+    A step in brightness of 0.1 over the whole picture is a distance of about 0.08. The painting's patches are drawn
+    anew for each call, so its distance from itself is not quite zero: up to 0.01.
 
     Args:
         painting: ``(3, H, W)`` floats, white 1; its strokes should be as wide in pixels as those wanted.
@@ -43,7 +46,7 @@ class PatchDistance(nn.Module):
         check_painting(painting)
         self.side, self.levels, self.directions = side, levels, directions
         self._check_size(painting)
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = seeded_generator(seed)
         picture = painting.detach()[None].float()
         for level in range(levels):
             picture = F.avg_pool2d(picture, 2) if level else picture
@@ -59,9 +62,7 @@ class PatchDistance(nn.Module):
         """
         check_floats(pictures)
         self._check_size(pictures)
-        if seed is not None and not is_whole(seed):
-            raise ValueError(f"seed={seed!r} is neither a whole number nor None.")
-        generator = self._generator if seed is None else torch.Generator().manual_seed(seed)
+        generator = self._generator if seed is None else seeded_generator(seed)
         total = pictures.new_zeros(())
         for level in range(self.levels):
             pictures = F.avg_pool2d(pictures, 2) if level else pictures
@@ -76,7 +77,9 @@ class PatchDistance(nn.Module):
 
     def _check_size(self, pictures: Tensor) -> None:
         least = self.side * 2 ** (self.levels - 1)
-        if not pictures.numel() or min(pictures.shape[-2:]) < least:
+        if not pictures.numel():
+            raise ValueError(f"pictures of shape {tuple(pictures.shape)} hold no pixels.")
+        if min(pictures.shape[-2:]) < least:
             raise ValueError(
                 f"pictures of shape {tuple(pictures.shape)} are too small: patches of {self.side} pixels at "
                 f"{self.levels} scales need {least} × {least}."
@@ -87,7 +90,7 @@ class GramDistance(nn.Module):
     """``Σ|G(fᵢ(p)) - G(fᵢ(painting))|`` (Gatys et al. 2016), for pictures ``(N, 3, H, W)``, a scalar.
 
     `fᵢ` are the layers of the feature network and, weighing twice, `Neighbourhoods`; `G` is the Gram matrix. Each term
-    is divided by the size of what it is compared with, so that 1 is about "all wrong".
+    is divided by the size of what it is compared with: a black picture is 3 or more away.
 
     Args:
         judge: as `course_utils.feature_network.feature_network` gives it.
@@ -100,10 +103,16 @@ class GramDistance(nn.Module):
     def __init__(self, judge: FeatureNetwork, painting: Tensor) -> None:
         super().__init__()
         check_painting(painting)
-        stacks = ((judge.features, 1.0), (Neighbourhoods(), 2.0))
+        if not isinstance(judge, FeatureNetwork):
+            raise ValueError(f"judge is {describe(judge)}, not what feature_network() gives.")
+        features = copy.deepcopy(judge.features).to(painting.device)  # others may use the judge, on another device
+        stacks = ((features, 1.0), (Neighbourhoods(), 2.0))
         self.styles = nn.ModuleList(_style_loss(stack, painting, weight) for stack, weight in stacks)
 
     def forward(self, pictures: Tensor) -> Tensor:
+        check_floats(pictures)
+        if not pictures.numel():
+            raise ValueError(f"pictures of shape {tuple(pictures.shape)} hold no pixels.")
         return torch.stack([loss(pictures) for loss in self.styles]).sum()
 
 
@@ -143,6 +152,8 @@ def _style_loss(stack: nn.Module, painting: Tensor, weight: float) -> StyleLoss:
     """A `StyleLoss` in which every layer of `stack` weighs the same, all together `weight`."""
     with torch.no_grad():
         sizes = [gram_matrix(f).abs().mean().item() for f in stack(painting[None])]
-    if 0 in sizes:
-        raise ValueError("there is no style in this painting: it is black, or the feature network sees nothing in it.")
+    if min(sizes) < 1e-8:
+        raise ValueError(
+            "there is no style in this painting: it is black or nearly so, or the feature network sees nothing in it."
+        )
     return StyleLoss(stack, painting, [weight / (len(sizes) * size) for size in sizes])

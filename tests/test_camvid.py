@@ -214,6 +214,8 @@ def test_other_bad_arguments(root):
         Batches(numbered_split(), 2, shuffle="no")
     with pytest.raises(ValueError, match="augment='flip' is neither None nor a function"):
         Batches(numbered_split(), 2, augment="flip")
+    with pytest.raises(ValueError, match="is neither None nor a function"):
+        Batches(numbered_split(), 2, augment=torch.nn.Identity)
     with pytest.raises(ValueError, match="leaves nothing of 10"):
         Batches(numbered_split(), 11, drop_last=True)
     assert void_code(("a", "b")) == -1

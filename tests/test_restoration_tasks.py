@@ -70,6 +70,23 @@ def test_the_mean_colour_is_the_paintings():
     torch.testing.assert_close(made.mean((0, 2, 3)), painting.mean((1, 2)))
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: one_colour(PICTURES, PICTURES[:0]), "no picture has no mean colour"),
+        (lambda: one_colour(PICTURES, 255 * PICTURES), "not from 0"),
+        (lambda: one_colour(PICTURES[0], PICTURES), "not floats"),
+        (lambda: mean_colour(PICTURES, 255 * PICTURES[0]), "not from 0"),
+        (lambda: mean_colour(PICTURES, PICTURES), "the painting is torch.float32 of shape"),
+        (lambda: mean_colour(PICTURES, PICTURES[0, :, :0]), "hold no pixels"),
+        (lambda: mean_colour(PICTURES[:, :1], PICTURES[0]), "not floats"),
+    ],
+)
+def test_baselines_of_colour_refuse_what_is_no_picture(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
 def test_the_sketch_wanted_is_the_sketch():
     torch.testing.assert_close(wanted(TASKS["sketch"], PICTURES), Sketch()(PICTURES))
 

@@ -99,6 +99,7 @@ def test_a_painting_is_reduced_to_half_a_thousand_pixels(tmp_path):
         (["--tasks", "monet", "--painting", __file__], "no picture"),
         (["--tasks", "jpeg", "monet", "--painting", "black.png"], "black.png is black"),
         (["--tasks", "monet", "--painting", "line.png"], "line.png is smaller than 96 pixels"),
+        (["--tasks", "monet", "--painting", "panorama.png"], "panorama.png is too narrow"),
         (["--tasks", "text", "sketch", "colour", "--losses", "feature"], "feature fits --tasks sketch colour"),
         (["--tasks", "text", "--losses", "gram"], "none of --losses gram fits --tasks text: add --losses pixel"),
         (["--batch-size", "99999999"], "14999999850 patches"),
@@ -116,6 +117,7 @@ def test_bad_settings_end_with_one_sentence_and_no_file(tmp_path, capsys, monkey
     monkeypatch.setattr(restore_photographs, "train_restorer", None)
     Image.new("RGB", (200, 200)).save("black.png")
     Image.new("RGB", (1, 300), "red").save("line.png")
+    Image.new("RGB", (3000, 96), "red").save("panorama.png")
     (tmp_path / "photographs").mkdir()
     out = tmp_path / "out.json"
     assert main(["--out", str(out), *words]) == 2
@@ -233,6 +235,13 @@ def test_a_record_in_the_repository_can_be_gone_on_with(path, tmp_path, monkeypa
         for split in {"train", settings["split"]} if "train_pictures" in settings else ():
             (root / f"{split}.txt").write_text("".join(f"p{i}\n" for i in range(settings[f"{split}_pictures"])))
     assert main([*words, "--out", "out.json"]) == 0
+
+
+def test_a_record_of_the_painter_as_it_once_was_is_refused_by_name(tmp_path):
+    run = {"task": "monet", "loss": "painting", "seed": 0, "scores": {"network": {"style": 0.8}}}
+    (tmp_path / "old.json").write_text(json.dumps({"format": restore_photographs.FORMAT, "runs": [run]}))
+    with pytest.raises(ValueError, match="holds runs of the task monet as it once was"):
+        load_record(tmp_path / "old.json")
 
 
 def test_a_file_of_something_else_is_refused(tmp_path):

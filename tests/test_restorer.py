@@ -114,6 +114,9 @@ def test_untrained_with_a_frame_it_gives_back_what_it_gets():
     assert torch.equal(restore(framed, PICTURES), PICTURES)
     with pytest.raises(ValueError, match="16 × 40 pixels are too few to reflect a frame of 16"):
         restore(framed, PICTURES[..., :16, :40])
+    for size in (0, -32, 16, True, "a", None):
+        with pytest.raises(ValueError, match=f"size={size!r} is not a whole number of at least 17"):
+            make_restorer(size, pretrained=False, frame=16)
     for frame in (-1, 2.5, True):
         with pytest.raises(ValueError, match=f"frame={frame} is not a whole number of at least 0"):
             make_restorer(64, pretrained=False, frame=frame)

@@ -125,6 +125,20 @@ def test_a_seed_repeats_the_directions_and_without_one_they_change():
     assert PatchDistance(PAINTING, side=3, levels=2)(x) == again(x)
 
 
+def test_any_whole_seed_will_do():
+    import numpy as np
+
+    distance, x = PatchDistance(PAINTING, side=3, levels=2, seed=np.int64(3)), pictures(1)
+    assert distance(x, seed=np.int64(3)) == distance(x, seed=3)
+    assert distance(x, seed=2**70).isfinite() and distance(x, seed=-1).isfinite()
+
+
+def test_the_judge_stays_its_own():
+    network = judge()
+    GramDistance(network, PAINTING).half()
+    assert all(parameter.dtype == torch.float32 for parameter in network.features.parameters())
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -135,13 +149,17 @@ def test_a_seed_repeats_the_directions_and_without_one_they_change():
         (lambda: GramDistance(judge(), (PAINTING * 255).byte()), "torch.uint8"),
         (lambda: PatchDistance(PAINTING), r"\(3, 16, 16\) are too small: patches of 7 pixels at 3 scales need 28 × 28"),
         (lambda: both(PAINTING)[1](pictures(1, side=5)), r"\(2, 3, 5, 5\) are too small: .* need 6 × 6"),
-        (lambda: both(PAINTING)[1](pictures(1)[:0]), "are too small"),
+        (lambda: both(PAINTING)[1](pictures(1)[:0]), "hold no pixels"),
+        (lambda: both(PAINTING)[0](pictures(1)[:0]), "hold no pixels"),
+        (lambda: both(PAINTING)[0](None), "an object of type NoneType"),
+        (lambda: GramDistance(None, PAINTING), "judge is an object of type NoneType, not what feature_network"),
+        (lambda: GramDistance(judge(), 1e-5 * PAINTING), "black or nearly so"),
         (lambda: PatchDistance("pond.png"), "the painting is 'pond.png', not floats"),
         (lambda: PatchDistance(2 * PAINTING), "not from 0"),
         (lambda: PatchDistance(PAINTING, side=0), "side=0 is not a whole number of at least 1"),
         (lambda: PatchDistance(PAINTING, levels=1.5), "levels=1.5"),
         (lambda: PatchDistance(PAINTING, directions=True), "directions=True"),
-        (lambda: both(PAINTING)[1](pictures(1), seed=0.5), "seed=0.5 is neither a whole number nor None"),
+        (lambda: both(PAINTING)[1](pictures(1), seed=0.5), "seed=0.5 is not a whole number"),
         (lambda: both(PAINTING)[1]((pictures(1) * 255).byte()), "not floats"),
     ],
 )
