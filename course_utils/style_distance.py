@@ -50,9 +50,11 @@ class PatchDistance(nn.Module):
         picture = painting.detach()[None].float()
         for level in range(levels):
             picture = F.avg_pool2d(picture, 2) if level else picture
-            patches = F.unfold(picture, side)[0].T
-            kept = torch.randperm(len(patches), generator=self._generator)[:MOST_PATCHES]
-            self.register_buffer(f"patches_{level}", patches[kept.to(patches.device)].contiguous(), persistent=False)
+            patches = picture[0].unfold(1, side, 1).unfold(2, side, 1)  # a view: all of them would not fit into memory
+            rows, columns = patches.shape[1:3]
+            kept = torch.randperm(rows * columns, generator=self._generator)[:MOST_PATCHES].to(picture.device)
+            drawn = patches[:, kept // columns, kept % columns].transpose(0, 1).flatten(1)
+            self.register_buffer(f"patches_{level}", drawn, persistent=False)
 
     def forward(self, pictures: Tensor, seed: int | None = None) -> Tensor:
         """Distance of pictures ``(N, 3, H, W)``, a scalar, differentiable.

@@ -125,6 +125,14 @@ def test_a_seed_repeats_the_directions_and_without_one_they_change():
     assert PatchDistance(PAINTING, side=3, levels=2)(x) == again(x)
 
 
+def test_the_patches_kept_are_the_paintings():
+    small = PatchDistance(PAINTING, side=3, levels=2)
+    for level, picture in enumerate((PAINTING[None], nn.functional.avg_pool2d(PAINTING[None], 2))):
+        every, kept = nn.functional.unfold(picture, 3)[0].T, getattr(small, f"patches_{level}")
+        assert len(kept) == len(every)  # few enough, in another order
+        assert torch.equal(kept[kept[:, 0].argsort()], every[every[:, 0].argsort()])
+
+
 def test_any_whole_seed_will_do():
     import numpy as np
 
