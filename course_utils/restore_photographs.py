@@ -376,11 +376,13 @@ def _check_painting(path: Path) -> None:
         raise FileNotFoundError(f"there is no painting {path}; make one with python -m data_scripts.painting.")
     try:
         with Image.open(path) as opened:
-            too_small = min(opened.size) < SIZE
-        picture = None if too_small else load_painting(path)
+            too_small, deep = min(opened.size) < SIZE, opened.mode[0] in "IF"
+        picture = None if too_small or deep else load_painting(path)
         black = picture is not None and not picture.any()
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, OSError) as error:
         raise ValueError(f"{path} is no picture that can be read; name another one with --painting.") from error
+    if deep:
+        raise ValueError(f"the painting {path} is grey with more than 8 bits; save it as an 8-bit PNG.")
     if too_small or black:
         said = "black" if black else f"smaller than {SIZE} pixels"
         raise ValueError(f"the painting {path} is {said}; name another one with --painting.")

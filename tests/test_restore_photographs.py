@@ -100,6 +100,7 @@ def test_a_painting_is_reduced_to_half_a_thousand_pixels(tmp_path):
         (["--tasks", "jpeg", "monet", "--painting", "black.png"], "black.png is black"),
         (["--tasks", "monet", "--painting", "line.png"], "line.png is smaller than 96 pixels"),
         (["--tasks", "monet", "--painting", "panorama.png"], "panorama.png is too narrow"),
+        (["--tasks", "monet", "--painting", "deep.png"], "deep.png is grey with more than 8 bits"),
         (["--tasks", "text", "sketch", "colour", "--losses", "feature"], "feature fits --tasks sketch colour"),
         (["--tasks", "text", "--losses", "gram"], "none of --losses gram fits --tasks text: add --losses pixel"),
         (["--batch-size", "99999999"], "14999999850 patches"),
@@ -118,6 +119,7 @@ def test_bad_settings_end_with_one_sentence_and_no_file(tmp_path, capsys, monkey
     Image.new("RGB", (200, 200)).save("black.png")
     Image.new("RGB", (1, 300), "red").save("line.png")
     Image.new("RGB", (3000, 96), "red").save("panorama.png")
+    Image.new("I;16", (128, 128), 3000).save("deep.png")
     (tmp_path / "photographs").mkdir()
     out = tmp_path / "out.json"
     assert main(["--out", str(out), *words]) == 2
