@@ -275,7 +275,7 @@ def table(record: dict) -> list[str]:
     for name, loss in dict.fromkeys((one["task"], one["loss"]) for one in record["runs"]):
         found = [one["scores"] for one in record["runs"] if (one["task"], one["loss"]) == (name, loss)]
         parts, measure = [], _measure(loss)
-        unit, digits = ("from the style", 3) if loss in STYLES else ("dB", 2)
+        unit, digits = ("from the style, by patches", 3) if loss in STYLES else ("dB", 2)
         for kind in found[0]:
             values = torch.tensor([scores[kind][measure] for scores in found if kind in scores], dtype=torch.float64)
             spread = f" ± {values.std():.{digits}f}" if len(values) > 1 and kind == "network" else ""
@@ -355,6 +355,12 @@ def _check(args: argparse.Namespace) -> torch.device:
     odd = [name for name in args.tasks if not _losses(name, args.losses)]
     if odd:
         raise ValueError(f"none of --losses {' '.join(args.losses)} fits --tasks {' '.join(odd)}: add --losses pixel.")
+    taken = {"pixel"}.union(*(_losses(name, args.losses) for name in args.tasks))
+    idle = [loss for loss in args.losses if loss not in taken]
+    if idle:
+        raise ValueError(
+            f"--losses {' '.join(idle)} fits none of --tasks {' '.join(args.tasks)}: leave it out, or name its task."
+        )
     for seed in args.seeds:
         check_seed(seed)
     check_files([args.out])

@@ -74,13 +74,13 @@ def test_pixel_and_feature_share_the_steps_and_the_model(tmp_path, monkeypatch):
 def test_the_painting_has_losses_of_its_own_and_is_judged_by_its_style(tmp_path, capsys):
     Image.fromarray(paint_lily_pond(128, 160)).save(tmp_path / "pond.png")
     out = tmp_path / "out.json"
-    command = ["--tasks", "monet", "--losses", "pixel", "feature", "--seeds", "0", "--steps", "1", "--out", str(out)]
+    command = ["--tasks", "monet", "--seeds", "0", "--steps", "1", "--out", str(out)]
     assert main([*command, "--painting", str(tmp_path / "pond.png"), "--device", "cpu"]) == 0
     (only,) = load_record(out)["runs"]
     assert only["loss"] == "patches" and set(only["scores"]) == {"nothing", "mean colour", "network"}
     assert all(scores["style"] > 0 and scores["gram"] > 0 for scores in only["scores"].values())
-    assert "from the style" in capsys.readouterr().out
-    command[3:5] = ["gram", "patches"]
+    assert "from the style, by patches" in capsys.readouterr().out
+    command += ["--losses", "gram", "patches"]
     assert main([*command, "--painting", str(tmp_path / "pond.png"), "--device", "cpu"]) == 0
     patches, gram = load_record(out)["runs"]
     assert gram["loss"] == "gram" and gram["scores"]["nothing"] == patches["scores"]["nothing"]
@@ -103,6 +103,7 @@ def test_a_painting_is_reduced_to_half_a_thousand_pixels(tmp_path):
         (["--tasks", "monet", "--painting", "deep.png"], "deep.png is grey with more than 8 bits"),
         (["--tasks", "text", "sketch", "colour", "--losses", "feature"], "feature fits --tasks sketch colour"),
         (["--tasks", "text", "--losses", "gram"], "none of --losses gram fits --tasks text: add --losses pixel"),
+        (["--tasks", "text", "--losses", "pixel", "gram"], "--losses gram fits none of --tasks text: leave it out"),
         (["--batch-size", "99999999"], "14999999850 patches"),
         (["--device", "meta"], "take --device cpu"),
         (["--data", "photographs"], "photographs: a record calls the packaged pictures so"),
