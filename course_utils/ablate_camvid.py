@@ -39,7 +39,7 @@ PLACES = ("data", "out", "device")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line; every default is what notebook 06 shows."""
+    """The command line; every default but the variants is what notebook 06 shows."""
     budget = Budget()
     parse = argparse.ArgumentParser(
         prog="python -m course_utils.ablate_camvid",

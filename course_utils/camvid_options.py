@@ -34,7 +34,11 @@ LECTURE = {
     "light": 0.2,
     "count_void": True,
 }
-"""What ``--recipe lecture`` changes, besides its stages. It also warped its pictures, which `Augment` does not."""
+"""What ``--recipe lecture`` changes, besides its stages.
+
+Two differences are left. It also warped its pictures, which `Augment` does not. And it had three rates, not two: in its
+second and fourth stage the first layers of the encoder got a tenth of what the later ones get here.
+"""
 STRONG = {
     "size": (360, 480),
     "frozen_epochs": 2,
@@ -87,7 +91,9 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     net.add_argument(
         "--middle", default="double_conv", choices=MIDDLES, help="what computes between encoder and decoder"
     )
-    net.add_argument("--bottle", action="store_true", help="make the residual block after it half as wide inside")
+    net.add_argument(
+        "--bottle", action="store_true", help="make the residual block of --last-cross half as wide inside"
+    )
     train = parse.add_argument_group("training")
     train.add_argument("--frozen-epochs", type=int, default=1, help="first: encoder frozen, pictures of half size")
     train.add_argument("--half-epochs", type=int, default=5, help="then: everything trained, half size")
@@ -112,7 +118,9 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     run.add_argument("--amp", default="none", choices=AMP, help="mixed precision")
     run.add_argument("--compile", action="store_true", help="torch.compile the training step")
     add_speed_options(run)
-    run.add_argument("--checkpoint", type=Path, help="file to save the run to, and to resume it from")
+    run.add_argument(
+        "--checkpoint", type=Path, help="save to and resume from RUN.pt: one file a stage, RUN.stage0.pt and so on"
+    )
     run.add_argument("--flips", action="store_true", help="score with the mirror image, averaged")
     run.add_argument("--scales", type=float, nargs="+", default=(1.0,), help="score at these sizes, averaged")
     run.add_argument("--test", action="store_true", help="read the test split, once, at the end")
@@ -136,9 +144,9 @@ def recipe(args: argparse.Namespace) -> list[Stage]:
     size = tuple(args.size)
     if args.recipe == "lecture":
         return [
-            Stage("1: encoder frozen", size, 10, (2e-4, 2e-3), frozen=True),
-            Stage("2: everything", size, 12, (2e-4, 2e-3)),
-            Stage("3: encoder frozen again", size, 10, (1e-4, 1e-3), frozen=True),
+            Stage("1: encoder frozen", size, 10, (2e-4, 2e-3), frozen=True, pct_start=0.8),
+            Stage("2: everything", size, 12, (2e-4, 2e-3), pct_start=0.8),
+            Stage("3: encoder frozen again", size, 10, (1e-4, 1e-3), frozen=True, pct_start=0.8),
             Stage("4: everything", size, 10, (1e-5, 1e-4)),
         ]
     half = (size[0] // 2, size[1] // 2)

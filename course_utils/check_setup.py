@@ -28,7 +28,7 @@ FRESH = "make a fresh environment and install requirements.txt as it is (README,
 PYTHONS = ((3, 11), (3, 12))
 GIB = 2**30
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-HOW_TO_GET_CHROMIUM = "`python -m playwright install chromium`, or your system's package of that name"
+HOW_TO_GET_CHROMIUM = "`python -m playwright install --with-deps chromium`, or your system's package of that name"
 
 PROBE = """
 import course_utils
@@ -142,7 +142,7 @@ def _course(steps: dict[str, str], error: str) -> Finding:
         return Finding("course", PROBLEM, "notebooks cannot import course_utils: " + _message(error), INSTALL)
     where = Path(steps["course"]).resolve().parent
     if where != Path(__file__).resolve().parent:
-        remedy = "python -m pip install -e .  (in the folder of this README)"
+        remedy = "python -m pip install -e .  (in the folder of requirements.txt)"
         return Finding("course", PROBLEM, f"notebooks would import course_utils from {where}", remedy)
     return Finding("course", OK, f"course_utils, from {where.parent}")
 

@@ -1,9 +1,10 @@
 """Checkpoints that a kill cannot damage, and the state of every random generator that a training run draws from."""
 
 import contextlib
+import json
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return payload
 
 
-_REMEDY = "delete it or name another file, or call fit with resume=False to overwrite it"
+_REMEDY = "delete it or name another file (or call fit with resume=False)"
 
 
 def check_parts(path: Path, saved: dict[str, Any]) -> None:
@@ -105,9 +106,7 @@ def check_same_run(path: Path, saved: dict[str, Any], settings: dict[str, Any], 
         CheckpointError: naming everything that differs.
     """
     differences = [
-        f"{name} was {_short(saved['settings'].get(name))} and is {_short(value)}"
-        for name, value in settings.items()
-        if saved["settings"].get(name) != value
+        f"{name} was {_short(was)} and is {_short(value)}" for name, was, value in _changes(saved["settings"], settings)
     ]
     there = {name: tuple(tensor.shape) for name, tensor in saved["model"].items()}
     here = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
@@ -116,9 +115,31 @@ def check_same_run(path: Path, saved: dict[str, Any], settings: dict[str, Any], 
         differences.append(f"{odd[0]} in the model was {there.get(odd[0])} and is {here.get(odd[0])}")
     if differences:
         raise CheckpointError(
-            f"{path} belongs to another run: {', '.join(differences)}; use the same settings to continue it, "
-            "another file to keep it, or resume=False to overwrite it."
+            f"{path} belongs to another run: {', '.join(differences)}; use the same settings to continue it, or "
+            f"{_REMEDY}."
         )
+
+
+def _changes(saved: dict[str, Any], settings: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Name, old and new value of each setting that differs; of settings written as JSON, of each entry."""
+    for name, value in settings.items():
+        was = saved.get(name)
+        if was == value:
+            continue
+        before, now = _entries(was), _entries(value)
+        if before is None or now is None:
+            yield name, was, value
+        else:
+            yield from ((key, before.get(key), now.get(key)) for key in now | before if before.get(key) != now.get(key))
+
+
+def _entries(value: Any) -> dict[str, Any] | None:
+    """What a JSON text of an object holds; None for anything else."""
+    try:
+        found = json.loads(value)
+    except (TypeError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _short(value: Any) -> str:

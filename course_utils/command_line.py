@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 import torchvision
 
-from course_utils.data_layout import DATA_DIR
+from course_utils.data_layout import DATA_DIR, is_prepared
 from course_utils.devices import hardware, pick_device
 from course_utils.encoders import LITE0
 from course_utils.files import temporary_path
@@ -40,7 +40,7 @@ def find_data(given: Path | None) -> Path:
     if given is not None:
         return given
     for root in (DATA_DIR / "camvid", DATA_DIR / "street_scenes"):
-        if root.is_dir():
+        if is_prepared(root):
             return root
     raise FileNotFoundError(
         "no data set is prepared; run python -m data_scripts.download_camvid or "
@@ -83,7 +83,7 @@ def check_seed(seed: int) -> None:
     if seed < 0:
         raise ValueError(f"seed {seed} is negative; take 0 or more.")
     if seed >= 2**63:
-        raise ValueError(f"seed {seed} does not fit in 64 bits.")
+        raise ValueError(f"seed {seed} is too large; take less than 2**63.")
 
 
 def command_again(parse: argparse.ArgumentParser, args: argparse.Namespace, places: Collection[str]) -> str:

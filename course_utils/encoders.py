@@ -41,7 +41,8 @@ def create_encoder(name: str, pretrained: PretrainedOption = "auto", in_channels
             ``"convnext_tiny"``, ``"mobilenet_v3_large"``, ...).
         pretrained: ``True`` demands ImageNet weights; ``False`` starts from random ones; ``"auto"`` takes ImageNet
             weights where they are installed, cached or can be downloaded, and else says in one line that it does not.
-        in_channels: other than 3, the first convolution is rebuilt; pretrained kernels are then averaged over colours.
+        in_channels: other than 3, the first convolution is rebuilt; pretrained kernels are then summed
+            over the colours and shared out equally, so that a grey picture gives what it gave.
 
     Raises:
         ValueError: for an unknown or unsuitable name, or an option out of range.
@@ -143,7 +144,9 @@ def _load_lite(name: str, model: nn.Module) -> None:
     own = model.state_dict()
     # The file's names are those of another implementation; its entries come in the same order, shape by shape.
     if [value.shape for value in stored.values()] != [value.shape for value in own.values()]:
-        raise WeightsUnavailableError(f"the entries of {path} do not fit this version of timm's tf_{name}.")
+        raise WeightsUnavailableError(
+            f"the entries of {path} do not fit this version of timm's tf_{name}; run: pip install -r requirements.txt"
+        )
     model.load_state_dict(dict(zip(own, stored.values(), strict=True)))
 
 

@@ -1,15 +1,11 @@
 """What a training run looked like: a row for each epoch, a loss and a learning rate for each step."""
 
-import json
-import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 
 @dataclass
 class History:
     """Numbers of one call of `course_utils.training.fit`; plain lists, so it pickles, prints and plots.
-
-    ``History(**json.loads(text))`` reads back what `to_json` wrote.
 
     Attributes:
         epochs: a dict for each epoch: ``epoch`` (from 1), ``train_loss`` (mean over the epoch's pictures), ``lr`` (of
@@ -28,28 +24,3 @@ class History:
         if not self.epochs:
             raise ValueError("the history is empty: no epoch was finished.")
         return self.epochs[-1]
-
-    def best(self, name: str, lowest: bool = False) -> dict[str, float]:
-        """The row of the epoch where `name` is highest (or `lowest`); the first of equals, and nan never wins."""
-        if name not in self.last:
-            raise KeyError(f"{name!r} is not in the history; it has {', '.join(self.last)}.")
-        rows = [row for row in self.epochs if _is_number(row.get(name))]
-        if not rows:
-            raise ValueError(f"{name!r} is not a number in any epoch.")
-        return (min if lowest else max)(rows, key=lambda row: row[name])
-
-    def to_json(self) -> str:
-        """Strict JSON, where nan and infinity, which it lacks, become null."""
-        return json.dumps(_without_nan(asdict(self)), allow_nan=False)
-
-
-def _is_number(value: float | None) -> bool:
-    return value is not None and not math.isnan(value)
-
-
-def _without_nan(value):
-    if isinstance(value, dict):
-        return {key: _without_nan(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -60,7 +60,8 @@ class Hooks:
     def __init__(self, modules: Iterable[nn.Module], detach: bool = True) -> None:
         modules = list(modules)
         if not all(isinstance(module, nn.Module) for module in modules):
-            raise TypeError("Hooks takes modules only, and one of these is none.")
+            odd = next(module for module in modules if not isinstance(module, nn.Module))
+            raise TypeError(f"Hooks takes modules only, and {odd!r:.60} is none.")
         self.hooks = [Hook(module, detach) for module in modules]
 
     @property

@@ -54,7 +54,12 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parse.add_argument("--out", type=Path, required=True, help="JSON file that keeps every run, from the first on")
-    parse.add_argument("--data", type=Path, help="prepared data set")
+    parse.add_argument(
+        "--data",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help="prepared data set (default: data/camvid, else data/street_scenes)",
+    )
     parse.add_argument("--only", nargs="+", choices=INGREDIENTS, default=list(INGREDIENTS), metavar="NAME",
                        help=f"which to run beside {BASE}: {', '.join(INGREDIENTS)}")  # fmt: skip
     parse.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of weights, order and augmentation")
@@ -173,7 +178,7 @@ def main(argv: list[str] | None = None) -> int:
         if len(set(args.seeds)) < len(args.seeds):
             raise ValueError(f"--seeds {' '.join(map(str, args.seeds))} names one twice.")
         check_base(args.base, args.only)
-        root = find_data(args.data)
+        root = find_data(getattr(args, "data", None))
         if args.keep_memory:
             keep_freed_memory()
         facts, missing = prepare(args, root)

@@ -174,8 +174,9 @@ def _checked_pictures(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tenso
         raise ValueError(f"prediction is {prediction.dtype}, target {target.dtype}: both need floats, 1 for white.")
     if not prediction.numel():
         raise ValueError(f"prediction and target {tuple(prediction.shape)} hold no picture.")
-    if not (prediction.isfinite().all() and target.isfinite().all()):
-        raise ValueError("prediction or target holds values that are not finite.")
+    for name, pictures in (("prediction", prediction), ("target", target)):
+        if not pictures.isfinite().all():
+            raise ValueError(f"the {name} holds values that are not finite; look where they come from.")
     if target.max() > 1.5 or target.min() < -0.5:
         raise ValueError(
             f"the target runs from {target.min():.3g} to {target.max():.3g}, not from 0 (black) to 1 (white): "

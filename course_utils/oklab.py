@@ -1,4 +1,4 @@
-"""Oklab: brightness in one number and colour in two, spaced as people see them (Ottosson 2020)."""
+"""Oklab: lightness in one number and colour in two, spaced as people see them (Ottosson 2020)."""
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ _TO_LAB = (
 
 
 def rgb_to_oklab(pictures: Tensor) -> Tensor:
-    """sRGB pictures ``(N, 3, H, W)`` from 0 to 1 as brightness L (0 to 1), green to red a, blue to yellow b.
+    """sRGB pictures ``(N, 3, H, W)`` from 0 to 1 as lightness L (0 to 1), green to red a, blue to yellow b.
 
     Grey has a = b = 0; the colours of a screen lie within ±0.33. Calculated in single precision at least.
 

@@ -279,7 +279,7 @@ class Sketch:
 
 
 def luminance(pictures: Tensor) -> Tensor:
-    """Brightness ``(N, 1, H, W)`` of colour pictures ``(N, 3, H, W)`` (ITU-R BT.601)."""
+    """Luma ``(N, 1, H, W)`` of colour pictures ``(N, 3, H, W)``: the brightness Y' of ITU-R BT.601, as in JPEG."""
     weights = torch.tensor(LUMINANCE, dtype=pictures.dtype, device=pictures.device).view(3, 1, 1)
     return (pictures * weights).sum(1, keepdim=True)
 

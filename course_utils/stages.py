@@ -25,6 +25,7 @@ class Stage:
         epochs: none leaves the stage out.
         lr: highest learning rate of encoder and decoder.
         frozen: keep the encoder's kernels (its batch norms go on learning).
+        pct_start: share of the steps on the way up to the highest rate, as in `fit`.
 
     Raises:
         ValueError: if a learning rate is not positive.
@@ -35,6 +36,7 @@ class Stage:
     epochs: int
     lr: tuple[float, float]
     frozen: bool = False
+    pct_start: float = 0.3
 
     def __post_init__(self) -> None:
         if not all(0 < rate < math.inf for rate in self.lr):
@@ -89,6 +91,7 @@ def train_in_stages(
             Batches(train, batch_size, augment=augment, shuffle=True, drop_last=True, seed=seed + 1000 * number),
             epochs=stage.epochs,
             lr=stage.lr,
+            pct_start=stage.pct_start,
             loss_fn=loss_fn or cross_entropy(train.void),
             evaluate=scoring,
             weight_decay=weight_decay,

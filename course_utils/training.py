@@ -116,7 +116,9 @@ def fit(
         The `History`: a row for each epoch, and loss and learning rate of each step.
 
     Raises:
-        ValueError: for an argument out of range, before anything is changed.
+        ValueError: for an argument out of range, before anything is changed; during the run, if `loss_fn` does not
+            give one number, or `evaluate` no dict of numbers with names of its own.
+        RuntimeError: if `batches` yields more or fewer than its length says.
         OSError: if the checkpoint cannot be written.
         CheckpointError: if the checkpoint is damaged or belongs to a run with other settings.
         NonFiniteLossError: with the epoch, the step and the learning rate; no checkpoint holds such a state.

@@ -121,8 +121,9 @@ class Result:
 
     Attributes:
         macs: multiplications for each pixel of the enlarged picture, counted by torch (blur adds, it multiplies not).
+        psnr, ssim: of the enlarged held-out patches, trained; PSNR in dB.
         before, after: checkerboard energy of the enlarged soft photographs, untrained and trained.
-    plain: `plain_checkerboard` of the trained network.
+        plain: `plain_checkerboard` of the trained network, in grey levels of 255.
         time: of enlarging a picture, as a multiple of the fastest scheme's.
         network: of the first seed, trained.
     """

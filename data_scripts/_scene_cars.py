@@ -185,9 +185,9 @@ class Vehicle:
             normal = self.forward * (y0 - y1) + UP * (a1 - a0)
             normal = normal / np.linalg.norm(normal)
             if (brush.camera.eye - quad.mean(axis=0)) @ normal > 0:
-                strips.append((brush.depth(quad.mean(axis=0)), i, part, quad, normal))
-        for _, i, part, quad, normal in sorted(strips, key=lambda strip: -strip[0]):
-            self._draw_strip(brush, i, part, quad, normal, depth)
+                strips.append((brush.depth(quad.mean(axis=0)), part, quad, normal))
+        for _, part, quad, normal in sorted(strips, key=lambda strip: -strip[0]):
+            self._draw_strip(brush, part, quad, normal, depth)
         for side in (-1, 1):
             if (brush.camera.eye - self.at(0, 0.6, side * self.model.half_width)) @ (self.right * side) > 0:
                 self._draw_side(brush, side, depth)
@@ -211,7 +211,7 @@ class Vehicle:
                     corners = ((inner, 0.02), (outer, 0.02), (outer, 0.5), (inner, 0.5))
                     brush.face(self.points([(along, y, b) for b, y in corners]), black, CAR)
 
-    def _draw_strip(self, brush: Brush, i: int, part: str, quad: np.ndarray, normal: np.ndarray, depth: float) -> None:
+    def _draw_strip(self, brush: Brush, part: str, quad: np.ndarray, normal: np.ndarray, depth: float) -> None:
         light = brush.light
         body = light.shade(self.paint * (1.0 if part != "roof" else 1.05), normal, depth)
         brush.face(quad, body, CAR)

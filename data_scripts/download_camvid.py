@@ -5,7 +5,8 @@
     python -m data_scripts.download_camvid --from PATH      # an archive or folder that you already have
 
 The destination appears all at once, when everything in it has been checked; until then it stays as it was. What a
-broken-off download has brought is kept beside it, and the same command goes on from there.
+broken-off download has brought is kept beside it and continued, where the server names its version of the file for good
+(a strong ETag); else the same command starts over.
 
 CamVid is the work of G. Brostow, J. Fauqueur and R. Cipolla ("Semantic object classes in video", Pattern Recognition
 Letters, 2009); the default version is the one that A. Kendall's SegNet tutorial distributes.
@@ -44,6 +45,7 @@ def download_camvid(
 
     Raises:
         DataError: if anything fails or differs from what is published; `dest` is then as it was before.
+        OSError: if the disk refuses.
     """
     dest = resolved(dest)
     with workplace(dest) as work:
@@ -165,7 +167,7 @@ def main(
         print(f"error: {sentence(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"interrupted: {options.dest} is as it was, and the same command goes on from here", file=sys.stderr)
+        print(f"interrupted: {options.dest} is as it was, and the same command goes on or starts anew", file=sys.stderr)
         return 130
     return 0
 

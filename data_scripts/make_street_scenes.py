@@ -57,6 +57,7 @@ def make_street_scenes(
     Raises:
         ValueError: if a setting is out of range.
         FileExistsError: if `dest` holds anything else, or other street scenes and `force` is not set.
+        RuntimeError: if a process that helps painting fails.
     """
     counts = {"n_train": n_train, "n_val": n_val, "n_test": n_test}
     settings = {**counts, "height": height, "width": width, "seed": seed, "painter": PAINTER}
@@ -165,7 +166,7 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         painted = make_street_scenes(options["dest"], **{k: v for k, v in options.items() if k != "dest"})
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted: nothing was left behind")

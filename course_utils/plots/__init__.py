@@ -224,30 +224,6 @@ def per_class_iou(
     return _class_bars(ious, codes, title, "IoU")
 
 
-def confusion_figure(confusion: Tensor, codes: Sequence[str] = CLASS_NAMES, title: str = "") -> Figure:
-    """Confusion matrix in percent of each true class's pixels; classes without a pixel in the truth are left out."""
-    counts = torch.as_tensor(confusion).double().cpu().numpy()
-    rows = np.flatnonzero(counts.sum(1))
-    columns = np.flatnonzero(counts.sum(0) + counts.sum(1))
-    shares = counts[np.ix_(rows, columns)] / counts[rows].sum(1, keepdims=True)
-    figure = NotebookFigure(figsize=(0.62 * len(columns) + 2.2, 0.42 * len(rows) + 2.0), layout="constrained")
-    ax = figure.add_subplot()
-    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for y, row in enumerate(shares):
-        for x, share in enumerate(row):
-            text = "" if share == 0 else "<1" if share < 0.005 else f"{100 * share:.0f}"
-            ax.text(
-                x, y, text, ha="center", va="center", fontsize=SMALL_SIZE, color="white" if share > 0.55 else "black"
-            )
-    ax.set_xticks(range(len(columns)), [codes[i] for i in columns], rotation=40, ha="right", rotation_mode="anchor")
-    ax.set_yticks(range(len(rows)), [codes[i] for i in rows])
-    ax.tick_params(labelsize=TEXT_SIZE)
-    ax.set_xlabel("predicted class", fontsize=TEXT_SIZE)
-    ax.set_ylabel("true class", fontsize=TEXT_SIZE)
-    ax.set_title(title or "Where the pixels of each class go (%; each row sums to 100)", fontsize=TITLE_SIZE)
-    return figure
-
-
 def error_by_distance(
     errors: Mapping[str, Sequence[float]],
     edges: Sequence[int] = (1, 2, 4, 8, 16),
