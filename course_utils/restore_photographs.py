@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import pil_to_tensor
 
@@ -197,9 +197,9 @@ def _style(distances: dict[str, nn.Module], pictures: Tensor) -> dict[str, float
 
 
 def load_painting(path: Path) -> Tensor:
-    """A picture file as floats ``(3, H, W)``, reduced until its longer side has `PAINTING_SIDE` pixels."""
+    """A picture file, upright, as floats ``(3, H, W)``, reduced until its longer side has `PAINTING_SIDE` pixels."""
     with Image.open(path) as opened:
-        picture = to_colour(opened, path)
+        picture = to_colour(ImageOps.exif_transpose(opened), path)
     picture.thumbnail((PAINTING_SIDE, PAINTING_SIDE), Image.Resampling.LANCZOS)
     return pil_to_tensor(picture) / 255
 

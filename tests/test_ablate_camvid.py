@@ -97,7 +97,7 @@ def test_a_stopped_grid_goes_on_and_repeats_what_it_would_have_given(root, tmp_p
         (["--lr", "-1", "1e-3"], "positive learning rates"),
         (["--seeds", "1", "1"], "--seeds 1 1 names one twice"),
         (["--variants", "resblock", "resblock"], "names one twice"),
-        (["--seeds", str(2**70)], "64 bits"),
+        (["--seeds", str(2**70)], "take less than 2**63"),
         (["--seeds", "0", "-1"], "seed -1 is negative"),
         (["--cost-steps", "0"], "--cost-steps 0"),
         (["--device", "tpu9"], "tpu9"),

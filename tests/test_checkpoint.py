@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import json
 import os
 import pickle
 import random
@@ -153,6 +154,9 @@ def test_other_settings_and_other_shapes_are_named(path):
         CheckpointError, match=r"another run: lr was \[0\.1\] and is \[0\.2\], names was 9 tensors and is"
     ):
         check_same_run(path, saved, {"lr": [0.2], "epochs": 3, "names": ["a"]}, model)
+    recipes = [{"recipe": json.dumps({"light": light, "size": [64, 96]})} for light in (0.1, 0.2)]
+    with pytest.raises(CheckpointError, match=r"another run: light was 0\.1 and is 0\.2; use the same settings"):
+        check_same_run(path, saved | {"settings": recipes[0]}, recipes[1], model)
     with pytest.raises(CheckpointError, match=r"weight in the model was \(3, 2\) and is \(2, 3\)"):
         check_same_run(path, saved, saved["settings"], nn.Linear(3, 2))
     with pytest.raises(CheckpointError, match=r"bias in the model was \(3,\) and is None"):

@@ -6,7 +6,9 @@ import shlex
 
 import pytest
 
+from course_utils import command_line
 from course_utils.command_line import check_files, command_again, usable_device
+from course_utils.data_layout import LAYOUT
 
 
 def parser():
@@ -17,6 +19,17 @@ def parser():
     parse.add_argument("--fast", action="store_true")
     parse.add_argument("--out")
     return parse
+
+
+def test_only_prepared_data_are_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(command_line, "DATA_DIR", tmp_path)
+    (tmp_path / "camvid").mkdir()
+    with pytest.raises(FileNotFoundError, match="no data set is prepared"):
+        command_line.find_data(None)
+    for name in LAYOUT:
+        (tmp_path / "street_scenes" / name).mkdir(parents=True)
+    assert command_line.find_data(None) == tmp_path / "street_scenes"
+    assert command_line.find_data(tmp_path / "mine") == tmp_path / "mine"
 
 
 def test_the_command_named_gives_the_same_settings():

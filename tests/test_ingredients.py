@@ -85,7 +85,7 @@ def test_the_table_by_hand():
     [
         (["--out", "no/such/folder/x.json"], "is no folder"),
         (["--data", "nowhere"], "is missing, so nowhere is no prepared data set"),
-        (["--seeds", str(2**70)], "64 bits"),
+        (["--seeds", str(2**70)], "take less than 2**63"),
         (["--seeds", "0", "0"], "--seeds 0 0 names one twice"),
         (["--", "--epochs", "0"], "base: --frozen-epochs 0 --half-epochs 0 --epochs 0 is no amount of training"),
         (["--", "--count-void"], "balance: --count-void and --balance exclude each other"),

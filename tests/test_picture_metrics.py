@@ -80,8 +80,10 @@ def test_mixed_precision_around_it_changes_nothing(metric):
 @pytest.mark.parametrize("metric", [psnr, ssim])
 def test_pictures_that_cannot_be_judged(metric):
     picture = torch.rand(1, 3, 16, 16)
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(ValueError, match="the prediction holds values that are not finite"):
         metric(picture * torch.nan, picture)
+    with pytest.raises(ValueError, match="the target holds values that are not finite"):
+        metric(picture, picture * torch.inf)
     with pytest.raises(ValueError, match="hold no picture"):
         metric(picture[:0], picture[:0])
     with pytest.raises(ValueError, match="rescale"):

@@ -86,6 +86,13 @@ def test_the_painting_has_losses_of_its_own_and_is_judged_by_its_style(tmp_path,
     assert gram["loss"] == "gram" and gram["scores"]["nothing"] == patches["scores"]["nothing"]
 
 
+def test_a_painting_stands_upright(tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # the camera was held upright: turn the picture by 90 degrees
+    Image.fromarray(paint_lily_pond(128, 160)).save(tmp_path / "pond.png", exif=turned)
+    assert load_painting(tmp_path / "pond.png").shape == (3, 160, 128)
+
+
 def test_a_painting_is_reduced_to_half_a_thousand_pixels(tmp_path):
     for width, height in ((160, 128), (1024, 512)):
         Image.fromarray(paint_lily_pond(height, width)).save(tmp_path / "pond.png")

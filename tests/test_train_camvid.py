@@ -10,7 +10,10 @@ import torch
 from PIL import Image
 
 from course_utils import train_camvid
+from course_utils.augment import Augment
+from course_utils.camvid import load_split
 from course_utils.layers import BottleneckBlock
+from course_utils.stages import Stage, train_in_stages
 from tests.two_halves import write_two_halves
 
 SMALL = ["--size", "64", "64", "--batch-size", "2", "--frozen-epochs", "1", "--half-epochs", "1", "--epochs", "1"]
@@ -70,11 +73,11 @@ def test_the_lectures_recipe():
     args = train_camvid.parse_command(["--recipe", "lecture", "--batch-size", "4"])
     assert (args.encoder, args.size, args.batch_size, args.count_void) == ("resnet34", (360, 480), 4, True)
     stages = train_camvid.recipe(args)
-    assert [(stage.frozen, stage.epochs, stage.lr[1]) for stage in stages] == [
-        (True, 10, 2e-3),
-        (False, 12, 2e-3),
-        (True, 10, 1e-3),
-        (False, 10, 1e-4),
+    assert [(stage.frozen, stage.epochs, stage.lr[1], stage.pct_start) for stage in stages] == [
+        (True, 10, 2e-3, 0.8),
+        (False, 12, 2e-3, 0.8),
+        (True, 10, 1e-3, 0.8),
+        (False, 10, 1e-4, 0.3),
     ]
     assert all(stage.lr[0] == pytest.approx(stage.lr[1] / 10) for stage in stages)
     model = train_camvid.build(train_camvid.parse_command(["--recipe", "lecture", "--random"]), 12)
@@ -185,7 +188,7 @@ def test_a_run_repeats_and_a_finished_checkpoint_gives_the_same_figures(root, tm
         (["--out", "."], "is a folder"),
         (["--out", "same.x", "--save-weights", "same.x"], "name the same file"),
         (["--picture", "picture.xyz"], "does not end in .png"),
-        (["--seed", str(2**70)], "64 bits"),
+        (["--seed", str(2**70)], "take less than 2**63"),
         (["--scales", "0"], "not positive shares"),
         (["--ema", "1.5"], "--ema 1.5"),
         (["--lovasz", "-1"], "lovasz=-1"),
@@ -214,6 +217,18 @@ def test_what_no_data_can_mend_is_refused_before_any_are_read(options, capsys, m
     monkeypatch.setattr(train_camvid, "find_data", None)
     assert train_camvid.main(options) == 1
     assert options[1] in capsys.readouterr().err
+
+
+def test_each_stage_gets_its_own_share_of_steps_on_the_way_up(root):
+    def load(split, size):
+        return load_split(root, split, size, progress=False)
+
+    model = train_camvid.build(train_camvid.parse_command([*SMALL, "--random"]), 12)
+    for share, highest in ((0.3, 3), (0.8, 8)):
+        stage = Stage("one", (64, 64), 10, (1e-3, 1e-3), pct_start=share)
+        rows = train_in_stages(model, [stage], load, Augment(), batch_size=2, score=False)
+        rates = [row["lr"] for row in rows]
+        assert rates.index(max(rates)) + 1 == highest
 
 
 @pytest.mark.parametrize(("option", "said"), [([], "--checkpoint FILE would"), (["--checkpoint", "k.pt"], "goes on")])
@@ -267,9 +282,14 @@ def test_a_split_without_labels_is_refused_before_training(root, tmp_path, capsy
 def test_a_checkpoint_of_another_recipe_is_refused(root, tmp_path, capsys):
     checkpoint = ["--checkpoint", str(tmp_path / "run.pt")]
     assert run(root, *checkpoint) == 0
-    for other in (["--light", "0.4"], ["--size", "64", "96"], ["--random"]):
+    for other, said in (
+        (["--light", "0.4"], "light was 0.1 and is 0.4;"),
+        (["--size", "64", "96"], "size was [64, 64] and is [64, 96]"),
+        (["--random"], "random was "),
+    ):
         assert run(root, *checkpoint, *other) == 1
-        assert "belongs to another run" in capsys.readouterr().err
+        told = capsys.readouterr().err.rpartition("\r")[2]
+        assert "belongs to another run: " in told and said in told and len(told) < 400
 
 
 def test_a_damaged_test_picture_is_found_before_training(root, tmp_path, capsys, monkeypatch):
