@@ -27,6 +27,9 @@ class Augment:
         saturation: largest change of saturation, as a share.
         void: code for pixels that the picture does not cover; a negative one needs masks of a signed type, or
             settings that show no border.
+
+    Raises:
+        ValueError: for a setting out of range; in a call, for shapes or codes that do not fit.
     """
 
     flip: float = 0.5

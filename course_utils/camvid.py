@@ -40,7 +40,11 @@ def _read_lines(root: Path | str, name: str) -> list[str]:
 
 
 def read_codes(root: Path | str) -> tuple[str, ...]:
-    """Names of the classes of the data set at `root`; mask value ``i`` means ``codes[i]``."""
+    """Names of the classes of the data set at `root`; mask value ``i`` means ``codes[i]``.
+
+    Raises:
+        ValueError: if they are not 1 to 254 different names; `OSError` if their file cannot be read.
+    """
     codes = tuple(_read_lines(root, "codes.txt"))
     if not 1 <= len(codes) <= 254 or len(set(codes)) < len(codes):
         raise ValueError(f"{Path(root) / 'codes.txt'} lists {len(codes)} names; 1 to 254 different ones are needed.")
@@ -48,7 +52,11 @@ def read_codes(root: Path | str) -> tuple[str, ...]:
 
 
 def read_split(root: Path | str, split: str) -> list[str]:
-    """Stems of the pictures in ``"train"``, ``"val"`` or ``"test"``, in order."""
+    """Stems of the pictures in ``"train"``, ``"val"`` or ``"test"``, in order.
+
+    Raises:
+        ValueError: for another split; `OSError` if its list cannot be read.
+    """
     if split not in SPLITS:
         raise ValueError(f"split={split!r} is not one of 'train', 'val', 'test'.")
     return _read_lines(root, f"{split}.txt")
@@ -134,6 +142,10 @@ class CamVid(Dataset):
         root: prepared folder with ``images/``, ``labels/``, ``codes.txt`` and a list for each split.
         split: ``"train"``, ``"val"`` or ``"test"``.
         transform: called as ``transform(image, mask)``.
+
+    Raises:
+        ValueError: for another split, odd class names, or, at an access, a mask that does not fit its picture or holds
+            other codes; `OSError` for a file that cannot be read.
     """
 
     def __init__(self, root: Path | str, split: str, transform: Callable | None = None) -> None:
@@ -210,6 +222,9 @@ def load_split(
     """Read a whole split once, resized to `size` ``(H, W)``, and keep it on `device`.
 
     CamVid's train split takes 63 MB at 180×240.
+
+    Raises:
+        ValueError: if `size` is no size, the split is empty or as for `CamVid`; `OSError` as there.
     """
     check_sides(size=size)
     dataset = CamVid(root, split)
@@ -239,6 +254,9 @@ class Batches:
     Args:
         augment: called as ``augment(images, masks, generator)`` on uint8; returns float 0..255 images, and masks.
         drop_last: leave out the last batch where it is smaller (a tiny batch makes poor batch-norm statistics).
+
+    Raises:
+        ValueError: if the split is empty or an option out of range.
     """
 
     def __init__(

@@ -55,7 +55,11 @@ class Hook:
 
 
 class Hooks:
-    """One `Hook` for each of several modules; ``.stored`` is the list of what they stored, in the same order."""
+    """One `Hook` for each of several modules; ``.stored`` is the list of what they stored, in the same order.
+
+    Raises:
+        TypeError: if something else than modules is given.
+    """
 
     def __init__(self, modules: Iterable[nn.Module], detach: bool = True) -> None:
         modules = list(modules)

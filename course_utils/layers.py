@@ -126,6 +126,9 @@ class ConvLayer(nn.Sequential):
             ``"spectral"`` normalise its kernel instead.
         act_cls: makes the activation; ``None`` leaves it out.
         norm_scale: what the norm's scale starts from (0 silences a residual branch at the start).
+
+    Raises:
+        ValueError: for an unknown norm, an activation that makes none, or no whole number of channels.
     """
 
     def __init__(
@@ -249,7 +252,7 @@ class BottleneckBlock(_Residual):
 class SelfAttention(nn.Module):
     """Every pixel looks at every other (Zhang et al. 2018, "SAGAN"); starts as the identity.
 
-    ``(N, C, H, W)`` in and out; memory grows with ``(H·W)²``, so it belongs on a small grid. Needs ``C >= 8``.
+    ``(N, C, H, W)`` in and out; memory grows with ``(H·W)²``, so it belongs on a small grid. ValueError for less than 8 channels.
     """
 
     def __init__(self, channels: int) -> None:
@@ -275,7 +278,7 @@ class SelfAttention(nn.Module):
 
 
 class SigmoidRange(nn.Module):
-    """Squash any number into the open interval (`low`, `high`)."""
+    """Squash any number into the open interval (`low`, `high`); ValueError if it is none."""
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__()

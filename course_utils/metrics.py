@@ -137,7 +137,7 @@ def psnr(prediction: Tensor, target: Tensor) -> float:
         Infinite if a picture equals its target.
 
     Raises:
-        ValueError: if the shapes differ or the pictures are not floats.
+        ValueError: if they are not float pictures of one shape, from 0 to 1 and finite.
     """
     prediction, target = _checked_pictures(prediction, target)
     return float(peak_signal_noise_ratio(prediction, target, data_range=1.0, dim=(1, 2, 3)))
@@ -151,7 +151,7 @@ def ssim(prediction: Tensor, target: Tensor) -> float:
         target: the same shape.
 
     Raises:
-        ValueError: if the shapes differ, the pictures are not floats, or the window does not fit into them.
+        ValueError: if they are not float pictures of one shape, from 0 to 1 and finite, or smaller than the window.
     """
     prediction, target = _checked_pictures(prediction, target)
     if min(prediction.shape[-2:]) < 11:

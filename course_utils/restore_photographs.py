@@ -130,7 +130,7 @@ def load_patches(root: Path | None, split: str, n: int, seed: int, progress: boo
     )
 
 
-def score(name: str, made: dict[str, Tensor], truth: Tensor, judge: FeatureNetwork) -> dict[str, dict[str, float]]:
+def score(made: dict[str, Tensor], truth: Tensor, judge: FeatureNetwork) -> dict[str, dict[str, float]]:
     """PSNR, SSIM, detail and feature distance of each picture in `made`."""
     loss = FeatureLoss(judge.features, judge.weights, gram=0).to(truth.device)
     with torch.no_grad():
@@ -186,7 +186,7 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
     if loss in STYLES:
         facts["painting"] = painting_digest(args.painting)
         return {**facts, "scores": {kind: _style(distances, shown) for kind, shown in made.items()}, "made": made}
-    return {**facts, "scores": score(name, made, truth, judge), "made": {**made, "wanted": truth}}
+    return {**facts, "scores": score(made, truth, judge), "made": {**made, "wanted": truth}}
 
 
 @torch.no_grad()
