@@ -252,7 +252,8 @@ class BottleneckBlock(_Residual):
 class SelfAttention(nn.Module):
     """Every pixel looks at every other (Zhang et al. 2018, "SAGAN"); starts as the identity.
 
-    ``(N, C, H, W)`` in and out; memory grows with ``(H·W)²``, so it belongs on a small grid. ValueError for less than 8 channels.
+    ``(N, C, H, W)`` in and out; memory grows with ``(H·W)²``, so it belongs on a small grid.
+    ValueError for less than 8 channels.
     """
 
     def __init__(self, channels: int) -> None:
