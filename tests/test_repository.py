@@ -84,13 +84,17 @@ def test_links_in_markdown_files_lead_somewhere():
 
 def test_results_in_the_readme_are_those_that_were_recorded():
     results = ROOT / "notebooks" / "results"
-    longer = results / "hour_camvid_lite0_seed0.json"
-    for path in (*sorted(results.glob("camvid_*.json")), longer):
+    longer = {"hour_camvid_lite0_seed0": ", one hour", "full_size_camvid_lite0_seed0": ", full size"}
+    for path in (*results.glob("camvid_*.json"), *(results / f"{name}.json" for name in longer)):
         run = json.loads(path.read_text())
-        start = ("ImageNet" if run["pretrained"] else "random") + (", one hour" if path == longer else "")
+        start = ("ImageNet" if run["pretrained"] else "random") + longer.get(path.stem, "")
         cells = [f"{run[split]['accuracy']:.1%}, {run[split]['mean_iou']:.1%}" for split in ("val", "test")]
         row = " | ".join([start, str(run["seed"]), *cells, f"{run['training_seconds']:.0f} s"]).replace("%", " %")
         assert f"| {row} |" in README, path.name
+    val, test = (f"{100 * run[split]['accuracy']:.1f} %" for split in ("val", "test"))
+    minutes = f"{run['training_seconds'] / 60:.0f} minutes"
+    assert f"gets {val} right, after {minutes} on two CPU cores; of those on which the best" in README
+    assert f"(test), {test}." in README
 
 
 def test_readme_code_runs():
@@ -170,7 +174,8 @@ def test_readme_quotes_the_restorations_of_streets():
         f"resolution {psnr['super-resolution']['network']} (bicubic {psnr['super-resolution']['bicubic']})",
         f"JPEG {psnr['jpeg']['network']} (nothing {psnr['jpeg']['nothing']})",
         f"numbers {psnr['text']['network']} (bicubic {psnr['text']['bicubic']})",
-        f"colour {psnr['colour']['network']} (grey {psnr['colour']['nothing']})",
+        f"colour {psnr['colour']['network']} (one colour for all {psnr['colour']['one colour']}, grey "
+        f"{psnr['colour']['nothing']})",
         f"holes {psnr['holes']['network']} (smooth filling {psnr['holes']['smooth']}, biharmonic "
         f"{psnr['holes']['biharmonic']})",
         f"After 6,000 steps, holes {longer['network']['psnr']:.2f} (",
