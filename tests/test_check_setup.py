@@ -147,7 +147,7 @@ def test_disk_and_data(tmp_path, monkeypatch):
 def test_without_chromium_it_says_how_to_get_one(monkeypatch):
     monkeypatch.setattr(check_setup, "find_chromium", lambda: None)
     chromium = check_setup.check_chromium()
-    assert chromium.state == NOTE and "playwright install chromium" in chromium.remedy
+    assert chromium.state == NOTE and "playwright install --with-deps chromium" in chromium.remedy
 
 
 def test_only_problems_stop_the_course(monkeypatch, capsys):
