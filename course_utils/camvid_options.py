@@ -34,7 +34,7 @@ LECTURE = {
     "light": 0.2,
     "count_void": True,
 }
-"""What ``--recipe lecture`` changes, besides its stages.
+"""What ``--recipe lecture`` changes, besides its stages (fast.ai course v3, notebook lesson3-camvid-tiramisu).
 
 Two differences are left. It also warped its pictures, which `Augment` does not. And it had three rates, not two: in its
 second and fourth stage the first layers of the encoder got a tenth of what the later ones get here.
@@ -142,14 +142,14 @@ def parse_command(argv: list[str] | None = None) -> argparse.Namespace:
 def recipe(args: argparse.Namespace) -> list[Stage]:
     """The stages that the command line asks for."""
     size = tuple(args.size)
+    half = (size[0] // 2, size[1] // 2)
     if args.recipe == "lecture":
         return [
-            Stage("1: encoder frozen", size, 10, (2e-4, 2e-3), frozen=True, pct_start=0.8),
-            Stage("2: everything", size, 12, (2e-4, 2e-3), pct_start=0.8),
-            Stage("3: encoder frozen again", size, 10, (1e-4, 1e-3), frozen=True, pct_start=0.8),
-            Stage("4: everything", size, 10, (1e-5, 1e-4)),
+            Stage("1: encoder frozen, half size", half, 10, (2e-4, 2e-3), frozen=True, pct_start=0.8),
+            Stage("2: everything, half size", half, 12, (2e-4, 2e-3), pct_start=0.8),
+            Stage("3: encoder frozen again, full size", size, 10, (1e-4, 1e-3), frozen=True, pct_start=0.8),
+            Stage("4: everything, full size", size, 10, (1e-5, 1e-4)),
         ]
-    half = (size[0] // 2, size[1] // 2)
     return [
         Stage("encoder frozen, half size", half, args.frozen_epochs, tuple(args.lr), frozen=True),
         Stage("half size", half, args.half_epochs, tuple(args.lr)),

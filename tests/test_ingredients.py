@@ -114,7 +114,7 @@ def test_refusals_are_one_sentence_and_leave_no_file(root, tmp_path, options, me
 
 
 def test_an_unusual_base_is_refused_for_longer_alone(root, tmp_path, capsys):
-    lecture = ["--recipe", "lecture", "--size", "32", "32"]
+    lecture = ["--recipe", "lecture", "--size", "64", "64"]
     command = ["--out", str(tmp_path / "out.json"), "--data", str(root)]
     assert ingredients.main([*command, "--only", "longer", "--", *lecture]) == 1
     assert "longer: --recipe lecture has stages of its own; leave out --epochs." in capsys.readouterr().err
