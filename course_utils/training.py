@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from course_utils.checkpoint import (
@@ -22,6 +21,7 @@ from course_utils.checks import check_flags, check_whole, is_number, is_whole
 from course_utils.distributed import SharedTraining, any_process, rank, wait_for_all, world_size
 from course_utils.history import History
 from course_utils.interrupt import DeferredInterrupt
+from course_utils.moving_average import MovingAverage
 from course_utils.optimisation import ParameterGroups, adamw, one_cycle, trainable_groups
 from course_utils.progress import progress_bar
 from course_utils.training_run import TrainingRun
@@ -159,7 +159,7 @@ def fit(
     optimizer = adamw(groups, settings["weight_decay"])
     scheduler = one_cycle(optimizer, settings["epochs"] * len(batches), pct_start)
     scaler = torch.amp.GradScaler(enabled=amp is torch.float16)
-    average = None if ema is None else AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
+    average = None if ema is None else MovingAverage(model, ema)
     run = TrainingRun(model, batches, optimizer, scheduler, scaler, settings, path, average)
     if saved is None:
         seed_everything(seed)
@@ -192,7 +192,7 @@ def fit(
                 scaler.update()
                 scheduler.step()
                 if average is not None:
-                    average.update_parameters(model)
+                    average.update()
                 bar.update()
                 stop = any_process(interrupt.asked)
                 if stop or (checkpoint_every and run.step % checkpoint_every == 0):

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
-from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from course_utils.checkpoint import rng_state, save_checkpoint, set_rng_state
 from course_utils.distributed import rank, sum_over_processes, wait_for_all, world_size
 from course_utils.history import History
+from course_utils.moving_average import MovingAverage
 from course_utils.optimisation import restore_optimizer
 
 # On an accelerator, looking at a number makes Python wait for all work queued so far: look at many losses at once.
@@ -47,7 +47,7 @@ class TrainingRun:
         scaler: torch.amp.GradScaler,
         settings: dict[str, Any],
         path: Path | None,
-        average: AveragedModel | None = None,
+        average: MovingAverage | None = None,
     ) -> None:
         self.model, self.batches = model, batches
         self.optimizer, self.scheduler, self.scaler = optimizer, scheduler, scaler

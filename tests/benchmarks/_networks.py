@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from course_utils.aligned import use_aligned_channels
 from course_utils.encoders import create_encoder
 from course_utils.optimisation import adamw
 from course_utils.unet import DynamicUnet
@@ -32,6 +33,7 @@ class Contender:
         keep_memory: glibc keeps freed memory (`course_utils.memory`).
         autotune: cuDNN times its algorithms for each shape and keeps the fastest.
         winograd: channels_last with weight gradients by Winograd's trick (`course_utils.winograd`), on a CPU.
+        aligned: channels in eights (`course_utils.aligned`), on a GPU.
         compile: ``""``, ``"default"`` or another mode of `torch.compile`, such as ``"reduce-overhead"`` (CUDA graphs).
         amp: ``"none"``, ``"bf16"`` or ``"fp16"``.
     """
@@ -47,6 +49,7 @@ class Contender:
     keep_memory: bool = False
     autotune: bool = False
     winograd: bool = False
+    aligned: bool = False
     compile: str = ""
     amp: str = "none"
 
@@ -116,6 +119,8 @@ class Runner:
         self.images, self.masks = (tensor.to(self.device) for tensor in make_batch(batch_size, size))
         if contender.winograd:
             use_winograd(model)
+        if contender.aligned:
+            use_aligned_channels(model)
         if contender.channels_last or contender.winograd:
             model.to(memory_format=torch.channels_last)
             self.images = self.images.contiguous(memory_format=torch.channels_last)

@@ -29,6 +29,7 @@ def overview(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     mode = ("default" if keep else "reduce-overhead") if compile else ""
     ours = {"fused": True, "keep_memory": keep, "compile": mode, "amp": amp, "autotune": not keep}
     ours["winograd" if keep and amp == "none" and not compile else "channels_last"] = True
+    ours["aligned"] = not keep
     contenders = {REFERENCE: Contender("fastai")}
     if keep:
         contenders["fastai, memory kept"] = Contender("fastai", keep_memory=True)
@@ -57,6 +58,8 @@ def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
         steps["+ Winograd weight gradients"] = {"winograd": True}
     if amp != "none":
         steps[f"+ {amp}"] = {"amp": amp}
+    if device == "cuda":
+        steps["+ channels in eights"] = {"aligned": True}
     if compile:
         steps["+ compile"] = {"compile": "default"}
         if device == "cuda":
@@ -70,12 +73,16 @@ def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
         so_far |= change
         contenders[name] = Contender("course", **so_far)
     contenders["fastai with all but compile"] = Contender("fastai", **for_any_network)
+    if device == "cuda":
+        own = {name: value for name, value in for_any_network.items() if name != "aligned"}
+        contenders["fastai with PyTorch's own"] = Contender("fastai", **own)
     return contenders
 
 
 def decoders(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     """Our default network and those with cheaper decoders, each in every memory layout: the best of each counts."""
     common = {"fused": True, "keep_memory": device == "cpu", "autotune": device != "cpu", "amp": amp}
+    common["aligned"] = device != "cpu"
     common["compile"] = "default" if compile else ""
     layouts = {"": {}, ", channels_last": {"channels_last": True}}
     if device == "cpu" and amp == "none" and not compile:
