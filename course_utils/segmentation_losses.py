@@ -41,7 +41,7 @@ def lovasz_softmax(logits: Tensor, target: Tensor, ignore_index: int = VOID) -> 
     there = (target == codes) & labelled
     # A void pixel with error 0 comes last in the order, and weighs nothing.
     errors = (there.float() - logits.float().softmax(1).flatten(2)).abs() * labelled
-    errors, order = _falling(errors)
+    errors, order = errors.sort(2, descending=True)
     found = there.gather(2, order).float()
     pixels = found.sum(2, keepdim=True)
     intersection, union = pixels - found.cumsum(2), pixels + (1 - found).cumsum(2)
@@ -49,24 +49,6 @@ def lovasz_softmax(logits: Tensor, target: Tensor, ignore_index: int = VOID) -> 
     weights = lost.diff(dim=2, prepend=torch.zeros_like(pixels))
     shown = pixels.squeeze(2) > 0
     return ((errors * weights).sum(2) * shown).sum(1) / shown.sum(1).clamp(min=1)
-
-
-def falling_order(errors: Tensor) -> Tensor:
-    """Where the largest entry of each row is, then the next, and so on: int64 like `errors` ``(N, C, P)``, none negative.
-
-    All rows in one sort: on a GPU, PyTorch sorts fewer than 128 long rows one after the other, with some ten launches
-    each. The key has the row above, and below the bits of the error, which rise with it, turned over.
-    """
-    rows = torch.arange(errors.shape[0] * errors.shape[1], device=errors.device).view(*errors.shape[:2], 1)
-    keys = (rows << 32) + (0x7FFFFFFF - errors.view(torch.int32))
-    return keys.flatten().argsort().view_as(keys) - rows * errors.shape[2]
-
-
-def _falling(errors: Tensor) -> tuple[Tensor, Tensor]:
-    if errors.device.type != "cuda":
-        return errors.sort(2, descending=True)
-    order = falling_order(errors.detach())
-    return errors.gather(2, order), order
 
 
 class LovaszCrossEntropy(nn.CrossEntropyLoss):

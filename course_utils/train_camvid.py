@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from course_utils.aligned import use_aligned_channels
 from course_utils.averaged_views import AveragedViews
 from course_utils.camvid import SPLITS, Batches, CachedSplit, frames_to_training, load_split, read_codes, read_split
 from course_utils.camvid_options import AFTERWARDS, AMP, PLACES, augmentation, check, parse_command, parser, recipe
@@ -125,8 +124,6 @@ def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
     model = build(args, n_classes).to(device)
     if args.winograd:
         use_winograd(model)
-    elif device.type == "cuda":
-        use_aligned_channels(model)
     rows = train_in_stages(
         model,
         recipe(args),

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from course_utils import aligned
-from course_utils.aligned import ALIGNMENT, AlignedConv2d, use_aligned_channels
 from course_utils.encoders import create_encoder
 from course_utils.unet import DynamicUnet
+from tests.benchmarks import _aligned as aligned
+from tests.benchmarks._aligned import ALIGNMENT, AlignedConv2d, use_aligned_channels
 
 
 @pytest.fixture(autouse=True)

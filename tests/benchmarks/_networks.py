@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from course_utils.aligned import use_aligned_channels
 from course_utils.encoders import create_encoder
 from course_utils.optimisation import adamw
 from course_utils.unet import DynamicUnet
 from course_utils.winograd import use_winograd
+from tests.benchmarks._aligned import use_aligned_channels
 from tests.reference.numbered_weights import fill_by_number, numbered_picture
 
 N_OUT = 12
@@ -33,7 +33,7 @@ class Contender:
         keep_memory: glibc keeps freed memory (`course_utils.memory`).
         autotune: cuDNN times its algorithms for each shape and keeps the fastest.
         winograd: channels_last with weight gradients by Winograd's trick (`course_utils.winograd`), on a CPU.
-        aligned: channels in eights (`course_utils.aligned`), on a GPU.
+        aligned: channels in eights (`_aligned.py`), on a GPU.
         compile: ``""``, ``"default"`` or another mode of `torch.compile`, such as ``"reduce-overhead"`` (CUDA graphs).
         amp: ``"none"``, ``"bf16"`` or ``"fp16"``.
     """

@@ -29,7 +29,6 @@ def overview(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     mode = ("default" if keep else "reduce-overhead") if compile else ""
     ours = {"fused": True, "keep_memory": keep, "compile": mode, "amp": amp, "autotune": not keep}
     ours["winograd" if keep and amp == "none" and not compile else "channels_last"] = True
-    ours["aligned"] = not keep
     contenders = {REFERENCE: Contender("fastai")}
     if keep:
         contenders["fastai, memory kept"] = Contender("fastai", keep_memory=True)
@@ -58,8 +57,6 @@ def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
         steps["+ Winograd weight gradients"] = {"winograd": True}
     if amp != "none":
         steps[f"+ {amp}"] = {"amp": amp}
-    if device == "cuda":
-        steps["+ channels in eights"] = {"aligned": True}
     if compile:
         steps["+ compile"] = {"compile": "default"}
         if device == "cuda":
@@ -73,16 +70,12 @@ def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
         so_far |= change
         contenders[name] = Contender("course", **so_far)
     contenders["fastai with all but compile"] = Contender("fastai", **for_any_network)
-    if device == "cuda":
-        own = {name: value for name, value in for_any_network.items() if name != "aligned"}
-        contenders["fastai with PyTorch's own"] = Contender("fastai", **own)
     return contenders
 
 
 def decoders(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     """Our default network and those with cheaper decoders, each in every memory layout: the best of each counts."""
     common = {"fused": True, "keep_memory": device == "cpu", "autotune": device != "cpu", "amp": amp}
-    common["aligned"] = device != "cpu"
     common["compile"] = "default" if compile else ""
     layouts = {"": {}, ", channels_last": {"channels_last": True}}
     if device == "cpu" and amp == "none" and not compile:
@@ -94,7 +87,18 @@ def decoders(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     }
 
 
-SETS = {"overview": overview, "ladder": ladder, "decoders": decoders}
+def eights(device: str, compile: bool, amp: str) -> dict[str, Contender]:
+    """Channels in eights (`_aligned.py`) or as they are, in PyTorch's own way and compiled: a GPU's candidate."""
+    common = {"fused": True, "channels_last": True, "autotune": True, "amp": amp}
+    contenders = {REFERENCE: Contender("fastai"), "course": Contender("course", **common)}
+    contenders["channels in eights"] = Contender("course", aligned=True, **common)
+    if compile:
+        contenders["compile"] = Contender("course", compile="default", **common)
+        contenders["compile, channels in eights"] = Contender("course", compile="default", aligned=True, **common)
+    return contenders
+
+
+SETS = {"overview": overview, "ladder": ladder, "decoders": decoders, "eights": eights}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -105,7 +109,9 @@ def parser() -> argparse.ArgumentParser:
         "Ratios are taken within a round; their median and quartiles are reported.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parse.add_argument("set", choices=SETS, help="all libraries; one change of ours at a time; or our three decoders")
+    parse.add_argument(
+        "set", choices=SETS, help="all libraries; one change at a time; our decoders; channels in eights"
+    )
     parse.add_argument("--encoder", choices=ENCODERS, default="resnet34", help="of every network")
     parse.add_argument("--norm", choices=NORMS, default="none", help="of the decoders, fastai's and ours")
     parse.add_argument("--size", type=int, nargs=2, default=SIZES[1], metavar=("H", "W"), help=f"such as {SIZES}")
@@ -128,6 +134,8 @@ def choose(args: argparse.Namespace, device: torch.device) -> dict[str, Contende
             raise ValueError(f"{name} {value} is less than {least}.")
     if args.amp == "fp16" and device.type != "cuda":
         raise ValueError("--amp fp16 needs a GPU; take bf16.")
+    if args.set == "eights" and device.type != "cuda":
+        raise ValueError("eights needs a GPU: on a CPU no channels are padded.")
     contenders = SETS[args.set](device.type, args.compile, args.amp)
     unknown = [name for name in args.only or () if name not in contenders]
     if unknown:

@@ -1,8 +1,8 @@
-"""Convolutions whose channels come in eights inside, for a GPU: its matrix units read eight 16-bit numbers at a time.
+"""A candidate: convolutions whose channels come in eights inside, as the matrix units of a GPU read 16-bit numbers.
 
-The tail of a `course_utils.unet.DynamicUnet` with ``last_cross`` has 99 channels: 96, and the three of the picture. On
-an NVIDIA GPU no quick kernel of cuDNN takes a channels_last tensor of 99. Five channels of zeros more make it 104, whose
-weights are zeros too: the same sums, with zeros added.
+The tail of a `course_utils.unet.DynamicUnet` with ``last_cross`` has 99 channels: 96, and the three of the picture.
+Five channels of zeros more make it 104, whose weights are zeros too: the same sums, with zeros added. Whether that pays
+has not been measured yet: `compare_networks eights` does it, on a GPU.
 """
 
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ ALIGNMENT = 8
 """Channels of 16 bits in the 16 bytes that a matrix unit reads at once."""
 
 DEVICES = ("cuda",)
-"""Where the zeros pay."""
+"""Where there are such units."""
 
 
 class AlignedConv2d(nn.Conv2d):
