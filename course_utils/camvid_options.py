@@ -225,6 +225,11 @@ def check(args: argparse.Namespace) -> None:
             f"--size {args.size[0]} {args.size[1]} is too large: no side above {LARGEST_SIDE} pixels; "
             "CamVid's pictures have 720 × 960."
         )
+    if max(args.scales) * max(args.size) > LARGEST_SIDE:
+        raise ValueError(
+            f"--scales {max(args.scales):g} of --size {args.size[0]} {args.size[1]} is too large: no side above "
+            f"{LARGEST_SIDE} pixels."
+        )
     if args.batch_size == 1 and max(min(sizes)) <= 32:
         raise ValueError(
             "a batch of one picture of 32×32 pixels gives batch norm one value to train on; "

@@ -165,7 +165,7 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
     if name == "colour":
         untrained["one colour"] = one_colour(inputs, pictures[:ASKED].float() / 255)
     if loss in STYLES:
-        painting = load_painting(args.painting).to(device)
+        painting = read_painting(args.painting).to(device)
         untrained["mean colour"] = mean_colour(originals, painting)
         distances = {"patches": PatchDistance(painting), "gram": GramDistance(judge, painting)}
         known[loss] = PaintingLoss(distances[loss], **STYLE_WEIGHTS[loss]).to(device)
@@ -196,7 +196,7 @@ def _style(distances: dict[str, nn.Module], pictures: Tensor) -> dict[str, float
     return {"style": round(float(patches), 4), "gram": round(float(distances["gram"](pictures)), 4)}
 
 
-def load_painting(path: Path) -> Tensor:
+def read_painting(path: Path) -> Tensor:
     """A picture file, upright, as floats ``(3, H, W)``, reduced until its longer side has `PAINTING_SIDE` pixels."""
     with Image.open(path) as opened:
         picture = to_colour(ImageOps.exif_transpose(opened), path)
@@ -206,7 +206,7 @@ def load_painting(path: Path) -> Tensor:
 
 def painting_digest(path: Path) -> str:
     """The same for the same pixels, however their file is called or packed."""
-    return hashlib.sha256(load_painting(path).numpy().tobytes()).hexdigest()[:16]
+    return hashlib.sha256(read_painting(path).numpy().tobytes()).hexdigest()[:16]
 
 
 def main(words: list[str] | None = None) -> int:
@@ -383,7 +383,7 @@ def _check_painting(path: Path) -> None:
     try:
         with Image.open(path) as opened:
             too_small, deep = min(opened.size) < SIZE, opened.mode[0] in "IF"
-        picture = None if too_small or deep else load_painting(path)
+        picture = None if too_small or deep else read_painting(path)
         black = picture is not None and not picture.any()
     except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, OSError) as error:
         raise ValueError(f"{path} is no picture that can be read; name another one with --painting.") from error

@@ -109,8 +109,8 @@ def make_restorer(
     check_whole(0, frame=frame)
     if frame:
         check_whole(frame + 1, size=size)
-    sides = (size + 2 * frame,) * 2 if frame else (size, size)
-    unet = DynamicUnet(create_encoder(encoder, pretrained)[:depth], n_out, sides, **options)
+    side = size + 2 * frame if frame else size  # without a frame, DynamicUnet judges the size
+    unet = DynamicUnet(create_encoder(encoder, pretrained)[:depth], n_out, (side, side), **options)
     return Restorer(unet, residual, frame)
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 
 import pytest
 
@@ -95,6 +95,44 @@ def test_results_in_the_readme_are_those_that_were_recorded():
     minutes = f"{run['training_seconds'] / 60:.0f} minutes"
     assert f"gets {val} right, after {minutes} on two CPU cores; of those on which the best" in README
     assert f"(test), {test}." in README
+
+
+GPU_ROWS = {
+    "ours_lite2": "ours, EfficientNet-Lite2 from ImageNet | 0 to 2",
+    "ours_resnet34_random": "ours, ResNet-34 from random weights | 0",
+    "lecture_lite0": "the lecture's, EfficientNet-Lite0 from ImageNet | 0 to 2",
+}
+
+
+def mean_and_spread(values: list[float]) -> str:
+    """In percent; the spread only of several."""
+    values = [100 * value for value in values]
+    return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "") + " %"
+
+
+@pytest.mark.parametrize("kind", GPU_ROWS)
+def test_the_readme_quotes_the_runs_on_a_gpu(kind):
+    paths = sorted((ROOT / "notebooks/results/gpu").glob(f"{kind}_seed*.json"))
+    runs = [json.loads(path.read_text()) for path in paths]
+    assert [run["seed"] for run in runs] == list(range(len(runs)))
+    scores = [
+        ", ".join(mean_and_spread([run[split][metric] for run in runs]) for metric in ("accuracy", "mean_iou"))
+        for split in ("val", "test")
+    ]
+    reached = [run["seconds_to"]["94.1%"] for run in runs]
+    took = f"{median(run['training_seconds'] for run in runs):.0f} s"
+    to_level = f"{median(reached):.0f} s" if all(reached) else "never"
+    assert all(reached) or not any(reached)
+    assert f"| {' | '.join([GPU_ROWS[kind], *scores, took, to_level])} |" in README
+
+
+def test_the_readme_says_which_runs_on_a_gpu_pass_the_published_best():
+    runs = [json.loads((ROOT / f"notebooks/results/gpu/ours_lite2_seed{seed}.json").read_text()) for seed in range(3)]
+    tests = [run["test"]["accuracy"] for run in runs]
+    assert [score > 0.915 for score in tests] == [True, False, False]
+    assert f"({', '.join(f'{100 * score:.1f}' for score in tests)} %; the last is {100 * tests[-1]:.2f})" in README
+    val, test = (mean(run[split]["accuracy"] for run in runs) for split in ("val", "test"))
+    assert f"{100 * val:.1f} % and {100 * test:.1f} % (mean of three seeds, of which one passes 91.5 %)" in README
 
 
 def test_readme_code_runs():
@@ -214,6 +252,20 @@ def test_the_page_on_speed_quotes_the_benchmarks(names):
         assert any(line.endswith(row) for line in rows), (contender, row)
 
 
+def test_the_page_on_speed_quotes_the_benchmarks_of_other_sizes():
+    names = [f"overview_cpu_avx512_{size}" for size in ("96x128", "360x480")]
+    records = [json.loads((ROOT / f"tests/benchmarks/results/{name}.json").read_text())["contenders"] for name in names]
+    for contender in records[0]:
+        times = (
+            "{median:.2f} ({low:.2f}–{high:.2f})".format(**record[contender][job]["times_faster"])
+            for job in ("train", "infer")
+            for record in records
+        )
+        memory = ", ".join(f"{record[contender]['train']['peak_bytes'] / 2**30:.2f}" for record in records)
+        row = f"{' | '.join(times)} | {memory} GiB |".replace("1.00 (1.00–1.00)", "1.00")
+        assert any(line.endswith(row) for line in SPEED.splitlines()), (contender, row)
+
+
 @pytest.mark.parametrize("name", ["tails_camvid_lite0", "tails_camvid_resnet34_random"])
 def test_the_page_on_speed_quotes_the_record_of_the_cheap_decoder(name):
     record = load_record(ROOT / f"notebooks/results/{name}.json")
@@ -266,6 +318,8 @@ def test_readme_says_in_short_what_the_benchmarks_found():
     )
     cheap = " and ".join(faster("overview_cpu" + processor, "course, cheap decoder") for processor in ("", "_avx512"))
     words = " ".join(README.split())
-    assert f"is {same[0]} to {same[-1]} times as fast (four records)" in words
+    small, large = (faster(f"overview_cpu_avx512_{size}", "course") for size in ("96x128", "360x480"))
+    others = f"{small} at 96 × 128, {large} at 360 × 480"
+    assert f"is {same[0]} to {same[-1]} times as fast (180 × 240, four records; {others})" in words
     assert f"with the cheap decoder {cheap} times" in words
     assert f"`torch.compile`, {faster('ladder_gpu', '+ compile')} times" in words

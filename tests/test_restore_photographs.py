@@ -11,7 +11,7 @@ from PIL import Image
 
 from course_utils import restore_photographs
 from course_utils.restoration_tasks import SIZE
-from course_utils.restore_photographs import load_painting, load_patches, load_record, main, table
+from course_utils.restore_photographs import load_patches, load_record, main, read_painting, table
 from course_utils.restorer import make_restorer
 from data_scripts.painting import paint_lily_pond
 from tests.small_camvid import write_prepared
@@ -90,13 +90,13 @@ def test_a_painting_stands_upright(tmp_path):
     turned = Image.Exif()
     turned[0x0112] = 6  # the camera was held upright: turn the picture by 90 degrees
     Image.fromarray(paint_lily_pond(128, 160)).save(tmp_path / "pond.png", exif=turned)
-    assert load_painting(tmp_path / "pond.png").shape == (3, 160, 128)
+    assert read_painting(tmp_path / "pond.png").shape == (3, 160, 128)
 
 
 def test_a_painting_is_reduced_to_half_a_thousand_pixels(tmp_path):
     for width, height in ((160, 128), (1024, 512)):
         Image.fromarray(paint_lily_pond(height, width)).save(tmp_path / "pond.png")
-        assert load_painting(tmp_path / "pond.png").shape == (3, min(height, 256), min(width, 512))
+        assert read_painting(tmp_path / "pond.png").shape == (3, min(height, 256), min(width, 512))
 
 
 @pytest.mark.parametrize(
