@@ -12,7 +12,7 @@ from torch import nn
 from tests.benchmarks import compare_networks, data_stall, floor
 from tests.benchmarks._networks import Contender, Runner, difference
 from tests.benchmarks._timing import ratios, seconds_of, spread, take_turns
-from tests.benchmarks._worker import warm_up
+from tests.benchmarks._worker import ContenderEndedError, ask_all, warm_up
 
 CPU = torch.device("cpu")
 
@@ -146,3 +146,40 @@ def test_warming_up_asks_all_before_it_waits_for_one():
     warm_up({"one": Fake("one"), "two": Fake("two")}, "train", times=2)
     order = [(what, name) for what in ("begin", "finish") for name in ("one", "two")]
     assert told == [(*pair, request) for request in ("train", "train", "forget") for pair in order]
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("fails", ["begin", "finish"])
+def test_a_contender_that_ends_is_left_out_and_the_others_go_on(together, fails, capsys):
+    class Fake:
+        def __init__(self, name):
+            self.name = name
+
+        def answer(self, step, request):
+            if self.name == "bad" and step == fails:
+                raise ContenderEndedError(f"ended at {request}")
+            return self.name.upper()
+
+        def begin(self, request):
+            self.answer("begin", request)
+
+        def finish(self, request):
+            return self.answer("finish", request)
+
+    workers = {name: Fake(name) for name in ("one", "bad", "two")}
+    assert ask_all(workers, "versions", together) == {"one": "ONE", "two": "TWO"}
+    assert list(workers) == ["one", "two"]
+    assert capsys.readouterr().err == "bad is left out: ended at versions.\n"
+    assert ask_all(workers, "versions", together, ["two", "bad"]) == {"two": "TWO"}
+
+
+@pytest.mark.slow
+def test_a_comparison_goes_on_without_a_contender_whose_process_ends(tmp_path, monkeypatch, capsys):
+    ours = {"fastai": Contender("course"), "bad": Contender("course", tail="nonsense"), "course": Contender("course")}
+    monkeypatch.setitem(compare_networks.SETS, "overview", lambda device, compile, amp: ours)
+    out = tmp_path / "result.json"
+    arguments = ["overview", "--size", "32", "32", "--rounds", "1", "--threads", "1", "--encoder", "efficientnet_lite0"]
+    assert compare_networks.main([*arguments, "--device", "cpu", "--out", str(out)]) == 0
+    result = json.loads(out.read_text())
+    assert list(result["contenders"]) == ["fastai", "course"] and result["left_out"] == ["bad"]
+    assert "bad is left out" in capsys.readouterr().err

@@ -2,7 +2,7 @@
 
 import multiprocessing
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -63,6 +63,10 @@ def _serve(connection: Connection, contender: Any, size: tuple[int, int], batch_
             connection.send(seconds_of(getattr(runner, request), device))
 
 
+class ContenderEndedError(RuntimeError):
+    """The process of a contender ended before it answered."""
+
+
 class Worker:
     """A process that runs one contender on request.
 
@@ -106,17 +110,36 @@ class Worker:
         self.connection.close()
 
 
-def _ended(request: str) -> RuntimeError:
-    return RuntimeError(f"a contender's process ended while it was asked to {request}; see above.")
+def _ended(request: str) -> ContenderEndedError:
+    return ContenderEndedError(f"its process ended when asked for {request!r}; see above")
 
 
-def warm_up(workers: Mapping[str, Worker], job: str, times: int = 3) -> None:
+def ask_all(
+    workers: dict[str, Worker], request: str, together: bool, names: Iterable[str] | None = None
+) -> dict[str, Any]:
+    """The answers of `names`, or of all: one after the other or, where waiting is what takes long, `together`.
+
+    A contender whose process ends is taken out of `workers`, and stderr says so: the others can still be compared.
+    """
+    answers = {}
+    names = list(workers if names is None else names)
+    for group in [names] if together else [[name] for name in names]:
+        for step in ("begin", "finish"):
+            for name in group:
+                if name in workers:
+                    try:
+                        answers[name] = getattr(workers[name], step)(request)
+                    except ContenderEndedError as error:
+                        print(f"{name} is left out: {error}.", file=sys.stderr)
+                        answers.pop(name, None)
+                        del workers[name]
+    return answers
+
+
+def warm_up(workers: dict[str, Worker], job: str, times: int = 3) -> None:
     """Let all workers do `job` side by side: compiling takes a minute, and recording CUDA graphs three calls."""
     for request in [job] * times + ["forget"]:
-        for worker in workers.values():
-            worker.begin(request)
-        for worker in workers.values():
-            worker.finish(request)
+        ask_all(workers, request, together=True)
 
 
 def start_workers(

@@ -4,18 +4,22 @@ Every contender lives in its own process and they take turns, so that what slows
 """
 
 import argparse
+import functools
+import operator
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 
 import torch
+from tqdm import tqdm
 
 from course_utils.command_line import command_again, provenance, usable_device
+from course_utils.progress import progress_bar
 from tests.benchmarks._networks import ENCODERS, N_OUT, NORMS, PRECISIONS, Contender, difference
 from tests.benchmarks._report import add_common_options, check_common_options, check_libraries, write_result
 from tests.benchmarks._timing import CLOCKS, ratios, spread, take_turns
-from tests.benchmarks._worker import start_workers, warm_up
+from tests.benchmarks._worker import ContenderEndedError, Worker, ask_all, start_workers, warm_up
 
 REFERENCE = "fastai"
 CHEAP = {"tail": "unshuffle", "block": "bottleneck"}
@@ -149,19 +153,23 @@ def choose(args: argparse.Namespace, device: torch.device) -> dict[str, Contende
 def measure(args: argparse.Namespace, contenders: Mapping[str, Contender], device: torch.device) -> dict:
     """All numbers of one size: times, memory, and how far each network's results lie from the reference's."""
     options = {"threads": args.threads, "device": str(device)}
+    on_gpu = device.type == "cuda"
     with ExitStack() as stack:
+        bar = stack.enter_context(progress_bar(total=len(contenders) * 2 * (args.rounds + 1), unit="job"))
+        bar.set_description("starting" + (" and compiling, minutes" if args.compile else ""))
         workers = start_workers(stack, contenders, tuple(args.size), args.batch_size, options)
         found = {name: {"setting": asdict(contender)} for name, contender in contenders.items()}
-        libraries = {key: value for worker in workers.values() for key, value in worker.ask("versions").items()}
-        expected = workers[REFERENCE].ask("fingerprint")
-        for name, contender in contenders.items():
-            if contender.same_network and name != REFERENCE:
-                found[name]["difference"] = difference(workers[name].ask("fingerprint"), expected)
+        versions = ask_all(workers, "versions", on_gpu).values()
+        same = [name for name, contender in contenders.items() if contender.same_network]
+        fingerprints = ask_all(workers, "fingerprint", on_gpu, same)
         # Inference first: the peak of a process only grows, and training needs more.
         for job in ("infer", "train"):
-            if device.type == "cuda":
+            if on_gpu:
                 warm_up(workers, job)
-            works = {name: lambda worker=worker, job=job: worker.ask(job) for name, worker in workers.items()}
+            if REFERENCE not in workers:
+                raise RuntimeError(f"without {REFERENCE} there is nothing to compare with.")
+            bar.set_description({"infer": "inference", "train": "training steps"}[job])
+            works = {name: functools.partial(_ask, name, worker, job, bar) for name, worker in workers.items()}
             samples = take_turns(works, args.rounds)
             faster = ratios(samples, REFERENCE, args.clock)
             for name, worker in workers.items():
@@ -170,7 +178,22 @@ def measure(args: argparse.Namespace, contenders: Mapping[str, Contender], devic
                     "seconds": spread([sample[args.clock] for sample in samples[name]]),
                     "peak_bytes": worker.ask("memory"),
                 }
-    return {"libraries": libraries, "contenders": found}
+    for name in fingerprints.keys() - {REFERENCE}:
+        found[name]["difference"] = difference(fingerprints[name], fingerprints[REFERENCE])
+    return {
+        "libraries": functools.reduce(operator.or_, versions),
+        "contenders": {name: found[name] for name in workers},
+        "left_out": [name for name in contenders if name not in workers],
+    }
+
+
+def _ask(name: str, worker: Worker, job: str, bar: tqdm) -> dict[str, float]:
+    try:
+        answer = worker.ask(job)
+    except ContenderEndedError as error:
+        raise RuntimeError(f"{name}: {error}.") from error
+    bar.update()
+    return answer
 
 
 def table(result: Mapping) -> str:
@@ -213,6 +236,7 @@ def main(argv: list[str] | None = None) -> int:
             "rounds": args.rounds,
             "clock": args.clock,
             "contenders": measured["contenders"],
+            "left_out": measured["left_out"],
         }
         result["versions"] |= measured["libraries"]
         write_result(args.out, result)
