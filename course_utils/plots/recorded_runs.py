@@ -1,0 +1,66 @@
+"""Recorded trainings on CamVid as one picture: val accuracy by epoch, and what is left of it on test."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MultipleLocator, PercentFormatter
+
+from course_utils.plots import _MARKERS, _SERIES, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, NotebookFigure
+
+_LOWEST = 0.8
+"""Of the accuracy that is drawn: below, networks only begin to learn."""
+
+
+def val_and_test_figure(
+    groups: Mapping[str, Sequence[Mapping]], known: Mapping[str, tuple[str, float]] | None = None
+) -> Figure:
+    """Two panels with one scale of accuracy. Left: val, epoch by epoch. Right: the end of each run, on val and test.
+
+    Where the size of the pictures changes, a line is interrupted; scores of smaller ones are dotted.
+
+    Args:
+        groups: what the legend says, and the records of `course_utils.train_camvid`, one for each seed.
+        known: other results by name: ``"val"`` or ``"test"``, and the accuracy.
+    """
+    figure = NotebookFigure(figsize=(10, 5), layout="constrained")
+    by_epoch, at_end = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1.2))
+    handles = []
+    for (name, runs), colour, marker in zip(groups.items(), _SERIES, _MARKERS, strict=False):
+        for run in runs:
+            _epochs(by_epoch, run, colour)
+            ends = [run[split]["accuracy"] for split in ("val", "test")]
+            at_end.plot((0, 1), ends, color=colour, marker=marker, markersize=6, linewidth=1.2)
+        handles.append(Line2D([], [], color=colour, marker=marker, label=name))
+    handles.append(Line2D([], [], color="0.4", linestyle=":", label="pictures of half size"))
+    for name, (split, accuracy) in (known or {}).items():
+        place = ("val", "test").index(split)
+        at_end.plot(place, accuracy, "*", color="black", markersize=12, zorder=3)
+        beside = {"xytext": (-9 if place == 0 else 9, 0), "textcoords": "offset points", "va": "center"}
+        text = f"{name}\n{accuracy:.1%}"
+        at_end.annotate(text, (place, accuracy), ha="right" if place == 0 else "left", fontsize=SMALL_SIZE, **beside)
+    by_epoch.set_title("val, epoch by epoch", fontsize=TITLE_SIZE)
+    by_epoch.set_xlabel("epoch", fontsize=TEXT_SIZE)
+    by_epoch.set_ylabel("pixel accuracy", fontsize=TEXT_SIZE)
+    by_epoch.set_ylim(_LOWEST, 0.97)
+    by_epoch.yaxis.set_major_locator(MultipleLocator(0.02))
+    by_epoch.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    at_end.set_title("the end of each run, one line a seed", fontsize=TITLE_SIZE)
+    at_end.set_xlim(-0.85, 1.95)
+    at_end.set_xticks((0, 1), ("val", "test"))
+    for ax in (by_epoch, at_end):
+        ax.tick_params(labelsize=TEXT_SIZE)
+        ax.grid(axis="y", alpha=0.3)
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=TEXT_SIZE)
+    return figure
+
+
+def _epochs(ax: Axes, run: Mapping, colour: str) -> None:
+    rows = list(enumerate(run["epochs"], 1))
+    for size, stage in groupby(rows, lambda row: row[1]["size"]):
+        stage = list(stage)
+        accuracy = [row["val_accuracy"] for _, row in stage]
+        style = "-" if size == run["size"] else ":"
+        ax.plot([epoch for epoch, _ in stage], accuracy, style, color=colour, linewidth=1.3, alpha=0.85)

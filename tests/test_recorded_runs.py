@@ -1,0 +1,36 @@
+"""The picture of recorded trainings shows the numbers of their records."""
+
+import pytest
+
+from course_utils.plots.recorded_runs import val_and_test_figure
+
+HALF, FULL = [180, 240], [360, 480]
+
+
+def run(*accuracies: float, test: float, half: int = 2) -> dict:
+    sizes = [HALF] * half + [FULL] * (len(accuracies) - half)
+    rows = [{"size": size, "val_accuracy": score} for size, score in zip(sizes, accuracies, strict=True)]
+    return {"size": FULL, "epochs": rows, "val": {"accuracy": accuracies[-1]}, "test": {"accuracy": test}}
+
+
+def test_it_shows_every_epoch_and_both_ends():
+    groups = {"ours": [run(0.8, 0.85, 0.9, 0.95, test=0.91), run(0.8, 0.9, test=0.88, half=1)], "theirs": []}
+    left, right = val_and_test_figure(groups, {"published": ("test", 0.915)}).axes
+    lines = [(list(line.get_xdata()), list(line.get_ydata()), line.get_linestyle()) for line in left.lines]
+    assert lines[:2] == [([1, 2], [0.8, 0.85], ":"), ([3, 4], [0.9, 0.95], "-")]
+    assert lines[2:] == [([1], [0.8], ":"), ([2], [0.9], "-")]
+    ends = [list(line.get_ydata()) for line in right.lines[:2]]
+    assert ends == [[0.95, 0.91], [0.9, 0.88]]
+    star = right.lines[2]
+    assert (star.get_xdata()[0], star.get_ydata()[0]) == (1, 0.915)
+    assert [text.get_text() for text in right.texts] == ["published\n91.5%"]
+
+
+def test_both_panels_have_one_scale():
+    left, right = val_and_test_figure({"ours": [run(0.9, 0.95, test=0.9, half=1)]}).axes
+    assert left.get_ylim() == right.get_ylim() == pytest.approx((0.8, 0.97))
+
+
+def test_the_legend_names_each_group_and_the_dots():
+    figure = val_and_test_figure({"a": [run(0.9, test=0.9, half=0)], "b": [run(0.9, test=0.9, half=0)]})
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "pictures of half size"]
