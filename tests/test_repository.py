@@ -93,7 +93,7 @@ def test_results_in_the_readme_are_those_that_were_recorded():
         assert f"| {row} |" in README, path.name
     val, test = (f"{100 * run[split]['accuracy']:.1f} %" for split in ("val", "test"))
     minutes = f"{run['training_seconds'] / 60:.0f} minutes"
-    assert f"gets {val} right, after {minutes} on two CPU cores; of those on which the best" in README
+    assert f"gets {val} right, after {minutes} of training on two CPU cores; of those on which the best" in README
     assert f"(test), {test}." in README
 
 
@@ -316,10 +316,29 @@ def test_readme_says_in_short_what_the_benchmarks_found():
         for name, contender in (("ladder_cpu", "+ Winograd weight gradients"), ("overview_cpu", "course"))
         for processor in ("", "_avx512")
     )
-    cheap = " and ".join(faster("overview_cpu" + processor, "course, cheap decoder") for processor in ("", "_avx512"))
+    overviews = ("overview_cpu", *(f"overview_cpu_avx512{size}" for size in ("", "_96x128", "_360x480")))
+    cheap = sorted(faster(name, "course, cheap decoder") for name in overviews)
     words = " ".join(README.split())
     small, large = (faster(f"overview_cpu_avx512_{size}", "course") for size in ("96x128", "360x480"))
     others = f"{small} at 96 × 128, {large} at 360 × 480"
     assert f"is {same[0]} to {same[-1]} times as fast (180 × 240, four records; {others})" in words
-    assert f"with the cheap decoder {cheap} times" in words
-    assert f"`torch.compile`, {faster('ladder_gpu', '+ compile')} times" in words
+    assert f"With the cheap decoder, another network, {cheap[0]} to {cheap[-1]} times" in words
+    ours, theirs = (faster("ladder_gpu", name) for name in ("+ compile", "fastai with all but compile"))
+    same_precision = f"{float(ours) / float(theirs):.2f} times as fast as fastai in bfloat16"
+    assert f"`torch.compile`, {ours} times as fast as fastai as it comes, {same_precision}" in words
+
+
+def test_the_page_on_speed_quotes_the_floor():
+    records = [
+        json.loads((ROOT / f"tests/benchmarks/results/floor_cpu_avx512_{name}.json").read_text())
+        for name in ("fastai", "course", "cheap", "smp")
+    ]
+    for record in records:
+        step = record["training_step"]
+        cells = [f"{step['macs'] / 1e9:.1f} G", f"{step['bytes'] / 1e9:.1f} GB", f"{step['seconds']:.2f} s"]
+        cells += [f"{step['times_above']['arithmetic']:.2f}", f"{step['times_above']['traffic']:.0f}"]
+        assert any(line.endswith(f"| {' | '.join(cells)} |") for line in SPEED.splitlines()), record["command"]
+    rates = [record["machine"]["convolution_macs_per_second"] / 1e9 for record in records]
+    words = " ".join(SPEED.split())
+    assert f"{min(rates):.0f} to {max(rates):.0f} G multiply-adds a second" in words
+    assert f"more than {records[0]['training_step']['times_above']['arithmetic']:.2f} times as fast" in words
