@@ -21,6 +21,7 @@ from course_utils.ablations import (
 )
 from course_utils.camvid import Batches, CachedSplit, load_split, read_codes, read_split
 from course_utils.command_line import (
+    add_data_option,
     add_encoder_options,
     add_speed_options,
     check_files,
@@ -48,12 +49,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parse.add_argument("--out", type=Path, required=True, help="JSON file that keeps every run, from the first on")
-    parse.add_argument(
-        "--data",
-        type=Path,
-        default=argparse.SUPPRESS,
-        help="prepared data set (default: data/camvid, else data/street_scenes)",
-    )
+    add_data_option(parse)
     parse.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS, metavar="NAME", help=_names())
     parse.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of weights, order and augmentation")
     parse.add_argument("--cost", action="store_true", help="train nothing: time training steps, all variants in turn")

@@ -8,7 +8,7 @@ from torch import nn
 
 from course_utils.augment import Augment
 from course_utils.averaged_views import AveragedViews
-from course_utils.command_line import add_encoder_options, add_speed_options, check_files, check_seed
+from course_utils.command_line import add_data_option, add_encoder_options, add_speed_options, check_files, check_seed
 from course_utils.encoders import create_encoder
 from course_utils.layers import NORM_TYPES
 from course_utils.segmentation_losses import LovaszCrossEntropy
@@ -70,12 +70,7 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
         help="lecture: its network, augmentation and four stages; strong: longer, and with more of everything",
     )
     data = parse.add_argument_group("data")
-    data.add_argument(
-        "--data",
-        type=Path,
-        default=argparse.SUPPRESS,
-        help="prepared data set (default: data/camvid, else data/street_scenes)",
-    )
+    add_data_option(data)
     data.add_argument("--size", type=int, nargs=2, default=(176, 240), metavar=("H", "W"), help="pixels")
     net = parse.add_argument_group("network")
     add_encoder_options(net)

@@ -35,6 +35,12 @@ def add_speed_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def add_data_option(parse: argparse._ActionsContainer) -> None:
+    """``--data``, for `find_data`; absent from the arguments where it is not given, as a place on one machine."""
+    help = "prepared data set (default: data/camvid, else data/street_scenes)"
+    parse.add_argument("--data", type=Path, default=argparse.SUPPRESS, help=help)
+
+
 def find_data(given: Path | None) -> Path:
     """The folder given, else real CamVid, else street scenes, in the repository's data folder."""
     if given is not None:

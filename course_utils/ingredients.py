@@ -13,7 +13,7 @@ from course_utils.ablation_record import compare, differing, load_record, spread
 from course_utils.ablations import check_boundaries
 from course_utils.averaged_views import AveragedViews
 from course_utils.camvid import Batches, CachedSplit, load_split
-from course_utils.command_line import check_files, check_seed, find_data, provenance, usable_device
+from course_utils.command_line import add_data_option, check_files, check_seed, find_data, provenance, usable_device
 from course_utils.memory import keep_freed_memory
 from course_utils.metrics import boundary_error
 from course_utils.segmentation import predict, scores
@@ -54,12 +54,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parse.add_argument("--out", type=Path, required=True, help="JSON file that keeps every run, from the first on")
-    parse.add_argument(
-        "--data",
-        type=Path,
-        default=argparse.SUPPRESS,
-        help="prepared data set (default: data/camvid, else data/street_scenes)",
-    )
+    add_data_option(parse)
     parse.add_argument("--only", nargs="+", choices=INGREDIENTS, default=list(INGREDIENTS), metavar="NAME",
                        help=f"which to run beside {BASE}: {', '.join(INGREDIENTS)}")  # fmt: skip
     parse.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of weights, order and augmentation")

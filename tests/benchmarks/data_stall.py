@@ -10,7 +10,7 @@ import torch
 from course_utils.ablations import RECIPE_OPTIONS
 from course_utils.augment import Augment
 from course_utils.camvid import Batches, load_split
-from course_utils.command_line import command_again, find_data, provenance, usable_device
+from course_utils.command_line import add_data_option, command_again, find_data, provenance, usable_device
 from course_utils.encoders import LITE0, create_encoder
 from course_utils.optimisation import adamw
 from course_utils.segmentation import cross_entropy
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
         "normalised out of the cache on the device.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parse.add_argument("--data", type=Path, default=argparse.SUPPRESS, help="prepared data set (default: as notebooks)")
+    add_data_option(parse)
     parse.add_argument("--encoder", default=LITE0, help="the cheaper the network, the harder the test")
     parse.add_argument("--size", type=int, nargs=2, default=(180, 240), metavar=("H", "W"), help="pixels")
     parse.add_argument("--batch-size", type=int, default=8, help="pictures in a step")
