@@ -222,7 +222,7 @@ def check(args: argparse.Namespace) -> None:
         )
     if max(args.scales) * max(args.size) > LARGEST_SIDE:
         raise ValueError(
-            f"--scales {max(args.scales):g} of --size {args.size[0]} {args.size[1]} is too large: no side above "
+            f"--scales {max(args.scales)} of --size {args.size[0]} {args.size[1]} is too large: no side above "
             f"{LARGEST_SIDE} pixels."
         )
     if args.batch_size == 1 and max(min(sizes)) <= 32:

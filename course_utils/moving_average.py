@@ -1,20 +1,19 @@
-"""A moving average of weights that a GPU keeps without ever waiting for the processor."""
+"""A moving average of weights that a GPU keeps without waiting for the processor."""
 
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class MovingAverage(nn.Module):
     """Exponential moving average of the parameters and buffers of a network; ``module`` is the averaged network.
 
-    `torch.optim.swa_utils.AveragedModel` asks a GPU in every step to finish its work, goes through all modules again,
-    and averages each whole number, such as batch norm's count of batches, by itself. This one does none of it.
+    `torch.optim.swa_utils.AveragedModel` asks a GPU in every step to finish its work, and averages each whole number,
+    such as batch norm's count of batches, by itself, rounded down. This one waits for nothing and copies those.
 
     Args:
-        model: the network to follow. Its tensors must stay the same ones: change them in place, as optimisers do.
-        decay: share that each update keeps of the average; the first update copies `model`.
+        decay: share that each update keeps of the average; the first update copies the network.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -22,19 +21,24 @@ class MovingAverage(nn.Module):
         self.module = copy.deepcopy(model)
         self.decay = decay
         self.register_buffer("n_averaged", torch.tensor(0, device="cpu"))
-        pairs = list(zip(_tensors(self.module), _tensors(model), strict=True))
-        self._floats = tuple(zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True))
-        self._whole = tuple(zip(*(pair for pair in pairs if not pair[0].is_floating_point()), strict=True))
 
     @torch.no_grad()
-    def update(self) -> None:
-        """Take one step towards the network; whole numbers are copied."""
-        if self._floats:
-            torch._foreach_lerp_(*self._floats, 1 - self.decay if self.n_averaged else 1.0)
-        if self._whole:
-            torch._foreach_copy_(*self._whole)
+    def update(self, model: nn.Module) -> None:
+        """Take one step towards `model`. Its tensors are looked up anew: a layer may have replaced some."""
+        first = self.n_averaged == 0
+        averaged, copied = [], []
+        for pair in zip(_tensors(self.module), _tensors(model), strict=True):
+            (copied if first or not _has_fractions(pair[0]) else averaged).append(pair)
+        if averaged:
+            torch._foreach_lerp_(*zip(*averaged, strict=True), 1 - self.decay)
+        if copied:
+            torch._foreach_copy_(*zip(*copied, strict=True))
         self.n_averaged += 1
 
 
-def _tensors(model: nn.Module) -> list[torch.Tensor]:
+def _tensors(model: nn.Module) -> list[Tensor]:
     return [*model.parameters(), *model.buffers()]
+
+
+def _has_fractions(x: Tensor) -> bool:
+    return x.is_floating_point() or x.is_complex()

@@ -192,7 +192,7 @@ def fit(
                 scaler.update()
                 scheduler.step()
                 if average is not None:
-                    average.update()
+                    average.update(model)
                 bar.update()
                 stop = any_process(interrupt.asked)
                 if stop or (checkpoint_every and run.step % checkpoint_every == 0):

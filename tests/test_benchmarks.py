@@ -92,6 +92,7 @@ def test_waiting_for_data_is_told_from_work(monkeypatch):
     ("arguments", "message"),
     [
         (["overview", "--size", "16", "64"], "too small"),
+        (["overview", "--size", "32", "32", "--batch-size", "1"], "batch norm one value"),
         (["overview", "--rounds", "0"], "--rounds 0"),
         (["ladder", "--only", "magic"], "'magic' is not one of"),
         (["ladder", "--amp", "fp16", "--device", "cpu"], "needs a GPU"),

@@ -19,6 +19,7 @@ def test_it_shows_every_epoch_and_both_ends():
     lines = [(list(line.get_xdata()), list(line.get_ydata()), line.get_linestyle()) for line in left.lines]
     assert lines[:2] == [([1, 2], [0.8, 0.85], ":"), ([3, 4], [0.9, 0.95], "-")]
     assert lines[2:] == [([1], [0.8], ":"), ([2], [0.9], "-")]
+    assert [line.get_marker() for line in left.lines] == ["", "", ".", "."], "one epoch alone is seen as a point"
     ends = [list(line.get_ydata()) for line in right.lines[:2]]
     assert ends == [[0.95, 0.91], [0.9, 0.88]]
     star = right.lines[2]
@@ -34,3 +35,25 @@ def test_both_panels_have_one_scale():
 def test_the_legend_names_each_group_and_the_dots():
     figure = val_and_test_figure({"a": [run(0.9, test=0.9, half=0)], "b": [run(0.9, test=0.9, half=0)]})
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "pictures of half size"]
+
+
+def test_a_run_that_did_not_read_test_ends_on_val():
+    only_val = run(0.9, 0.95, test=0.9, half=1)
+    del only_val["test"]
+    _, right = val_and_test_figure({"ours": [only_val]}).axes
+    assert (list(right.lines[0].get_xdata()), list(right.lines[0].get_ydata())) == ([0], [0.95])
+
+
+def test_no_end_lies_outside_of_the_picture():
+    left, _ = val_and_test_figure({"ours": [run(0.5, 0.7, test=0.6, half=1)]}, {"other": ("val", 0.98)}).axes
+    low, high = left.get_ylim()
+    assert low < 0.6 and high > 0.98
+
+
+@pytest.mark.parametrize(
+    ("groups", "known", "message"),
+    [({str(i): [] for i in range(7)}, None, "7 groups"), ({}, {"x": ("train", 0.9)}, "'train', which is neither")],
+)
+def test_what_cannot_be_drawn_is_refused(groups, known, message):
+    with pytest.raises(ValueError, match=message):
+        val_and_test_figure(groups, known)

@@ -173,7 +173,7 @@ def test_a_run_repeats_and_a_finished_checkpoint_gives_the_same_figures(root, tm
         (["--encoder", "resnet35"], "resnet35"),
         (["--size", "40", "64"], "--size 40 64 is too small"),
         (["--size", "200000", "200000"], "--size 200000 200000 is too large"),
-        (["--size", "3000", "3000", "--scales", "1", "2"], "--scales 2 of --size 3000 3000 is too large"),
+        (["--size", "3000", "3000", "--scales", "1", "2"], "--scales 2.0 of --size 3000 3000 is too large"),
         (["--frozen-epochs", "0", "--half-epochs", "0", "--epochs", "0"], "no amount of training"),
         (["--out", "no/such/folder/x.json"], "is no folder"),
         (["--batch-size", "9"], "batch_size=9"),

@@ -10,8 +10,9 @@ from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 from course_utils.plots import _MARKERS, _SERIES, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, NotebookFigure
 
-_LOWEST = 0.8
-"""Of the accuracy that is drawn: below, networks only begin to learn."""
+SPLITS = ("val", "test")
+_LOWEST, _HIGHEST = 0.8, 0.97
+"""Of the accuracy that is drawn, unless a run ends outside: below, networks only begin to learn."""
 
 
 def val_and_test_figure(
@@ -22,21 +23,32 @@ def val_and_test_figure(
     Where the size of the pictures changes, a line is interrupted; scores of smaller ones are dotted.
 
     Args:
-        groups: what the legend says, and the records of `course_utils.train_camvid`, one for each seed.
+        groups: what the legend says, and the records of `course_utils.train_camvid`, one for each seed; those without
+            ``--test`` end on val.
         known: other results by name: ``"val"`` or ``"test"``, and the accuracy.
+
+    Raises:
+        ValueError: for more groups than there are colours, or a result on another split.
     """
+    known = known or {}
+    if len(groups) > len(_SERIES):
+        raise ValueError(f"{len(groups)} groups are more than the {len(_SERIES)} colours that can be told apart.")
+    for name, (split, _) in known.items():
+        if split not in SPLITS:
+            raise ValueError(f"known[{name!r}] is on {split!r}, which is neither of {', '.join(SPLITS)}.")
     figure = NotebookFigure(figsize=(10, 5), layout="constrained")
     by_epoch, at_end = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1.2))
-    handles = []
+    handles, drawn = [], [accuracy for _, accuracy in known.values()]
     for (name, runs), colour, marker in zip(groups.items(), _SERIES, _MARKERS, strict=False):
         for run in runs:
             _epochs(by_epoch, run, colour)
-            ends = [run[split]["accuracy"] for split in ("val", "test")]
-            at_end.plot((0, 1), ends, color=colour, marker=marker, markersize=6, linewidth=1.2)
+            ends = [run[split]["accuracy"] for split in SPLITS if split in run]
+            at_end.plot(range(len(ends)), ends, color=colour, marker=marker, markersize=6, linewidth=1.2)
+            drawn += ends
         handles.append(Line2D([], [], color=colour, marker=marker, label=name))
     handles.append(Line2D([], [], color="0.4", linestyle=":", label="pictures of half size"))
-    for name, (split, accuracy) in (known or {}).items():
-        place = ("val", "test").index(split)
+    for name, (split, accuracy) in known.items():
+        place = SPLITS.index(split)
         at_end.plot(place, accuracy, "*", color="black", markersize=12, zorder=3)
         beside = {"xytext": (-9 if place == 0 else 9, 0), "textcoords": "offset points", "va": "center"}
         text = f"{name}\n{accuracy:.1%}"
@@ -44,12 +56,12 @@ def val_and_test_figure(
     by_epoch.set_title("val, epoch by epoch", fontsize=TITLE_SIZE)
     by_epoch.set_xlabel("epoch", fontsize=TEXT_SIZE)
     by_epoch.set_ylabel("pixel accuracy", fontsize=TEXT_SIZE)
-    by_epoch.set_ylim(_LOWEST, 0.97)
+    by_epoch.set_ylim(min([_LOWEST, *(end - 0.02 for end in drawn)]), max([_HIGHEST, *(end + 0.01 for end in drawn)]))
     by_epoch.yaxis.set_major_locator(MultipleLocator(0.02))
     by_epoch.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     at_end.set_title("the end of each run, one line a seed", fontsize=TITLE_SIZE)
     at_end.set_xlim(-0.85, 1.95)
-    at_end.set_xticks((0, 1), ("val", "test"))
+    at_end.set_xticks((0, 1), SPLITS)
     for ax in (by_epoch, at_end):
         ax.tick_params(labelsize=TEXT_SIZE)
         ax.grid(axis="y", alpha=0.3)
@@ -63,4 +75,5 @@ def _epochs(ax: Axes, run: Mapping, colour: str) -> None:
         stage = list(stage)
         accuracy = [row["val_accuracy"] for _, row in stage]
         style = "-" if size == run["size"] else ":"
-        ax.plot([epoch for epoch, _ in stage], accuracy, style, color=colour, linewidth=1.3, alpha=0.85)
+        point = "." if len(stage) == 1 else ""  # a line through one point would not be seen
+        ax.plot([epoch for epoch, _ in stage], accuracy, style, marker=point, color=colour, linewidth=1.3, alpha=0.85)

@@ -16,7 +16,7 @@ def add_common_options(parse: argparse.ArgumentParser) -> None:
     """Where to measure, how often, and where the result goes."""
     parse.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parse.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of a CPU")
-    parse.add_argument("--out", type=Path, help="JSON file for the result (default: only print it)")
+    parse.add_argument("--out", type=Path, help="JSON file for the result, which is printed in any case")
 
 
 def check_common_options(args: argparse.Namespace) -> None:

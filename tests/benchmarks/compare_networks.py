@@ -24,7 +24,6 @@ from tests.benchmarks._worker import ContenderEndedError, Worker, ask_all, start
 REFERENCE = "fastai"
 CHEAP = {"tail": "unshuffle", "block": "bottleneck"}
 DECODERS = {"full": {}, "cheap": CHEAP, "cheapest": CHEAP | {"tail": "merged", "middle": "bottleneck"}}
-SIZES = ((96, 128), (180, 240), (360, 480))
 
 
 def overview(device: str, compile: bool, amp: str) -> dict[str, Contender]:
@@ -118,7 +117,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parse.add_argument("--encoder", choices=ENCODERS, default="resnet34", help="of every network")
     parse.add_argument("--norm", choices=NORMS, default="none", help="of the decoders, fastai's and ours")
-    parse.add_argument("--size", type=int, nargs=2, default=SIZES[1], metavar=("H", "W"), help=f"such as {SIZES}")
+    parse.add_argument("--size", type=int, nargs=2, default=(180, 240), metavar=("H", "W"), help="pixels")
     parse.add_argument("--batch-size", type=int, default=2, help="pictures in a step")
     parse.add_argument("--rounds", type=int, default=5, help="rounds that count; one more warms up")
     parse.add_argument("--only", nargs="+", metavar="NAME", help=f"of the set; {REFERENCE} is always there")
@@ -136,6 +135,8 @@ def choose(args: argparse.Namespace, device: torch.device) -> dict[str, Contende
     for name, value, least in (("--batch-size", args.batch_size, 1), ("--rounds", args.rounds, 1)):
         if value < least:
             raise ValueError(f"{name} {value} is less than {least}.")
+    if args.batch_size == 1 and max(args.size) <= 32:
+        raise ValueError("one picture of 32 × 32 gives batch norm one value to train on; raise --batch-size or --size.")
     if args.amp == "fp16" and device.type != "cuda":
         raise ValueError("--amp fp16 needs a GPU; take bf16.")
     if args.set == "eights" and device.type != "cuda":
@@ -155,7 +156,7 @@ def measure(args: argparse.Namespace, contenders: Mapping[str, Contender], devic
     options = {"threads": args.threads, "device": str(device)}
     on_gpu = device.type == "cuda"
     with ExitStack() as stack:
-        bar = stack.enter_context(progress_bar(total=len(contenders) * 2 * (args.rounds + 1), unit="job"))
+        bar = stack.enter_context(progress_bar(total=len(contenders) * 2 * (args.rounds + on_gpu), unit="job"))
         bar.set_description("starting" + (" and compiling, minutes" if args.compile else ""))
         workers = start_workers(stack, contenders, tuple(args.size), args.batch_size, options)
         found = {name: {"setting": asdict(contender)} for name, contender in contenders.items()}
@@ -166,17 +167,20 @@ def measure(args: argparse.Namespace, contenders: Mapping[str, Contender], devic
         for job in ("infer", "train"):
             if on_gpu:
                 warm_up(workers, job)
+            else:
+                ask_all(workers, job, together=False)  # a first time, which does not count
             if REFERENCE not in workers:
                 raise RuntimeError(f"without {REFERENCE} there is nothing to compare with.")
             bar.set_description({"infer": "inference", "train": "training steps"}[job])
             works = {name: functools.partial(_ask, name, worker, job, bar) for name, worker in workers.items()}
-            samples = take_turns(works, args.rounds)
+            samples = take_turns(works, args.rounds, warm_up=int(on_gpu))
             faster = ratios(samples, REFERENCE, args.clock)
-            for name, worker in workers.items():
+            memory = ask_all(workers, "memory", together=False)
+            for name in workers:
                 found[name][job] = {
                     "times_faster": faster[name],
                     "seconds": spread([sample[args.clock] for sample in samples[name]]),
-                    "peak_bytes": worker.ask("memory"),
+                    "peak_bytes": memory[name],
                 }
     for name in fingerprints.keys() - {REFERENCE}:
         found[name]["difference"] = difference(fingerprints[name], fingerprints[REFERENCE])
