@@ -10,7 +10,7 @@ from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 from course_utils.plots import _MARKERS, _SERIES, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, NotebookFigure
 
-SPLITS = ("val", "test")
+_ENDS = ("val", "test")
 _LOWEST, _HIGHEST = 0.8, 0.97
 """Of the accuracy that is drawn, unless a run ends outside: below, networks only begin to learn."""
 
@@ -34,21 +34,21 @@ def val_and_test_figure(
     if len(groups) > len(_SERIES):
         raise ValueError(f"{len(groups)} groups are more than the {len(_SERIES)} colours that can be told apart.")
     for name, (split, _) in known.items():
-        if split not in SPLITS:
-            raise ValueError(f"known[{name!r}] is on {split!r}, which is neither of {', '.join(SPLITS)}.")
+        if split not in _ENDS:
+            raise ValueError(f"known[{name!r}] is on {split!r}, which is neither of {', '.join(_ENDS)}.")
     figure = NotebookFigure(figsize=(10, 5), layout="constrained")
     by_epoch, at_end = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1.2))
     handles, drawn = [], [accuracy for _, accuracy in known.values()]
     for (name, runs), colour, marker in zip(groups.items(), _SERIES, _MARKERS, strict=False):
         for run in runs:
             _epochs(by_epoch, run, colour)
-            ends = [run[split]["accuracy"] for split in SPLITS if split in run]
+            ends = [run[split]["accuracy"] for split in _ENDS if split in run]
             at_end.plot(range(len(ends)), ends, color=colour, marker=marker, markersize=6, linewidth=1.2)
             drawn += ends
         handles.append(Line2D([], [], color=colour, marker=marker, label=name))
     handles.append(Line2D([], [], color="0.4", linestyle=":", label="pictures of half size"))
     for name, (split, accuracy) in known.items():
-        place = SPLITS.index(split)
+        place = _ENDS.index(split)
         at_end.plot(place, accuracy, "*", color="black", markersize=12, zorder=3)
         beside = {"xytext": (-9 if place == 0 else 9, 0), "textcoords": "offset points", "va": "center"}
         text = f"{name}\n{accuracy:.1%}"
@@ -61,7 +61,7 @@ def val_and_test_figure(
     by_epoch.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     at_end.set_title("the end of each run, one line a seed", fontsize=TITLE_SIZE)
     at_end.set_xlim(-0.85, 1.95)
-    at_end.set_xticks((0, 1), SPLITS)
+    at_end.set_xticks((0, 1), _ENDS)
     for ax in (by_epoch, at_end):
         ax.tick_params(labelsize=TEXT_SIZE)
         ax.grid(axis="y", alpha=0.3)
