@@ -16,6 +16,7 @@ from course_utils.averaged_views import AveragedViews
 from course_utils.camvid import SPLITS, Batches, CachedSplit, frames_to_training, load_split, read_codes, read_split
 from course_utils.camvid_options import AFTERWARDS, AMP, PLACES, augmentation, check, parse_command, parser, recipe
 from course_utils.command_line import command_again, find_data, provenance, usable_device
+from course_utils.depthwise import use_float32_depthwise_gradients
 from course_utils.distributed import own_device, process_group, rank, world_size
 from course_utils.encoders import create_encoder
 from course_utils.files import replacing, write_json
@@ -124,6 +125,8 @@ def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
     model = build(args, n_classes).to(device)
     if args.winograd:
         use_winograd(model)
+    if args.amp == "bf16" and device.type == "cpu":
+        use_float32_depthwise_gradients(model)
     rows = train_in_stages(
         model,
         recipe(args),

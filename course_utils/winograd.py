@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.parameter import is_lazy
 
 from course_utils.checks import describe
+from course_utils.memory_format import to_channels_last
 
 TILE = 4
 """Side of the tiles of the output; those of the input overlap and are two pixels larger."""
@@ -172,11 +172,7 @@ def use_winograd(model: nn.Module) -> int:
     Raises:
         ValueError: if a layer of `model` is lazy and still without weights, or is for volumes, as `nn.Conv3d`.
     """
-    for name, value in (*model.named_parameters(), *model.named_buffers()):
-        if is_lazy(value) or value.ndim == 5:
-            reason = "has no shape yet; pass a batch through the model first" if is_lazy(value) else "is for volumes"
-            raise ValueError(f"{name} {reason}: channels_last is a layout of (N, C, H, W).")
-    model.to(memory_format=torch.channels_last)
+    to_channels_last(model)
     switched = [module for module in model.modules() if type(module) is nn.Conv2d and _fits(module)]
     for module in switched:
         module.__class__ = WinogradConv2d

@@ -1,0 +1,97 @@
+"""Gradients of depthwise convolutions in float32, for training in bfloat16 on a CPU.
+
+A processor with instructions for bfloat16 convolves about twice as fast in it. Gradients of depthwise convolutions are
+the exception: oneDNN takes a slow way for them, up to 25 times as long as in float32, and a step of EfficientNet gains
+nothing. Here they are cast to float32 and back.
+"""
+
+import torch
+import torch.nn.functional as F
+from timm.layers import Conv2dSame, pad_same
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from course_utils.memory_format import to_channels_last
+
+
+class _Convolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, *geometry) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.geometry = geometry
+        return F.conv2d(x, weight.to(x.dtype), None if bias is None else bias.to(x.dtype), *geometry)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        stride, padding, dilation, groups = ctx.geometry
+        exact = (part.to(torch.float32, memory_format=torch.channels_last) for part in (grad, x, weight))
+        grad_x, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
+            *exact, [len(weight)], stride, padding, dilation, False, [0, 0], groups, ctx.needs_input_grad[:3]
+        )
+        return None if grad_x is None else grad_x.to(x.dtype), grad_weight, grad_bias, *[None] * 4
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """A depthwise convolution whose gradients are computed in float32 where its output is in bfloat16, on a CPU.
+
+    Same weights; same output as under autocast, gradients at least as exact. Outside autocast to bfloat16, on a GPU,
+    under `torch.compile` and without gradients it is PyTorch's own. Gradients of gradients are not available.
+    """
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if self.padding_mode != "zeros" or isinstance(self.padding, str) or not _casts(input, weight, bias):
+            return super()._conv_forward(input, weight, bias)
+        return _convolve(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class DepthwiseConv2dSame(Conv2dSame):
+    """The same for timm's convolution that pads as TensorFlow does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Output ``(N, D, ⌈H / stride⌉, ⌈W / stride⌉)``."""
+        if not _casts(x, self.weight, self.bias):
+            return super().forward(x)
+        padded = pad_same(x, self.kernel_size, self.stride, self.dilation)
+        return _convolve(padded, self.weight, self.bias, self.stride, (0, 0), self.dilation, self.groups)
+
+
+_SWITCHED = {nn.Conv2d: DepthwiseConv2d, Conv2dSame: DepthwiseConv2dSame}
+
+
+def use_float32_depthwise_gradients(model: nn.Module) -> int:
+    """Switch `model`, in place, to channels_last and its depthwise convolutions to the two above; returns how many.
+
+    Weights, names and state dict stay as they are.
+
+    Raises:
+        ValueError: if a layer of `model` is lazy and still without weights, or is for volumes, as `nn.Conv3d`.
+    """
+    to_channels_last(model)
+    switched = [
+        module for module in model.modules() if type(module) in _SWITCHED and 1 < module.groups == module.in_channels
+    ]
+    for module in switched:
+        module.__class__ = _SWITCHED[type(module)]
+    return len(switched)
+
+
+def _casts(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    """Whether a convolution is about to be run in bfloat16, and its gradients can be taken over."""
+    return (
+        x.device.type == "cpu"
+        and torch.is_autocast_enabled("cpu")
+        and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        and torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
+        and x.ndim == 4
+        and x.dtype in (torch.float32, torch.bfloat16)
+        and weight.dtype == torch.float32
+        and (bias is None or bias.dtype == torch.float32)
+    )
+
+
+def _convolve(x: Tensor, *others) -> Tensor:
+    with torch.autocast("cpu", enabled=False):
+        return _Convolution.apply(x.to(torch.bfloat16), *others)
