@@ -110,7 +110,7 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation")
     run = parse.add_argument_group("running and reporting")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    run.add_argument("--amp", default="none", choices=AMP, help="mixed precision")
+    run.add_argument("--amp", default="none", choices=AMP, help="mixed precision; bf16 also on newer CPUs")
     run.add_argument("--compile", action="store_true", help="torch.compile the training step")
     add_speed_options(run)
     run.add_argument(

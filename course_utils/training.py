@@ -94,7 +94,8 @@ def fit(
         grad_clip: largest norm of the gradient over all parameters together.
         ema: evaluate, and leave in `model`, the moving average of weights and running statistics, of which each step
             keeps this share (0.99: a memory of a hundred steps); None takes the weights of the last step.
-        amp: ``torch.bfloat16``, or ``torch.float16`` on CUDA (with a loss scale), for mixed precision.
+        amp: ``torch.bfloat16``, or ``torch.float16`` on CUDA (with a loss scale), for mixed precision. On a CPU it
+            pays with instructions for bfloat16; `course_utils.depthwise` for networks with depthwise convolutions.
         channels_last: put model and inputs into the memory format that tensor cores like; same maths. On a CPU
             without AVX-512, networks with wide 3×3 kernels need `course_utils.winograd.use_winograd` with it, or train
             more slowly.

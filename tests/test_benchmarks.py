@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.benchmarks import compare_networks, data_stall, floor
+from tests.benchmarks import compare_networks, data_stall, floor, sort_or_count
 from tests.benchmarks._networks import Contender, Runner, difference
 from tests.benchmarks._timing import ratios, seconds_of, spread, take_turns
 from tests.benchmarks._worker import ContenderEndedError, ask_all, warm_up
@@ -62,6 +62,12 @@ def test_all_decoders_run_in_the_same_layouts():
     assert [replace(c, tail="merged", middle="bottleneck") for c in cheap] == cheapest
 
 
+def test_bfloat16_is_switched_on_before_its_depthwise_gradients():
+    found = list(compare_networks.bfloat16("cpu", False, "none").values())
+    for single, half, mended in (found[1:4], found[4:]):
+        assert (single.amp, half, mended) == ("none", replace(single, amp="bf16"), replace(half, depthwise=True))
+
+
 def test_channels_last_does_the_same_maths_and_an_unshuffled_tail_is_another_network():
     plain, quick = (Runner(Contender("course", **options), (32, 64), 1) for options in ({}, {"channels_last": True}))
     found = difference(quick.fingerprint(), plain.fingerprint())
@@ -97,6 +103,7 @@ def test_waiting_for_data_is_told_from_work(monkeypatch):
         (["ladder", "--only", "magic"], "'magic' is not one of"),
         (["ladder", "--amp", "fp16", "--device", "cpu"], "needs a GPU"),
         (["eights", "--device", "cpu"], "eights needs a GPU"),
+        (["bfloat16", "--compile"], "without --compile"),
         (["ladder", "--out", "no/such/folder/x.json"], "is no folder"),
         (["ladder", "--threads", "0"], "--threads 0"),
     ],
@@ -111,6 +118,16 @@ def test_a_comparison_with_what_is_not_installed_says_how_to_install_it(monkeypa
     monkeypatch.setattr("tests.benchmarks._report.find_spec", lambda name: None)
     assert compare_networks.main(["overview", "--device", "cpu"]) == 1
     assert "[benchmarks]" in capsys.readouterr().err
+
+
+def test_sorting_is_compared_with_counting(tmp_path, capsys):
+    out = tmp_path / "result.json"
+    arguments = ["--size", "30", "40", "--rounds", "2", "--threads", "1", "--device", "cpu"]
+    assert sort_or_count.main([*arguments, "--out", str(out)]) == 0
+    result = json.loads(out.read_text())
+    assert result["ways"]["sorting"]["times_faster"]["median"] == 1 and 0 < result["values_apart"] < 1e-3
+    assert sort_or_count.main(["--rounds", "0"]) == 1
+    assert "--rounds 0" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -63,6 +63,55 @@ def test_void_has_no_part_in_it_and_a_void_picture_costs_nothing():
     assert lovasz_softmax(logits, torch.full_like(target, VOID), VOID).tolist() == [0] * 4
 
 
+def pictures(seed, n=3, side=40):
+    """Patches of classes, and logits that know something of them; codes from 0, void among them."""
+    generator = torch.Generator().manual_seed(seed)
+    target = torch.randint(0, 4, (n, side // 8, side // 8), generator=generator)
+    target = target.repeat_interleave(8, 1).repeat_interleave(8, 2)
+    known = 2 * torch.nn.functional.one_hot(target, 4).movedim(-1, 1)
+    return known + torch.randn(n, 4, side, side, generator=generator), target
+
+
+@pytest.mark.parametrize("levels", [1, 7, 64, 1024])
+@pytest.mark.parametrize("seed", range(3))
+def test_counting_differs_from_sorting_by_less_than_a_level(levels, seed):
+    logits, target = pictures(seed)
+    exact, counted = (lovasz_softmax(logits, target, VOID, levels=n) for n in (None, levels))
+    assert 0 < (counted - exact).abs().max() < 1 / levels
+
+
+def test_with_fine_levels_counting_weighs_every_pixel_as_sorting_does():
+    logits, target = case()
+    found = []
+    for levels in (None, 10**6):
+        logits.grad = None
+        logits.requires_grad_()
+        lovasz_softmax(logits, target, VOID, levels).sum().backward()
+        found.append(logits.grad)
+    torch.testing.assert_close(*found, atol=1e-5, rtol=1e-5)
+
+
+def test_counting_gives_void_no_part_and_a_void_picture_costs_nothing():
+    logits, target = pictures(0)
+    changed = logits + 7 * torch.randn_like(logits) * (target == VOID).unsqueeze(1)
+    torch.testing.assert_close(*(lovasz_softmax(x, target, VOID, levels=64) for x in (changed, logits)))
+    assert lovasz_softmax(logits, torch.full_like(target, VOID), VOID, levels=64).tolist() == [0] * 3
+
+
+def test_certain_and_broken_logits_are_counted_too():
+    logits, target = pictures(0)
+    certain = 1e3 * logits.sign()
+    torch.testing.assert_close(*(lovasz_softmax(certain, target, VOID, levels) for levels in (None, 1024)))
+    logits[0, 0, 0, 0] = float("nan")
+    assert lovasz_softmax(logits, target, VOID, levels=64).isnan().tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("levels", [0, -3, 2.5, True])
+def test_levels_that_cannot_be_are_refused(levels):
+    with pytest.raises(ValueError, match=f"levels={levels!r} is not a whole number"):
+        lovasz_softmax(*case(), VOID, levels)
+
+
 def test_its_gradient_leads_to_a_perfect_picture():
     logits, target = case(n=1)
     logits.requires_grad_()

@@ -103,6 +103,13 @@ def test_the_cheap_decoder_and_winograds_trick_are_options(root, tmp_path):
     )
 
 
+def test_in_bfloat16_on_a_cpu_depthwise_gradients_are_taken_over(root, monkeypatch):
+    switched = []
+    monkeypatch.setattr(train_camvid, "use_float32_depthwise_gradients", switched.append)
+    assert run(root, "--amp", "bf16") == run(root) == 0
+    assert [type(model) for model in switched] == [train_camvid.DynamicUnet]
+
+
 def test_the_strong_recipe_runs_at_any_size(root, tmp_path):
     out = tmp_path / "result.json"
     assert run(root, "--recipe", "strong", "--out", str(out)) == 0

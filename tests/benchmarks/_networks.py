@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from course_utils.depthwise import use_float32_depthwise_gradients
 from course_utils.encoders import create_encoder
 from course_utils.optimisation import adamw
 from course_utils.unet import DynamicUnet
@@ -33,6 +34,7 @@ class Contender:
         keep_memory: glibc keeps freed memory (`course_utils.memory`).
         autotune: cuDNN times its algorithms for each shape and keeps the fastest.
         winograd: channels_last with weight gradients by Winograd's trick (`course_utils.winograd`), on a CPU.
+        depthwise: gradients of depthwise convolutions in float32 (`course_utils.depthwise`), on a CPU in bfloat16.
         aligned: channels in eights (`_aligned.py`), on a GPU.
         compile: ``""``, ``"default"`` or another mode of `torch.compile`, such as ``"reduce-overhead"`` (CUDA graphs).
         amp: ``"none"``, ``"bf16"`` or ``"fp16"``.
@@ -49,6 +51,7 @@ class Contender:
     keep_memory: bool = False
     autotune: bool = False
     winograd: bool = False
+    depthwise: bool = False
     aligned: bool = False
     compile: str = ""
     amp: str = "none"
@@ -119,6 +122,8 @@ class Runner:
         self.images, self.masks = (tensor.to(self.device) for tensor in make_batch(batch_size, size))
         if contender.winograd:
             use_winograd(model)
+        if contender.depthwise:
+            use_float32_depthwise_gradients(model)
         if contender.aligned:
             use_aligned_channels(model)
         if contender.channels_last or contender.winograd:

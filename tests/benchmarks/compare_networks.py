@@ -101,7 +101,18 @@ def eights(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     return contenders
 
 
-SETS = {"overview": overview, "ladder": ladder, "decoders": decoders, "eights": eights}
+def bfloat16(device: str, compile: bool, amp: str) -> dict[str, Contender]:
+    """float32, bfloat16, and bfloat16 with the gradients of depthwise convolutions in float32, on a CPU."""
+    common = {"fused": True, "keep_memory": True, "channels_last": True}
+    precisions = {"": {}, ", bf16": {"amp": "bf16"}, ", bf16, depthwise in float32": {"amp": "bf16", "depthwise": True}}
+    return {REFERENCE: Contender("fastai")} | {
+        decoder + precision: Contender("course", **DECODERS[decoder], **change, **common)
+        for decoder in ("full", "cheap")
+        for precision, change in precisions.items()
+    }
+
+
+SETS = {"overview": overview, "ladder": ladder, "decoders": decoders, "eights": eights, "bfloat16": bfloat16}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -113,7 +124,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parse.add_argument(
-        "set", choices=SETS, help="all libraries; one change at a time; our decoders; channels in eights"
+        "set",
+        choices=SETS,
+        help="all libraries; one change at a time; our decoders; channels in eights (GPU); bfloat16 (CPU)",
     )
     parse.add_argument("--encoder", choices=ENCODERS, default="resnet34", help="of every network")
     parse.add_argument("--norm", choices=NORMS, default="none", help="of the decoders, fastai's and ours")
@@ -141,6 +154,8 @@ def choose(args: argparse.Namespace, device: torch.device) -> dict[str, Contende
         raise ValueError("--amp fp16 needs a GPU; take bf16.")
     if args.set == "eights" and device.type != "cuda":
         raise ValueError("eights needs a GPU: on a CPU no channels are padded.")
+    if args.set == "bfloat16" and (device.type != "cpu" or args.compile or args.amp != "none"):
+        raise ValueError("bfloat16 is for a CPU, without --compile and --amp.")
     contenders = SETS[args.set](device.type, args.compile, args.amp)
     unknown = [name for name in args.only or () if name not in contenders]
     if unknown:
