@@ -1,8 +1,8 @@
 """Gradients of depthwise convolutions in float32, for training in bfloat16 on a CPU.
 
-A processor with instructions for bfloat16 convolves about twice as fast in it. Gradients of depthwise convolutions are
-the exception: oneDNN takes a slow way for them, up to 25 times as long as in float32, and a step of EfficientNet gains
-nothing. Here they are cast to float32 and back.
+A processor with instructions for bfloat16 convolves faster in it. Gradients of depthwise convolutions with a stride,
+dilation or kernels above 3×3 are the exception: oneDNN takes a slow way for them, and a step of EfficientNet gains
+nothing. Here they are calculated in float32.
 """
 
 import torch
@@ -36,12 +36,14 @@ class _Convolution(torch.autograd.Function):
 class DepthwiseConv2d(nn.Conv2d):
     """A depthwise convolution whose gradients are computed in float32 where its output is in bfloat16, on a CPU.
 
-    Same weights; same output as under autocast, gradients at least as exact. Outside autocast to bfloat16, on a GPU,
-    under `torch.compile` and without gradients it is PyTorch's own. Gradients of gradients are not available.
+    Same weights; same output as under autocast; gradients for the weights as they are stored, in float32, before
+    autocast rounds them. Outside autocast to bfloat16, for anything but float32 weights and ``(N, C, H, W)``, on a GPU,
+    under `torch.compile` and without gradients it is PyTorch's own. Gradients of gradients and `torch.func` are not
+    available.
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if self.padding_mode != "zeros" or isinstance(self.padding, str) or not _casts(input, weight, bias):
+        if not _casts(input, weight, bias):
             return super()._conv_forward(input, weight, bias)
         return _convolve(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
@@ -61,20 +63,25 @@ _SWITCHED = {nn.Conv2d: DepthwiseConv2d, Conv2dSame: DepthwiseConv2dSame}
 
 
 def use_float32_depthwise_gradients(model: nn.Module) -> int:
-    """Switch `model`, in place, to channels_last and its depthwise convolutions to the two above; returns how many.
+    """Switch `model`, in place, to channels_last and its slow depthwise convolutions to the above; returns how many.
 
-    Weights, names and state dict stay as they are.
+    Weights, names and state dict stay as they are. Switched are those that pad with zeros by a number, or as timm does,
+    and are larger than 3×3, or have a stride or dilation: the others are quick in bfloat16.
 
     Raises:
-        ValueError: if a layer of `model` is lazy and still without weights, or is for volumes, as `nn.Conv3d`.
+        ValueError: if a layer of `model` is lazy and still without weights, or has five dimensions, as of `nn.Conv3d`.
     """
     to_channels_last(model)
-    switched = [
-        module for module in model.modules() if type(module) in _SWITCHED and 1 < module.groups == module.in_channels
-    ]
+    switched = [module for module in model.modules() if type(module) in _SWITCHED and _is_slow(module)]
     for module in switched:
         module.__class__ = _SWITCHED[type(module)]
     return len(switched)
+
+
+def _is_slow(conv: nn.Conv2d) -> bool:
+    depthwise = 1 < conv.groups == conv.in_channels
+    plain = conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
+    return depthwise and plain and (max(conv.kernel_size) > 3 or max(*conv.stride, *conv.dilation) > 1)
 
 
 def _casts(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:

@@ -9,10 +9,12 @@ def to_channels_last(model: nn.Module) -> None:
     """Put the weights of `model`, in place, into channels_last.
 
     Raises:
-        ValueError: if a layer of `model` is lazy and still without weights, or is for volumes, as `nn.Conv3d`.
+        ValueError: if a layer of `model` is lazy and still without weights, or has five dimensions, as of `nn.Conv3d`.
     """
     for name, value in (*model.named_parameters(), *model.named_buffers()):
         if is_lazy(value) or value.ndim == 5:
-            reason = "has no shape yet; pass a batch through the model first" if is_lazy(value) else "is for volumes"
+            reason = (
+                "has no shape yet; pass a batch through the model first" if is_lazy(value) else "has five dimensions"
+            )
             raise ValueError(f"{name} {reason}: channels_last is a layout of (N, C, H, W).")
     model.to(memory_format=torch.channels_last)

@@ -29,6 +29,9 @@ LEVELS = 1024
 """So finely a CPU tells errors apart: it counts millions of them in a fraction of the time that sorting takes."""
 
 
+MOST_LEVELS = 2**16
+
+
 def lovasz_softmax(logits: Tensor, target: Tensor, ignore_index: int = VOID, levels: int | None = None) -> Tensor:
     """One minus the mean IoU of each picture ``(N,)``, made differentiable (Berman et al. 2018).
 
@@ -39,11 +42,11 @@ def lovasz_softmax(logits: Tensor, target: Tensor, ignore_index: int = VOID, lev
     Args:
         logits: ``(N, C, H, W)``.
         target: ``(N, H, W)`` codes; pixels with `ignore_index` have no part in it.
-        levels: instead of sorting, count errors in so many equal steps, and let those of a step share its weight. The
-            result differs by less than ``1 / levels``.
+        levels: instead of sorting, count errors in so many equal steps, up to 65536. The result differs by less than
+            ``1 / levels``.
 
     Raises:
-        ValueError: if `levels` is not a positive whole number.
+        ValueError: if `levels` is not a whole number from 1 to 65536.
     """
     codes = torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1)
     target = target.flatten(1).unsqueeze(1)
@@ -54,34 +57,43 @@ def lovasz_softmax(logits: Tensor, target: Tensor, ignore_index: int = VOID, lev
     if levels is None:
         errors, order = errors.sort(2, descending=True)
         found = there.gather(2, order).float()
-        weights = _growth(found.cumsum(2), (1 - found).cumsum(2))
+        lost = _iou_lost(found.cumsum(2), (1 - found).cumsum(2), found.sum(2, keepdim=True))
+        weights = lost.diff(dim=2, prepend=torch.zeros_like(lost[..., :1]))
     else:
         weights = _weights_by_counting(errors.detach(), there, labelled, levels)
     shown = there.any(2)
     return ((errors * weights).sum(2) * shown).sum(1) / shown.sum(1).clamp(min=1)
 
 
-def _growth(found: Tensor, others: Tensor) -> Tensor:
-    """How much of a class's IoU each step loses, when so many ``(N, C, K)`` of its own pixels and of others are wrong.
-
-    The last entry of `found` counts all pixels of the class.
-    """
-    pixels = found[..., -1:]
-    lost = 1 - (pixels - found) / (pixels + others).clamp(min=1)
-    return lost.diff(dim=2, prepend=torch.zeros_like(lost[..., :1]))
+def _iou_lost(found: Tensor, others: Tensor, pixels: Tensor) -> Tensor:
+    """One minus the IoU of a class of so many `pixels`, when `found` of them and `others` are misjudged."""
+    return 1 - (pixels - found) / (pixels + others).clamp(min=1)
 
 
 def _weights_by_counting(errors: Tensor, there: Tensor, labelled: Tensor, levels: int) -> Tensor:
-    """What each error ``(N, C, P)`` weighs, where all errors of one of `levels` steps weigh the same."""
+    """What each error ``(N, C, P)`` weighs, where all errors of one of `levels` steps count as equal.
+
+    In one step the class's own pixels weigh the same, and the others do: the mean of what they would weigh if all own
+    pixels came first in it, and if all others did.
+    """
     check_whole(levels=levels)
+    if levels > MOST_LEVELS:
+        raise ValueError(f"levels={levels} is more than {MOST_LEVELS}; levels=None sorts.")
     rows = torch.arange(errors[..., 0].numel(), dtype=torch.int32, device=errors.device).view(*errors.shape[:2], 1)
-    place = (errors * levels).int().clamp_(0, levels - 1).add_(rows * levels)
-    counts = torch.bincount((2 * place).add_(there).flatten(), minlength=2 * levels * rows.numel())
-    counts = counts.view(*errors.shape[:2], levels, 2)
+    place = (errors * levels).int().clamp_(0, levels - 1).add_(rows * levels).mul_(2).add_(there)
+    counts = torch.bincount(place.flatten(), minlength=2 * levels * rows.numel()).view(*errors.shape[:2], levels, 2)
     counts[..., 0, 0] -= (~labelled).sum(2)  # void, whose errors are 0
-    falling = counts.flip(2)
-    weights = _growth(*falling.flip(3).cumsum(2).unbind(3)) / falling.sum(3).clamp(min=1)
-    return weights.flip(2).flatten().index_select(0, place.flatten()).view_as(errors)
+    others, own = counts.flip(2).unbind(3)  # from the largest errors to the smallest
+    others_so_far, own_so_far = others.cumsum(2), own.cumsum(2)
+    pixels = own_so_far[..., -1:]
+    before, after = (
+        (_iou_lost(own_so_far - own, count, pixels), _iou_lost(own_so_far, count, pixels))
+        for count in (others_so_far - others, others_so_far)
+    )
+    of_others = (after[0] - before[0] + after[1] - before[1]) / (2 * others).clamp(min=1)
+    of_own = (before[1] - before[0] + after[1] - after[0]) / (2 * own).clamp(min=1)
+    weights = torch.stack([of_others, of_own], 3).flip(2)
+    return weights.flatten().index_select(0, place.flatten()).view_as(errors)
 
 
 class LovaszCrossEntropy(nn.CrossEntropyLoss):

@@ -170,7 +170,7 @@ def use_winograd(model: nn.Module) -> int:
     padding 1, or a 1×1 kernel without padding.
 
     Raises:
-        ValueError: if a layer of `model` is lazy and still without weights, or is for volumes, as `nn.Conv3d`.
+        ValueError: if a layer of `model` is lazy and still without weights, or has five dimensions, as of `nn.Conv3d`.
     """
     to_channels_last(model)
     switched = [module for module in model.modules() if type(module) is nn.Conv2d and _fits(module)]

@@ -134,7 +134,7 @@ def test_other_convolutions_stay_what_they_are():
 
 @pytest.mark.parametrize(
     ("layer", "message"),
-    [(nn.LazyConv2d(4, 3), "pass a batch through the model first"), (nn.Conv3d(4, 4, 3), "is for volumes")],
+    [(nn.LazyConv2d(4, 3), "pass a batch through the model first"), (nn.Conv3d(4, 4, 3), "has five dimensions")],
 )
 def test_a_model_that_cannot_be_channels_last_is_refused(layer, message):
     with pytest.raises(ValueError, match=message):

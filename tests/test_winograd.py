@@ -181,7 +181,7 @@ def test_autocast_around_backward_alone_rounds_nothing():
 
 
 @pytest.mark.parametrize(
-    ("layer", "message"), [(nn.Conv3d(1, 1, 3), "0.weight is for volumes"), (nn.LazyConv2d(1, 3), "no shape yet")]
+    ("layer", "message"), [(nn.Conv3d(1, 1, 3), "0.weight has five dimensions"), (nn.LazyConv2d(1, 3), "no shape yet")]
 )
 def test_a_model_that_cannot_be_channels_last_is_refused(layer, message):
     with pytest.raises(ValueError, match=message):
