@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from timm.layers import Conv2dSame
 from torch import nn
@@ -19,7 +19,7 @@ BFLOAT16 = {"device_type": "cpu", "dtype": torch.bfloat16}
 
 
 def plain(channels=4, **options):
-    return nn.Conv2d(channels, channels, 3, padding=1, groups=channels, **options)
+    return nn.Conv2d(channels, channels, 5, padding=2, groups=channels, **options)
 
 
 def switched(layer):
@@ -51,6 +51,7 @@ def gradients(layer, x, grad):
 def test_output_is_autocasts_and_gradients_are_those_of_float64(
     kind, channels, outputs, side, stride, dilation, bias, size, seed
 ):
+    assume(side > 3 or stride > 1 or dilation > 1)
     torch.manual_seed(seed)
     layer = kind(
         channels, outputs * channels, side, stride, side // 2, dilation, groups=channels, bias=bias
@@ -75,7 +76,7 @@ def test_a_network_keeps_its_logits_and_comes_no_further_from_float32():
     encoder = create_encoder("efficientnet_lite0", pretrained=True)
     own = DynamicUnet(encoder, 12, (64, 96), norm_type="batch").eval().to(memory_format=torch.channels_last)
     quick = copy.deepcopy(own)
-    assert use_float32_depthwise_gradients(quick) == 16 and use_float32_depthwise_gradients(quick) == 0
+    assert use_float32_depthwise_gradients(quick) == 11 and use_float32_depthwise_gradients(quick) == 0
     assert quick.state_dict().keys() == own.state_dict().keys()
     x, y = torch.randn(2, 3, 64, 96), torch.randint(0, 12, (2, 64, 96))
 
@@ -106,15 +107,11 @@ def test_frozen_layers_get_no_gradient_and_pass_it_on():
     assert layer.weight.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize(
-    "case", ["float32", "float16", "no gradients", "float64", "circular", "one picture without N", "padding by name"]
-)
+@pytest.mark.parametrize("case", ["float32", "float16", "no gradients", "float64", "one picture without N"])
 def test_everything_else_takes_pytorchs_own_way(monkeypatch, case):
     monkeypatch.setattr(depthwise, "_Convolution", None)  # whoever calls it fails
-    layer = plain(padding_mode="circular" if case == "circular" else "zeros")
+    layer = plain()
     x = torch.randn(2, 4, 6, 6)
-    if case == "padding by name":
-        layer = nn.Conv2d(4, 4, 3, padding="same", groups=4)
     if case == "one picture without N":
         x = x[0]
     if case == "float64":
@@ -127,7 +124,12 @@ def test_everything_else_takes_pytorchs_own_way(monkeypatch, case):
 
 
 def test_other_convolutions_stay_what_they_are():
-    model = nn.Sequential(nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3, groups=2), nn.Conv2d(1, 4, 3), nn.Linear(4, 4))
+    quick = nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 4, 1, groups=4)
+    by_name, circular = (
+        nn.Conv2d(4, 4, 5, groups=4, **options) for options in ({"padding": "same"}, {"padding_mode": "circular"})
+    )
+    wide = nn.Conv2d(4, 4, 5), nn.Conv2d(4, 4, 5, groups=2), nn.Conv2d(1, 4, 5)
+    model = nn.Sequential(*quick, by_name, circular, *wide, nn.Linear(4, 4))
     before = [type(layer) for layer in model]
     assert use_float32_depthwise_gradients(model) == 0 and [type(layer) for layer in model] == before
 
