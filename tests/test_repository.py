@@ -84,7 +84,11 @@ def test_links_in_markdown_files_lead_somewhere():
 
 def test_results_in_the_readme_are_those_that_were_recorded():
     results = ROOT / "notebooks" / "results"
-    longer = {"hour_camvid_lite0_seed0": ", one hour", "full_size_camvid_lite0_seed0": ", full size"}
+    longer = {
+        "hour_camvid_lite0_seed0": ", one hour",
+        "full_size_camvid_lite0_seed0": ", full size",
+        "full_size_camvid_lite2_seed0": ", full size, Lite2",
+    }
     for path in (*results.glob("camvid_*.json"), *(results / f"{name}.json" for name in longer)):
         run = json.loads(path.read_text())
         start = ("ImageNet" if run["pretrained"] else "random") + longer.get(path.stem, "")
@@ -95,6 +99,7 @@ def test_results_in_the_readme_are_those_that_were_recorded():
     minutes = f"{run['training_seconds'] / 60:.0f} minutes"
     assert f"gets {val} right, after {minutes} of training on two CPU cores; of those on which the best" in README
     assert f"(test), {test}." in README
+    assert f"94.1 % on val came after {run['seconds_to']['94.1%'] / 60:.0f} minutes" in README
 
 
 GPU_ROWS = {
@@ -312,6 +317,27 @@ def test_the_page_on_speed_quotes_the_runs_with_each_decoder():
     assert ahead == {"cheap": [3, 3], "cheapest": [2, 3]}, "as the README says"
 
 
+SIZES = {"180x240": "180 × 240", "360x480": "360 × 480"}
+
+
+def test_the_page_on_speed_quotes_bfloat16_around_a_small_encoder_and_counting():
+    results = ROOT / "tests/benchmarks/results"
+    for found in json.loads((results / "bfloat16_cpu_lite0.json").read_text())["contenders"].values():
+        times = (
+            "{median:.2f} ({low:.2f}–{high:.2f})".format(**found[job]["times_faster"]) for job in ("train", "infer")
+        )
+        row = f"| {' | '.join(times)} | {found['train']['peak_bytes'] / 2**30:.2f} GiB |".replace(
+            "1.00 (1.00–1.00)", "1.00"
+        )
+        assert any(line.endswith(row) for line in SPEED.splitlines()), row
+    record = json.loads((results / "sort_or_count_cpu.json").read_text())
+    counting, sorting = (f"{record['ways'][way]['seconds']['median']:.3f} s" for way in ("counting", "sorting"))
+    times = "{median:.2f} times as fast ({low:.2f}–{high:.2f})".format(**record["ways"]["counting"]["times_faster"])
+    words = " ".join(SPEED.split())
+    assert f"counts them in {record['levels']} levels instead: {counting} instead of {sorting}" in words
+    assert f"{times}; the values lay {record['values_apart']:.0e} apart" in words
+
+
 def test_readme_says_in_short_what_the_benchmarks_found():
     def faster(record: str, contender: str) -> str:
         found = json.loads((ROOT / f"tests/benchmarks/results/{record}.json").read_text())["contenders"][contender]
@@ -329,6 +355,8 @@ def test_readme_says_in_short_what_the_benchmarks_found():
     others = f"{small} at 96 × 128, {large} at 360 × 480"
     assert f"is {same[0]} to {same[-1]} times as fast (180 × 240, four records; {others})" in words
     assert f"With the cheap decoder, another network, {cheap[0]} to {cheap[-1]} times" in words
+    in_bf16 = (f"{faster(f'ladder_cpu_bf16_{size}', '+ bf16')} times ({words})" for size, words in SIZES.items())
+    assert f"on a CPU that has instructions for it, {' and '.join(in_bf16)}; fastai's network gains as much" in words
     ours, theirs = (faster("ladder_gpu", name) for name in ("+ compile", "fastai with all but compile"))
     same_precision = f"{float(ours) / float(theirs):.2f} times as fast as fastai in bfloat16"
     assert f"`torch.compile`, {ours} times as fast as fastai as it comes, {same_precision}" in words
