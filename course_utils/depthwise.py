@@ -2,7 +2,7 @@
 
 A processor with instructions for bfloat16 convolves faster in it. Gradients of depthwise convolutions with a stride,
 dilation or kernels above 3×3 are the exception: oneDNN takes a slow way for them, and a step of EfficientNet gains
-nothing. Here they are calculated in float32.
+little, or loses. Here they are calculated in float32 (figures: ``tests/benchmarks/README.md``).
 """
 
 import torch
@@ -65,8 +65,8 @@ _SWITCHED = {nn.Conv2d: DepthwiseConv2d, Conv2dSame: DepthwiseConv2dSame}
 def use_float32_depthwise_gradients(model: nn.Module) -> int:
     """Switch `model`, in place, to channels_last and its slow depthwise convolutions to the above; returns how many.
 
-    Weights, names and state dict stay as they are. Switched are those that pad with zeros by a number, or as timm does,
-    and are larger than 3×3, or have a stride or dilation: the others are quick in bfloat16.
+    Weights, names and state dict stay as they are. Switched are those with zero padding given in numbers, or timm's
+    `Conv2dSame`, that are larger than 3×3 or have a stride or dilation: the others are quick in bfloat16.
 
     Raises:
         ValueError: if a layer of `model` is lazy and still without weights, or has five dimensions, as of `nn.Conv3d`.

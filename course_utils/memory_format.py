@@ -1,4 +1,4 @@
-"""channels_last, with a sentence for the models that cannot be put into it."""
+"""channels_last, and a clear error for models that cannot be put into it."""
 
 import torch
 from torch import nn

@@ -26,7 +26,7 @@ def class_weights(train: CachedSplit, power: float = 0.5) -> Tensor:
 
 
 LEVELS = 1024
-"""So finely a CPU tells errors apart: it counts millions of them in a fraction of the time that sorting takes."""
+"""Bins in which a CPU counts errors, in a fraction of the time that sorting takes."""
 
 
 MOST_LEVELS = 2**16
