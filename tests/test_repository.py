@@ -336,6 +336,12 @@ def test_the_page_on_speed_quotes_bfloat16_around_a_small_encoder_and_counting()
         )
         row = f"| {' | '.join(cells)} |".replace("1.00 (1.00–1.00)", "1.00")
         assert any(line.endswith(row) for line in SPEED.splitlines()), row
+    runs = [json.loads((ROOT / f"notebooks/results/bfloat16/cheap_seed{n}.json").read_text()) for n in range(3)]
+    same = [json.loads((ROOT / f"notebooks/results/decoders/cheap_seed{n}.json").read_text()) for n in range(3)]
+    assert [run["command"].replace(" --amp bf16", "") for run in runs] == [run["command"] for run in same]
+    right, iou = ([100 * run["val"][metric] for run in runs] for metric in ("accuracy", "mean_iou"))
+    scores = f"{mean(right):.2f} ± {stdev(right):.2f} % of the pixels and mean IoU {mean(iou):.1f} ± {stdev(iou):.1f}"
+    assert f"in bfloat16 has {scores}" in " ".join(SPEED.split())
     record = json.loads((results / "sort_or_count_cpu.json").read_text())
     counting, sorting = (f"{record['ways'][way]['seconds']['median']:.3f} s" for way in ("counting", "sorting"))
     times = "{median:.2f} times as fast ({low:.2f}–{high:.2f})".format(**record["ways"]["counting"]["times_faster"])
