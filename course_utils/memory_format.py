@@ -12,9 +12,8 @@ def to_channels_last(model: nn.Module) -> None:
         ValueError: if a layer of `model` is lazy and still without weights, or has five dimensions, as of `nn.Conv3d`.
     """
     for name, value in (*model.named_parameters(), *model.named_buffers()):
-        if is_lazy(value) or value.ndim == 5:
-            reason = (
-                "has no shape yet; pass a batch through the model first" if is_lazy(value) else "has five dimensions"
-            )
-            raise ValueError(f"{name} {reason}: channels_last is a layout of (N, C, H, W).")
+        if is_lazy(value):
+            raise ValueError(f"{name} has no shape yet; pass a batch through the model first.")
+        if value.ndim == 5:
+            raise ValueError(f"{name} has five dimensions: channels_last is a layout of (N, C, H, W).")
     model.to(memory_format=torch.channels_last)

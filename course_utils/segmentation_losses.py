@@ -25,11 +25,8 @@ def class_weights(train: CachedSplit, power: float = 0.5) -> Tensor:
     return (weights * counts.sum() / (weights * counts).sum()).float()
 
 
-LEVELS = 1024
-"""Bins in which a CPU counts errors, in a fraction of the time that sorting takes."""
-
-
-MOST_LEVELS = 2**16
+LEVELS, MOST_LEVELS = 1024, 2**16
+"""Bins in which a CPU counts errors, in a fraction of the time that sorting takes; the most that may be asked for."""
 
 
 def lovasz_softmax(logits: Tensor, target: Tensor, ignore_index: int = VOID, levels: int | None = None) -> Tensor:

@@ -95,8 +95,8 @@ def fit(
         ema: evaluate, and leave in `model`, the moving average of weights and running statistics, of which each step
             keeps this share (0.99: a memory of a hundred steps); None takes the weights of the last step.
         amp: ``torch.bfloat16``, or ``torch.float16`` on CUDA (with a loss scale), for mixed precision. On a CPU it
-            pays with instructions for bfloat16; networks with depthwise convolutions also need
-            `course_utils.depthwise.use_float32_depthwise_gradients`.
+            pays with instructions for bfloat16; networks with depthwise convolutions need
+            `course_utils.depthwise.use_float32_depthwise_gradients` for it.
         channels_last: put model and inputs into the memory format that tensor cores like; same maths. On a CPU
             without AVX-512, networks with wide 3×3 kernels need `course_utils.winograd.use_winograd` with it, or train
             more slowly.

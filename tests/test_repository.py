@@ -336,6 +336,23 @@ def test_the_page_on_speed_quotes_bfloat16_around_a_small_encoder_and_counting()
         )
         row = f"| {' | '.join(cells)} |".replace("1.00 (1.00–1.00)", "1.00")
         assert any(line.endswith(row) for line in SPEED.splitlines()), row
+    names = ("ladder_cpu_bf16_180x240", "ladder_cpu_bf16_360x480", "bfloat16_cpu_lite0")
+    contenders = [json.loads((results / f"{name}.json").read_text())["contenders"].values() for name in names]
+    rounded, exact = (
+        [
+            [
+                100 * one["difference"]["gradients"]
+                for one in found
+                if "difference" in one and one["setting"]["amp"] == amp
+            ]
+            for found in contenders
+        ]
+        for amp in ("bf16", "none")
+    )
+    assert {round(value) for value in rounded[0] + rounded[1]} == {1, 2}
+    assert {round(value) for value in rounded[2]} == {36} and round(max(map(max, exact)), 1) == 0.3
+    low, high = (f"{next(iter(contenders[2]))['train']['seconds'][end]:.2f}" for end in ("low", "high"))
+    assert f"(quartiles {low} to {high} s)" in SPEED
     runs = [json.loads((ROOT / f"notebooks/results/bfloat16/cheap_seed{n}.json").read_text()) for n in range(3)]
     same = [json.loads((ROOT / f"notebooks/results/decoders/cheap_seed{n}.json").read_text()) for n in range(3)]
     assert [run["command"].replace(" --amp bf16", "") for run in runs] == [run["command"] for run in same]
