@@ -25,6 +25,10 @@ RUN_ALL = """async (timeout) => await Promise.race([
     window.jupyterapp.commands.execute('notebook:run-all-cells'),
     new Promise((_, reject) => setTimeout(() => reject(new Error(`still running after ${timeout} ms`)), timeout)),
 ])"""
+# A control keeps one message under way and sends the moves made meanwhile when the kernel is done with it: before that
+# message leaves the list. Comms can have a thread of their own in the kernel, so asking it something would not wait.
+NO_MOVE_UNDER_WAY = f"""() => [...{PANEL}.sessionContext.session.kernel._futures.values()].every(
+    future => future.msg.header.msg_type !== 'comm_msg')"""
 CELL_ERRORS = f"""() => {{
     const errors = [];
     const cells = {PANEL}.content.model.cells;
@@ -127,7 +131,7 @@ class WidgetOnPage:
         return inside.first if inside.count() else control
 
     def press(self, description: str, *keys: str, until: str) -> None:
-        """Give the control the focus, press the keys, and wait until the sentence holds `until`.
+        """Give the control the focus, press the keys, and wait until the sentence holds `until` and all is drawn.
 
         Fails if it does not come to that, or if the picture stays the same.
         """
@@ -137,6 +141,7 @@ class WidgetOnPage:
             self.root.page.keyboard.press(key)
         expect(self.label).to_contain_text(until)
         expect(self.picture).not_to_have_attribute("src", source)
+        self.root.page.wait_for_function(NO_MOVE_UNDER_WAY)
 
     def upload(self, description: str, path: Path, *, until: str) -> None:
         """Choose a file in the named `FileUpload` and wait until the sentence holds `until`."""

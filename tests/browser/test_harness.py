@@ -14,6 +14,8 @@ from tests.browser.notebook_page import LAYOUT_FAULTS, SMALLEST
 pytestmark = pytest.mark.browser
 
 WIDGET = """
+import time
+
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
@@ -47,6 +49,20 @@ FigureWidget(
 """
 
 
+LATE = WIDGET.replace("FigureWidget(\n", "Late(\n").replace(
+    "figure, axes",
+    """
+class Late(FigureWidget):
+    def _say(self, sentence):
+        time.sleep(0.5)
+        super()._say(sentence)
+
+figure, axes""",
+    1,
+)
+"""The same, but its sentence comes half a second after its picture, as on a machine that does something else too."""
+
+
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 BANNER = "data:image/svg+xml;utf8,<svg xmlns='http://www.w3.org/2000/svg' width='900' height='90'></svg>"
 OUTPUTS = f"""
@@ -75,11 +91,11 @@ OUTPUTS = f"""
 
 @pytest.fixture(scope="module", autouse=True)
 def small_notebooks(server):
-    """Two small notebooks beside those of the course: a widget that works, and a cell that raises."""
+    """Small notebooks beside those of the course: a widget that works, one that speaks late, a cell that raises."""
     folder = server.folder / "harness"
     folder.mkdir()
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    for name, source in {"widget": WIDGET, "raising": "1 / 0"}.items():
+    for name, source in {"widget": WIDGET, "late": LATE, "raising": "1 / 0"}.items():
         cells = [nbformat.v4.new_markdown_cell(f"# {name}"), nbformat.v4.new_code_cell(source.strip())]
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / f"{name}.ipynb")
 
@@ -93,6 +109,14 @@ def test_every_control_is_worked_by_keyboard(lab):
     widget.press("stripes", "Space", until="stripes True")
     notebook.screenshot("harness-widget")
     notebook.assert_clean()
+
+
+def test_a_key_is_done_with_when_the_sentence_has_come_too(lab):
+    widget = lab("harness/late.ipynb").widget("demo")
+    widget.press("level", "ArrowRight", until="level")  # true before the key as well
+    assert widget.sentence.startswith("level 4, left")
+    widget.press("level", "ArrowRight", "ArrowRight", until="level")
+    assert widget.sentence.startswith("level 6, left")
 
 
 def test_a_picture_can_be_uploaded_and_another_file_is_refused(lab, tmp_path):
