@@ -99,7 +99,7 @@ def fit(
             `course_utils.depthwise.use_float32_depthwise_gradients` for it.
         channels_last: put model and inputs into the memory format that tensor cores like; same maths. On a CPU
             without AVX-512, networks with wide 3×3 kernels need `course_utils.winograd.use_winograd` with it, or train
-            more slowly.
+            more slowly; with AVX-512 they gain from it too.
         compile: run the training step through `torch.compile`; `model` itself stays as it is.
         checkpoint: file that holds the whole state of the run, written after each epoch, and on Ctrl-C.
         checkpoint_every: write it every so many steps as well.

@@ -1,13 +1,13 @@
-"""Weight gradients of 3×3 convolutions with a quarter of the multiplications, for training on a CPU.
+"""3×3 convolutions with half of the multiplications, forward and backward, for training on a CPU.
 
-Winograd's trick (Lavin and Gray 2016): cut the picture into tiles, map each tile to a domain where convolving is
-multiplying entry by entry, and map back at the end. A weight gradient sums over all tiles, so it maps back only once,
-and the sums are 36 matrix products. Nine products of a pixel become 36 of a tile of sixteen: 2.25.
-
-Why gradients only: oneDNN's forward pass and input gradient are fast in channels_last; its weight gradient there, with
-the AVX2 instructions of many processors, is several times slower than in any other layout. With AVX-512 it is not, and
-the trick pays on large grids only.
+Winograd's trick (Lavin and Gray 2016) along the rows of a picture: four rows of the output need six products of
+mapped input rows with mapped kernel rows, not twelve. Such a product is a 1×3 convolution, PyTorch's own and as quick
+as any. The maps are sums of whole rows with small whole factors: they read memory in order and copy no tiles. Along
+both axes the trick multiplies four times less instead of twice, but its tiles have to be cut out, its products are
+many small ones, and its rounding is larger; on the processors tried it was no quicker.
 """
+
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -18,23 +18,17 @@ from course_utils.checks import describe
 from course_utils.memory_format import to_channels_last
 
 TILE = 4
-"""Side of the tiles of the output; those of the input overlap and are two pixels larger."""
+"""Rows of the output that are calculated together, from six of the input: points 0, 1, -1, 2, -2 and infinity."""
 
-CHUNK_BYTES = 8 * 2**20
-"""So much of the mapped input at a time stays in a processor's cache."""
+CHUNK_BYTES = 2 * 2**20
+"""So much of every mapped row at a time stays in a processor's cache, and takes little memory."""
 
-FEWEST_PIXELS, FEWEST_CHANNELS = {"AVX512": (2048, 96)}.get(torch.backends.cpu.get_cpu_capability(), (128, 1))
-"""Least ``N·H·W`` of a batch, and least input and output channels of a 3×3 kernel; with fewer, mapping costs more than
-it saves."""
+FEWEST_PIXELS, FEWEST_CHANNELS = 2048, 96
+"""Least ``N·H·W`` of a batch, and least input and output channels; with fewer, mapping costs more than it saves."""
 
-_INPUT = [
-    [4, 0, -5, 0, 1, 0],
-    [0, -4, -4, 1, 1, 0],
-    [0, 4, -4, -1, 1, 0],
-    [0, -2, -1, 2, 1, 0],
-    [0, 2, -1, -2, 1, 0],
-    [0, 4, 0, -5, 0, 1],
-]
+WIDE = torch.backends.cpu.get_cpu_capability() == "AVX512"
+"""oneDNN's weight gradients in channels_last are slow with narrower instructions: matrix products replace them."""
+
 _KERNEL = [
     [1 / 4, 0, 0],
     [-1 / 6, -1 / 6, -1 / 6],
@@ -43,22 +37,41 @@ _KERNEL = [
     [1 / 24, -1 / 12, 1 / 6],
     [0, 0, 1],
 ]
-_OUTPUT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
+"""Lavin and Gray's map of the three rows of a kernel; the other two are written out below."""
 
 
-def _on_both_axes(rows: list[list[float]]) -> Tensor:
-    matrix = torch.tensor(rows, dtype=torch.float64, device="cpu")
-    return torch.kron(matrix, matrix)
+@torch.no_grad()
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``conv2d(x, weight, bias, padding=1)``, ``(N, D, H, W)`` in channels_last, on a CPU.
+
+    Autograd does not see it; `WinogradConv2d` does both ways.
+
+    Args:
+        x: ``(N, C, H, W)``, none of them 0; quickest in channels_last.
+        weight: ``(D, C, 3, 3)``.
+        bias: ``(D,)``.
+    """
+    x = x.permute(0, 2, 3, 1).contiguous()
+    height = x.shape[1]
+    kernels = torch.einsum("ik,dckl->idcl", _matrix(weight), weight).unsqueeze(-2)
+    kernels = [kernel.contiguous(memory_format=torch.channels_last) for kernel in kernels]
+    biases = [None, bias, None, None, None, None]  # the second product is added to each of the four rows, once
+    out = x.new_empty(*x.shape[:3], len(weight))
+    for top, rows in _chunks(x, out):
+        mapped = _map_input(_rows(x, top - 1, rows + 2))
+        products = [
+            F.conv2d(part.permute(0, 3, 1, 2), kernel, bias, padding=(0, 1)).permute(0, 2, 3, 1)
+            for part, kernel, bias in zip(mapped, kernels, biases, strict=True)
+        ]
+        whole = top + rows <= height
+        target = out[:, top : top + rows] if whole else out.new_empty(len(out), rows, *out.shape[2:])
+        _map_back(products, target.unflatten(1, (-1, TILE)))
+        if not whole:
+            out[:, top:] = target[:, : height - top]
+    return out.permute(0, 3, 1, 2)
 
 
-_MAPPINGS = _on_both_axes(_INPUT), _on_both_axes(_OUTPUT).T.contiguous(), _on_both_axes(_KERNEL).T.contiguous()
-"""Of an input tile ``(36, 36)``, an output tile's gradient ``(36, 16)``, and back to a kernel ``(9, 36)``.
-
-The three matrices of Lavin and Gray for tiles of four (points 0, 1, -1, 2, -2 and infinity), applied to rows and
-columns at once.
-"""
-
-
+@torch.no_grad()
 def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
     """Gradient ``(D, C, 3, 3)`` of the weights of ``conv2d(x, weight, padding=1)``, on a CPU.
 
@@ -77,44 +90,91 @@ def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
         )
     if not x.numel() or not grad.numel():
         return x.new_zeros(grad.shape[1], x.shape[1], 3, 3)
-    height, width = x.shape[2:]
-    x, grad = x.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)  # (N, H, W, C) and (N, H, W, D)
-    map_input, map_gradient, map_back = (mapping.to(x.dtype) for mapping in _MAPPINGS)
-    across = -(-width // TILE)
-    bytes_of_a_row = 36 * across * len(x) * x.shape[-1] * x.element_size()
-    step = TILE * max(1, CHUNK_BYTES // bytes_of_a_row)
-    found = None
-    for top in range(0, height, step):
-        bottom = min(top + step, height)
-        rows = TILE * -(-(bottom - top) // TILE)
-        sides = (0, 0, 1, TILE * across + 1 - width)
-        above, below = max(top - 1, 0), min(top + rows + 1, height)
-        part = F.pad(x[:, above:below], (*sides, above - (top - 1), top + rows + 1 - below))
-        part_grad = F.pad(grad[:, top:bottom], (0, 0, 0, TILE * across - width, 0, rows - (bottom - top)))
-        mapped = _mapped(map_input, part, TILE + 2, rows // TILE, across)
-        mapped_grad = _mapped(map_gradient, part_grad, TILE, rows // TILE, across)
-        products = mapped_grad.transpose(1, 2), mapped
-        found = torch.bmm(*products) if found is None else found.baddbmm_(*products)
-    return (map_back @ found.flatten(1)).view(3, 3, *found.shape[1:]).permute(2, 3, 0, 1).contiguous()
+    x, grad = (part.permute(0, 2, 3, 1).contiguous() for part in (x, grad))
+    found = x.new_zeros(6, grad.shape[-1], x.shape[-1], 3)
+    for top, rows in _chunks(x, grad):
+        mapped = _map_input(_rows(x, top - 1, rows + 2))
+        mapped_grad = _map_gradient(_rows(grad, top, rows).unflatten(1, (-1, TILE)))
+        found += torch.stack([_row_gradient(*pair) for pair in zip(mapped, mapped_grad, strict=True)])
+    return torch.einsum("ik,idcl->dckl", _matrix(found), found)
 
 
-def _mapped(mapping: Tensor, x: Tensor, side: int, down: int, across: int) -> Tensor:
-    """Tiles of `x` ``(N, H, W, C)``, `side` wide and `TILE` apart, through `mapping`: ``(36, N·down·across, C)``."""
-    x = x.contiguous()
-    picture, row, column, channel = x.stride()
-    tiles = x.as_strided(
-        (side, side, len(x), down, across, x.shape[-1]), (row, column, picture, TILE * row, TILE * column, channel)
-    )
-    return (mapping @ tiles.reshape(side * side, -1)).view(36, -1, x.shape[-1])
+def _matrix(like: Tensor) -> Tensor:
+    return torch.tensor(_KERNEL, dtype=like.dtype, device=like.device)
+
+
+def _chunks(x: Tensor, out: Tensor) -> Iterator[tuple[int, int]]:
+    """First row and number of rows of each piece of a picture; only the last can reach beyond the picture's end."""
+    tiles = -(-x.shape[1] // TILE)
+    row = len(x) * x.shape[2] * max(x.shape[3], out.shape[3]) * x.element_size()
+    pieces = -(-tiles // max(1, CHUNK_BYTES // row))
+    step = TILE * -(-tiles // pieces)
+    for top in range(0, TILE * tiles, step):
+        yield top, min(step, TILE * tiles - top)
+
+
+def _rows(x: Tensor, top: int, rows: int) -> Tensor:
+    """So many rows of `x` ``(N, H, W, C)`` from `top` on, zeros where there are none."""
+    above, below = max(-top, 0), max(top + rows - x.shape[1], 0)
+    part = x[:, top + above : top + rows - below]
+    return F.pad(part, (0, 0, 0, 0, above, below)) if above or below else part
+
+
+def _map_input(x: Tensor) -> tuple[Tensor, ...]:
+    """Six ``(N, T, W, C)`` of `x` ``(N, 4·T + 2, W, C)``; with the weights 4 0 -5 0 1 0, 0 -4 -4 1 1 0 and so on."""
+    x0, x1, x2, x3, x4, x5 = (x[:, k : x.shape[1] - 5 + k : TILE] for k in range(6))
+    even, odd = torch.sub(x4, x2, alpha=4), torch.sub(x3, x1, alpha=4)
+    one, minus_one = even + odd, even.sub_(odd)
+    even, odd = x4 - x2, x3 - x1
+    two, minus_two = torch.add(even, odd, alpha=2), even.sub_(odd, alpha=2)
+    zero = torch.sub(x4, x2, alpha=5).add_(x0, alpha=4)
+    infinity = torch.sub(x5, x3, alpha=5).add_(x1, alpha=4)
+    return zero, one, minus_one, two, minus_two, infinity
+
+
+def _map_back(products: list[Tensor], out: Tensor) -> None:
+    """Write four rows ``(N, T, 4, W, D)`` of the six products ``(N, T, W, D)``, which are used up."""
+    zero, one, minus_one, two, minus_two, infinity = products
+    sum1, difference1 = one + minus_one, one.sub_(minus_one)
+    sum2, difference2 = two + minus_two, two.sub_(minus_two)
+    torch.add(zero.add_(sum1), sum2, out=out[:, :, 0])
+    torch.add(difference1, difference2, alpha=2, out=out[:, :, 1])
+    torch.add(sum1, sum2, alpha=4, out=out[:, :, 2])
+    torch.add(difference1.add_(infinity), difference2, alpha=8, out=out[:, :, 3])
+
+
+def _map_gradient(grad: Tensor) -> tuple[Tensor, ...]:
+    """The transpose of `_map_back`: six ``(N, T, W, D)`` of the gradients ``(N, T, 4, W, D)`` of four rows."""
+    g0, g1, g2, g3 = grad.unbind(2)
+    even, odd = g0 + g2, g1 + g3
+    one, minus_one = even + odd, even.sub_(odd)
+    even, odd = torch.add(g0, g2, alpha=4), torch.add(g1, g3, alpha=4)
+    two, minus_two = torch.add(even, odd, alpha=2), even.sub_(odd, alpha=2)
+    return g0, one, minus_one, two, minus_two, g3
+
+
+def _row_gradient(x: Tensor, grad: Tensor) -> Tensor:
+    """Gradient ``(D, C, 3)`` of a 1×3 kernel, of its input ``(N, T, W, C)`` and its output's ``(N, T, W, D)``."""
+    if WIDE:
+        geometry = ([1, 1], [0, 1], [1, 1], False, [0, 0], 1)
+        weight = x.new_empty(grad.shape[-1], x.shape[-1], 1, 3).contiguous(memory_format=torch.channels_last)
+        x, grad = x.permute(0, 3, 1, 2), grad.permute(0, 3, 1, 2)
+        return torch.ops.aten.convolution_backward(grad, x, weight, None, *geometry, [False, True, False])[1].squeeze(2)
+    # All pixels in one line, moved by one: what then meets over the end of a row is taken off again.
+    line, line_grad = x.flatten(0, 2), grad.flatten(0, 2)
+    first, last = (x[:, :, column].flatten(0, 1) for column in (0, -1))
+    first_grad, last_grad = (grad[:, :, column].flatten(0, 1) for column in (0, -1))
+    left = torch.addmm(first_grad[1:].T @ last[:-1], line_grad[1:].T, line[:-1], beta=-1)
+    right = torch.addmm(last_grad[:-1].T @ first[1:], line_grad[:-1].T, line[1:], beta=-1)
+    return torch.stack((left, line_grad.T @ line, right), -1)
 
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
     @torch.amp.custom_fwd(device_type="cpu")
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.padding = padding
-        return F.conv2d(x, weight, bias, padding=padding)
+        return convolve(x, weight, bias) if weight.shape[-1] == 3 else F.conv2d(x, weight, bias)
 
     @staticmethod
     @once_differentiable
@@ -122,45 +182,42 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         grad = grad.contiguous(memory_format=torch.channels_last)
-        wanted = ctx.needs_input_grad
-        geometry = ([1, 1], [ctx.padding] * 2, [1, 1], False, [0, 0], 1)
+        wants_x, wants_weight, wants_bias = ctx.needs_input_grad
+        backwards = weight.flip(2, 3).transpose(0, 1)
         grad_x = grad_weight = None
-        if wanted[0]:
-            mask = [True, False, False]
-            grad_x = torch.ops.aten.convolution_backward(grad, x, weight, None, *geometry, mask)[0]
-        if wanted[1] and weight.shape[-1] == 3:
-            grad_weight = weight_gradient(x, grad)
-        elif wanted[1]:
-            flat_x, flat_grad = (part.permute(0, 2, 3, 1).reshape(-1, part.shape[1]) for part in (x, grad))
-            grad_weight = (flat_grad.T @ flat_x).view_as(weight)
-        grad_bias = grad.sum((0, 2, 3)) if wanted[2] else None
-        return grad_x, grad_weight, grad_bias, None
+        if weight.shape[-1] == 3:
+            grad_x = convolve(grad, backwards) if wants_x else None
+            grad_weight = weight_gradient(x, grad) if wants_weight else None
+        else:
+            grad_x = F.conv2d(grad, backwards) if wants_x else None
+            if wants_weight:
+                flat_x, flat_grad = (part.permute(0, 2, 3, 1).flatten(0, 2) for part in (x, grad))
+                grad_weight = (flat_grad.T @ flat_x).view_as(weight)
+        return grad_x, grad_weight, grad.sum((0, 2, 3)) if wants_bias else None
 
 
 class WinogradConv2d(nn.Conv2d):
-    """A 3×3 or 1×1 convolution of stride 1 whose weight gradient is computed as above, where that is quicker.
+    """A 3×3 convolution of stride 1 calculated as above where that is quicker, or a 1×1 one.
 
-    Same weights, same output, same gradients to rounding. Other geometries, autocast, GPUs, grids below
-    `FEWEST_PIXELS`, 3×3 kernels below `FEWEST_CHANNELS` and `torch.compile` take PyTorch's own way. Gradients of
-    gradients are not available, nor are `torch.func` and forward-mode derivatives.
+    The weight gradient of a 1×1 one is a single matrix product. Same weights, same output and gradients to rounding.
+    Other geometries, autocast, GPUs, grids below `FEWEST_PIXELS`, fewer channels than `FEWEST_CHANNELS`,
+    `torch.compile` and `torch.export` take PyTorch's own way. Gradients of gradients are not available, nor are
+    `torch.func` and forward-mode derivatives.
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         quick = (
             _fits(self)
-            and weight.requires_grad
-            and torch.is_grad_enabled()
             and not torch.compiler.is_compiling()
             and input.device.type == "cpu"
             and not torch.is_autocast_enabled("cpu")
+            and input.dtype == weight.dtype
             and input.dtype in (torch.float32, torch.float64)
             and input.ndim == 4
             and (self.kernel_size == (1, 1) or min(weight.shape[:2]) >= FEWEST_CHANNELS)
             and len(input) * input.shape[2] * input.shape[3] >= FEWEST_PIXELS
         )
-        if not quick:
-            return super()._conv_forward(input, weight, bias)
-        return _Convolution.apply(input, weight, bias, self.padding[0])
+        return _Convolution.apply(input, weight, bias) if quick else super()._conv_forward(input, weight, bias)
 
 
 def use_winograd(model: nn.Module) -> int:

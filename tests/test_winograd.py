@@ -1,4 +1,4 @@
-"""The weight gradient by Winograd's trick against PyTorch's own, and a network switched to it against itself."""
+"""Convolution and gradient by Winograd's trick against PyTorch's own, and a network switched to it against itself."""
 
 import contextlib
 import copy
@@ -6,21 +6,27 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from course_utils import winograd
 from course_utils.encoders import create_encoder
 from course_utils.unet import DynamicUnet
-from course_utils.winograd import WinogradConv2d, use_winograd, weight_gradient
+from course_utils.winograd import WinogradConv2d, convolve, use_winograd, weight_gradient
 
 
 @pytest.fixture(autouse=True)
 def every_processor_takes_it(monkeypatch):
-    """Also where PyTorch's own gradient would be as quick for layers as small as these."""
+    """Also layers as small as these, for which PyTorch's own way would be as quick."""
     monkeypatch.setattr(winograd, "FEWEST_PIXELS", 128)
     monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)
+
+
+@pytest.fixture(params=[True, False], ids=["AVX-512", "narrower"])
+def wide(request, monkeypatch):
+    """Both ways to the gradient of a row's kernel, on every processor."""
+    monkeypatch.setattr(winograd, "WIDE", request.param)
 
 
 def expected(x: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
@@ -32,26 +38,47 @@ def expected(x: torch.Tensor, grad: torch.Tensor) -> torch.Tensor:
 sizes = st.integers(1, 19)
 
 
+shapes = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), sizes, sizes)
+layouts = st.sampled_from([torch.channels_last, torch.contiguous_format])
+once = [HealthCheck.function_scoped_fixture]
+"""The fixture sets a constant, which holds for all examples."""
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), sizes, sizes, st.booleans(), st.integers(0, 99))
-def test_it_is_the_gradient_for_every_size(n, channels, out_channels, height, width, last, seed):
+@given(shapes, layouts, st.booleans(), st.integers(0, 99))
+def test_it_is_the_convolution_for_every_size(shape, layout, with_bias, seed):
     torch.manual_seed(seed)
+    n, channels, out_channels, height, width = shape
+    x = torch.randn(n, channels, height, width, dtype=torch.float64).contiguous(memory_format=layout)
+    weight = torch.randn(out_channels, channels, 3, 3, dtype=torch.float64)
+    bias = torch.randn(out_channels, dtype=torch.float64) if with_bias else None
+    found = convolve(x, weight, bias)
+    torch.testing.assert_close(found, F.conv2d(x, weight, bias, padding=1), atol=1e-10, rtol=1e-10)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=once)
+@given(shapes, layouts, st.integers(0, 99))
+def test_it_is_the_gradient_for_every_size(wide, shape, layout, seed):
+    torch.manual_seed(seed)
+    n, channels, out_channels, height, width = shape
     x = torch.randn(n, channels, height, width, dtype=torch.float64)
     grad = torch.randn(n, out_channels, height, width, dtype=torch.float64)
-    layout = torch.channels_last if last else torch.contiguous_format
     found = weight_gradient(x.contiguous(memory_format=layout), grad.contiguous(memory_format=layout))
     torch.testing.assert_close(found, expected(x, grad), atol=1e-10, rtol=1e-10)
 
 
-@pytest.mark.parametrize("chunk", [1, 50_000, 10**9])
-def test_chunks_do_not_change_the_sum(monkeypatch, chunk):
+@pytest.mark.parametrize("chunk", [1, 5_000, 10**9])
+def test_chunks_change_nothing(monkeypatch, chunk):
     monkeypatch.setattr(winograd, "CHUNK_BYTES", chunk)
     torch.manual_seed(0)
     x, grad = torch.randn(2, 5, 23, 14, dtype=torch.float64), torch.randn(2, 7, 23, 14, dtype=torch.float64)
+    weight = torch.randn(7, 5, 3, 3, dtype=torch.float64)
     torch.testing.assert_close(weight_gradient(x, grad), expected(x, grad), atol=1e-10, rtol=1e-10)
+    torch.testing.assert_close(convolve(x, weight), F.conv2d(x, weight, padding=1), atol=1e-10, rtol=1e-10)
 
 
-def test_in_single_precision_it_errs_no_more_than_ten_times_as_much_as_pytorch():
+def test_in_single_precision_the_gradient_errs_no_more_than_ten_times_as_much_as_pytorch(wide):
     torch.manual_seed(0)
     x, grad = torch.randn(2, 99, 60, 80), torch.randn(2, 99, 60, 80)
     exact = expected(x.double(), grad.double())
@@ -59,9 +86,16 @@ def test_in_single_precision_it_errs_no_more_than_ten_times_as_much_as_pytorch()
     assert error < 10 * usual and error < 1e-4 * exact.abs().max()
 
 
+def test_in_single_precision_the_convolution_errs_by_a_few_millionths():
+    torch.manual_seed(0)
+    x, weight = torch.randn(2, 99, 60, 80), torch.randn(99, 99, 3, 3)
+    exact = F.conv2d(x.double(), weight.double(), padding=1)
+    assert (convolve(x, weight) - exact).abs().max() < 1e-5 * exact.abs().max()
+
+
 @pytest.mark.parametrize("kernel_size", [1, 3])
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_switched_layer_passes_gradcheck(kernel_size, bias):
+def test_a_switched_layer_passes_gradcheck(wide, kernel_size, bias):
     torch.manual_seed(0)
     layer = nn.Sequential(nn.Conv2d(3, 4, kernel_size, padding=kernel_size // 2, bias=bias)).double()
     assert use_winograd(layer) == 1
@@ -101,19 +135,51 @@ def test_other_convolutions_stay_as_they_are(options):
     assert use_winograd(layer) == 0 and type(layer[0]) is nn.Conv2d
 
 
-def test_frozen_weights_autocast_and_inference_take_the_usual_way(monkeypatch):
-    monkeypatch.setattr(winograd, "weight_gradient", None)  # whoever calls it fails
+def test_autocast_export_and_what_is_too_small_take_the_usual_way(monkeypatch):
+    monkeypatch.setattr(winograd, "convolve", None)  # whoever calls it fails
     layer = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1))
     use_winograd(layer)
     x = torch.randn(1, 3, 16, 16, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
         layer(x).float().sum().backward()
-    with torch.inference_mode():
-        layer(x)
-    layer.requires_grad_(False)(x).sum().backward()
-    layer.requires_grad_(True)(x[..., :8, :8]).sum().backward()  # too small to be worth it
+    torch.export.export(layer, (x.detach(),))
+    layer(x[..., :8, :8]).sum().backward()
+    layer(x[0])
     monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 4)
     layer(x).sum().backward()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_inference_gives_the_same_and_keeps_no_graph(bias):
+    torch.manual_seed(0)
+    layer = nn.Conv2d(3, 4, 3, padding=1, bias=bias)
+    x = torch.randn(1, 3, 16, 17)
+    usual = layer(x)
+    use_winograd(nn.Sequential(layer))
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            found = layer(x)
+        assert not found.requires_grad
+        torch.testing.assert_close(found, usual, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("frozen", ["weight", "bias", "input"])
+def test_what_is_frozen_gets_no_gradient_and_the_rest_the_usual_one(frozen):
+    torch.manual_seed(0)
+    quick = nn.Conv2d(3, 4, 3, padding=1).double()
+    usual = copy.deepcopy(quick)
+    use_winograd(nn.Sequential(quick))
+    found = []
+    for layer in (quick, usual):
+        x = torch.arange(3 * 16 * 17.0).sin().double().view(1, 3, 16, 17).requires_grad_(frozen != "input")
+        if frozen != "input":
+            getattr(layer, frozen).requires_grad_(False)
+        layer(x).square().sum().backward()
+        found.append([x.grad, layer.weight.grad, layer.bias.grad])
+    for ours, theirs in zip(*found, strict=True):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            torch.testing.assert_close(ours, theirs, atol=1e-9, rtol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +201,6 @@ def test_a_layer_built_by_hand_that_does_not_fit_takes_the_usual_way(options):
 
 
 def test_a_meta_tensor_leaves_nothing_behind():
-    with torch.device("meta"):
-        assert winograd._on_both_axes([[1.0]]) == 1  # as at an import there
     with torch.device("meta"), contextlib.suppress(RuntimeError):
         weight_gradient(torch.zeros(1, 2, 8, 8), torch.zeros(1, 2, 8, 8))
     x, grad = torch.randn(1, 2, 8, 8), torch.randn(1, 2, 8, 8)

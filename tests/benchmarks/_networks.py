@@ -33,7 +33,7 @@ class Contender:
         tail, block, middle: options of the course's network.
         keep_memory: glibc keeps freed memory (`course_utils.memory`).
         autotune: cuDNN times its algorithms for each shape and keeps the fastest.
-        winograd: channels_last with weight gradients by Winograd's trick (`course_utils.winograd`), on a CPU.
+        winograd: channels_last with convolutions by Winograd's trick (`course_utils.winograd`), on a CPU.
         depthwise: gradients of depthwise convolutions in float32 (`course_utils.depthwise`), on a CPU in bfloat16.
         aligned: channels in eights (`_aligned.py`), on a GPU.
         compile: ``""``, ``"default"`` or another mode of `torch.compile`, such as ``"reduce-overhead"`` (CUDA graphs).

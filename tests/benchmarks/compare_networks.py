@@ -48,7 +48,7 @@ def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     """One change at a time, each on top of the one before; and fastai with what any network could be given.
 
     The unshuffled tail and the bottleneck blocks make it another network, whose narrow kernels gain nothing from
-    Winograd's trick. On a CPU, `torch.compile` stands beside the ladder: it takes PyTorch's weight gradients.
+    Winograd's trick. On a CPU, `torch.compile` stands beside the ladder: it takes PyTorch's convolutions.
     """
     steps = {"course": {}, "+ fused AdamW": {"fused": True}}
     if device == "cpu":
@@ -57,7 +57,7 @@ def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
         steps["+ cuDNN tries its algorithms"] = {"autotune": True}
     steps["+ channels_last"] = {"channels_last": True}
     if device == "cpu" and amp == "none":
-        steps["+ Winograd weight gradients"] = {"winograd": True}
+        steps["+ Winograd's trick"] = {"winograd": True}
     if amp != "none":
         steps[f"+ {amp}"] = {"amp": amp}
     if compile:
@@ -67,7 +67,7 @@ def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     for_any_network = {name: value for change in steps.values() for name, value in change.items() if name != "compile"}
     steps |= {"+ unshuffled tail": {"tail": CHEAP["tail"]}, "+ bottleneck blocks": {"block": CHEAP["block"]}}
     if device == "cpu" and amp == "none":
-        steps |= {"+ PyTorch's weight gradients": {"winograd": False}, "+ its layout": {"channels_last": False}}
+        steps |= {"+ PyTorch's convolutions": {"winograd": False}, "+ its layout": {"channels_last": False}}
     contenders, so_far = {REFERENCE: Contender("fastai")}, {}
     for name, change in steps.items():
         so_far |= change
