@@ -120,16 +120,17 @@ def _rows(x: Tensor, top: int, rows: int) -> Tensor:
     return F.pad(part, (0, 0, 0, 0, above, below)) if above or below else part
 
 
-def _map_input(x: Tensor) -> tuple[Tensor, ...]:
-    """Six ``(N, T, W, C)`` of `x` ``(N, 4·T + 2, W, C)``; with the weights 4 0 -5 0 1 0, 0 -4 -4 1 1 0 and so on."""
+def _map_input(x: Tensor) -> Iterator[Tensor]:
+    """Six ``(N, T, W, C)`` of `x` ``(N, 4·T + 2, W, C)``, one after another: so each is used and freed in the cache."""
     x0, x1, x2, x3, x4, x5 = (x[:, k : x.shape[1] - 5 + k : TILE] for k in range(6))
+    yield torch.sub(x4, x2, alpha=5).add_(x0, alpha=4)
     even, odd = torch.sub(x4, x2, alpha=4), torch.sub(x3, x1, alpha=4)
-    one, minus_one = even + odd, even.sub_(odd)
+    yield even + odd
+    yield even.sub_(odd)
     even, odd = x4 - x2, x3 - x1
-    two, minus_two = torch.add(even, odd, alpha=2), even.sub_(odd, alpha=2)
-    zero = torch.sub(x4, x2, alpha=5).add_(x0, alpha=4)
-    infinity = torch.sub(x5, x3, alpha=5).add_(x1, alpha=4)
-    return zero, one, minus_one, two, minus_two, infinity
+    yield torch.add(even, odd, alpha=2)
+    yield even.sub_(odd, alpha=2)
+    yield torch.sub(x5, x3, alpha=5).add_(x1, alpha=4)
 
 
 def _map_back(products: list[Tensor], out: Tensor) -> None:
@@ -143,14 +144,17 @@ def _map_back(products: list[Tensor], out: Tensor) -> None:
     torch.add(difference1.add_(infinity), difference2, alpha=8, out=out[:, :, 3])
 
 
-def _map_gradient(grad: Tensor) -> tuple[Tensor, ...]:
+def _map_gradient(grad: Tensor) -> Iterator[Tensor]:
     """The transpose of `_map_back`: six ``(N, T, W, D)`` of the gradients ``(N, T, 4, W, D)`` of four rows."""
     g0, g1, g2, g3 = grad.unbind(2)
+    yield g0
     even, odd = g0 + g2, g1 + g3
-    one, minus_one = even + odd, even.sub_(odd)
+    yield even + odd
+    yield even.sub_(odd)
     even, odd = torch.add(g0, g2, alpha=4), torch.add(g1, g3, alpha=4)
-    two, minus_two = torch.add(even, odd, alpha=2), even.sub_(odd, alpha=2)
-    return g0, one, minus_one, two, minus_two, g3
+    yield torch.add(even, odd, alpha=2)
+    yield even.sub_(odd, alpha=2)
+    yield g3
 
 
 def _row_gradient(x: Tensor, grad: Tensor) -> Tensor:
