@@ -53,8 +53,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     x = x.permute(0, 2, 3, 1).contiguous()
     height = x.shape[1]
-    kernels = torch.einsum("ik,dckl->idcl", _matrix(weight), weight).unsqueeze(-2)
-    kernels = [kernel.contiguous(memory_format=torch.channels_last) for kernel in kernels]
+    kernels = torch.einsum("ik,dckl->idlc", _matrix(weight), weight).permute(0, 1, 3, 2).unsqueeze(3)
     biases = [None, bias, None, None, None, None]  # the second product is added to each of the four rows, once
     out = x.new_empty(*x.shape[:3], len(weight))
     for top, rows in _chunks(x, out):

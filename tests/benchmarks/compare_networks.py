@@ -4,6 +4,7 @@ Every contender lives in its own process and they take turns, so that what slows
 """
 
 import argparse
+import os
 import functools
 import operator
 import sys
@@ -22,6 +23,9 @@ from tests.benchmarks._timing import CLOCKS, ratios, spread, take_turns
 from tests.benchmarks._worker import ContenderEndedError, Worker, ask_all, start_workers, warm_up
 
 REFERENCE = "fastai"
+LIMITS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
+"""Variables that keep PyTorch's and oneDNN's own code from wider instructions than they name."""
+
 CHEAP = {"tail": "unshuffle", "block": "bottleneck"}
 DECODERS = {"full": {}, "cheap": CHEAP, "cheapest": CHEAP | {"tail": "merged", "middle": "bottleneck"}}
 
@@ -249,6 +253,7 @@ def main(argv: list[str] | None = None) -> int:
             "command": command_again(parser(), args, ("out", "device")),
             **provenance(device),
             "instructions": torch.backends.cpu.get_cpu_capability(),
+            "limits": {name: os.environ[name] for name in LIMITS if name in os.environ},
             "network": f"U-Net around {args.encoder}, {N_OUT} classes",
             "size": list(args.size),
             "batch_size": args.batch_size,
