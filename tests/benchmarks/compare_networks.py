@@ -4,9 +4,9 @@ Every contender lives in its own process and they take turns, so that what slows
 """
 
 import argparse
-import os
 import functools
 import operator
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
