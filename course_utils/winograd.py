@@ -58,10 +58,10 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     out = x.new_empty(*x.shape[:3], len(weight))
     for top, rows in _chunks(x, out):
         mapped = _map_input(_rows(x, top - 1, rows + 2))
-        products = [
+        products = (
             F.conv2d(part.permute(0, 3, 1, 2), kernel, bias, padding=(0, 1)).permute(0, 2, 3, 1)
             for part, kernel, bias in zip(mapped, kernels, biases, strict=True)
-        ]
+        )
         whole = top + rows <= height
         target = out[:, top : top + rows] if whole else out.new_empty(len(out), rows, *out.shape[2:])
         _map_back(products, target.unflatten(1, (-1, TILE)))
@@ -132,15 +132,20 @@ def _map_input(x: Tensor) -> Iterator[Tensor]:
     yield torch.sub(x5, x3, alpha=5).add_(x1, alpha=4)
 
 
-def _map_back(products: list[Tensor], out: Tensor) -> None:
-    """Write four rows ``(N, T, 4, W, D)`` of the six products ``(N, T, W, D)``, which are used up."""
-    zero, one, minus_one, two, minus_two, infinity = products
+def _map_back(products: Iterator[Tensor], out: Tensor) -> None:
+    """Write four rows ``(N, T, 4, W, D)`` of six products ``(N, T, W, D)``, each calculated when it is needed."""
+    out0, out1, out2, out3 = out.unbind(2)
+    zero, one, minus_one = next(products), next(products), next(products)
     sum1, difference1 = one + minus_one, one.sub_(minus_one)
+    torch.add(zero, sum1, out=out0)
+    del zero, one, minus_one
+    two, minus_two = next(products), next(products)
     sum2, difference2 = two + minus_two, two.sub_(minus_two)
-    torch.add(zero.add_(sum1), sum2, out=out[:, :, 0])
-    torch.add(difference1, difference2, alpha=2, out=out[:, :, 1])
-    torch.add(sum1, sum2, alpha=4, out=out[:, :, 2])
-    torch.add(difference1.add_(infinity), difference2, alpha=8, out=out[:, :, 3])
+    out0.add_(sum2)
+    torch.add(difference1, difference2, alpha=2, out=out1)
+    torch.add(sum1, sum2, alpha=4, out=out2)
+    torch.add(difference1, difference2, alpha=8, out=out3)
+    out3.add_(next(products))
 
 
 def _map_gradient(grad: Tensor) -> Iterator[Tensor]:

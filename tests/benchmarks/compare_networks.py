@@ -41,6 +41,7 @@ def overview(device: str, compile: bool, amp: str) -> dict[str, Contender]:
         contenders["fastai, memory kept"] = Contender("fastai", keep_memory=True)
     return contenders | {
         "course": Contender("course", **ours),
+        **({"course, memory not kept": Contender("course", **{**ours, "keep_memory": False})} if keep else {}),
         "course, unshuffled tail": Contender("course", tail="unshuffle", **ours),
         "course, cheap decoder": Contender("course", **CHEAP, **{**ours, "winograd": False}),
         "smp": Contender("smp"),
