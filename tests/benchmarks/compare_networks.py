@@ -36,14 +36,13 @@ def overview(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     mode = ("default" if keep else "reduce-overhead") if compile else ""
     ours = {"fused": True, "keep_memory": keep, "compile": mode, "amp": amp, "autotune": not keep}
     ours["winograd" if keep and amp == "none" and not compile else "channels_last"] = True
-    contenders = {REFERENCE: Contender("fastai")}
+    contenders = {REFERENCE: Contender("fastai"), "course": Contender("course", **ours)}
     if keep:
         contenders["fastai, memory kept"] = Contender("fastai", keep_memory=True)
+        contenders["course, memory not kept"] = Contender("course", **ours | {"keep_memory": False})
     return contenders | {
-        "course": Contender("course", **ours),
-        **({"course, memory not kept": Contender("course", **{**ours, "keep_memory": False})} if keep else {}),
         "course, unshuffled tail": Contender("course", tail="unshuffle", **ours),
-        "course, cheap decoder": Contender("course", **CHEAP, **{**ours, "winograd": False}),
+        "course, cheap decoder": Contender("course", **CHEAP, **ours | {"winograd": False}),
         "smp": Contender("smp"),
         "smp, same settings": Contender("smp", **ours),
     }
