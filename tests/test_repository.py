@@ -243,7 +243,8 @@ def test_readme_quotes_the_restorations_of_streets():
 
 
 @pytest.mark.parametrize(
-    "names", [("ladder_cpu", "ladder_cpu_avx512"), ("overview_cpu", "overview_cpu_avx512"), ("ladder_gpu",)]
+    "names",
+    [("ladder_cpu_avx512", "ladder_cpu_avx2"), ("overview_cpu_avx512", "overview_cpu_avx2"), ("ladder_gpu",)],
 )
 def test_the_page_on_speed_quotes_the_benchmarks(names):
     rows = SPEED.replace("**", "").splitlines()
@@ -278,6 +279,21 @@ def test_the_page_on_speed_quotes_the_benchmarks_of_other_sizes(names):
         memory = ", ".join(f"{record[contender]['train']['peak_bytes'] / 2**30:.2f}" for record in records)
         row = f"{' | '.join(times)} | {memory} GiB |".replace("1.00 (1.00–1.00)", "1.00")
         assert any(line.endswith(row) for line in SPEED.splitlines()), (contender, row)
+
+
+SAME_MATHS = {"ladder": "+ Winograd's trick", "overview": "course"}
+"""By set, the contender that takes fastai's network through its step with every setting of the same maths."""
+LIMITS = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+
+
+def test_the_page_on_speed_says_how_far_the_same_maths_rounds():
+    names = [f"{kind}_cpu_{cpu}" for kind in SAME_MATHS for cpu in ("avx512", "avx2")]
+    names += [f"overview_cpu_avx512_{size}" for size in ("96x128", "360x480")]
+    records = [json.loads((ROOT / f"tests/benchmarks/results/{name}.json").read_text()) for name in names]
+    apart = [one["difference"] for found in records for one in found["contenders"].values() if "difference" in one]
+    logits, gradients = (f"{max(one[what] for one in apart):.0e}" for what in ("logits", "gradients"))
+    assert f"outputs lie at most {logits} of the largest from fastai's, gradients {gradients}." in SPEED
+    assert [found["limits"] for found in records] == [LIMITS if "avx2" in name else {} for name in names]
 
 
 @pytest.mark.parametrize("name", ["tails_camvid_lite0", "tails_camvid_resnet34_random"])
@@ -372,17 +388,28 @@ def test_readme_says_in_short_what_the_benchmarks_found():
         found = json.loads((ROOT / f"tests/benchmarks/results/{record}.json").read_text())["contenders"][contender]
         return f"{found['train']['times_faster']['median']:.2f}"
 
-    same = sorted(
-        faster(name + processor, contender)
-        for name, contender in (("ladder_cpu", "+ Winograd weight gradients"), ("overview_cpu", "course"))
-        for processor in ("", "_avx512")
-    )
-    overviews = ("overview_cpu", *(f"overview_cpu_avx512{size}" for size in ("", "_96x128", "_360x480")))
+    same = [
+        sorted(faster(f"{name}_cpu_{processor}", contender) for name, contender in SAME_MATHS.items())
+        for processor in ("avx512", "avx2")
+    ]
+    overviews = [f"overview_cpu_{which}" for which in ("avx512", "avx2", "avx512_96x128", "avx512_360x480")]
     cheap = sorted(faster(name, "course, cheap decoder") for name in overviews)
     words = " ".join(README.split())
     small, large = (faster(f"overview_cpu_avx512_{size}", "course") for size in ("96x128", "360x480"))
-    others = f"{small} at 96 × 128, {large} at 360 × 480"
-    assert f"is {same[0]} to {same[-1]} times as fast (180 × 240, four records; {others})" in words
+    less = faster("overview_cpu_avx512_360x480", "course, memory not kept")
+    in_two = "{} and {} (180 × 240, two records)".format(*same[0])
+    kept_from = "kept from AVX-512 {} and {} (180 × 240)".format(*same[1])
+    assert f"is {small} (96 × 128), {in_two} and {large} times (360 × 480) as fast, {kept_from}" in words
+    assert f"only where freed memory is not kept: then {less} times as fast" in words
+    gib = {
+        (size, name): json.loads((ROOT / f"tests/benchmarks/results/overview_cpu_avx512{size}.json").read_text())[
+            "contenders"
+        ][name]["train"]["peak_bytes"]
+        for size in ("", "_96x128", "_360x480")
+        for name in ("fastai", "course", "course, memory not kept")
+    }
+    assert all(gib[size, "course"] < gib[size, "fastai"] for size in ("", "_96x128")), "with less memory"
+    assert gib["_360x480", "course, memory not kept"] < gib["_360x480", "fastai"] < gib["_360x480", "course"]
     assert f"With the cheap decoder, another network, {cheap[0]} to {cheap[-1]} times" in words
     in_bf16 = (f"{faster(f'ladder_cpu_bf16_{size}', '+ bf16')} times ({words})" for size, words in SIZES.items())
     network = "the same network around ResNet-34 takes its step"
