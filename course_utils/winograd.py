@@ -1,10 +1,10 @@
 """3×3 convolutions with half of the multiplications, forward and backward, for training on a CPU.
 
 Winograd's trick (Lavin and Gray 2016) along the rows of a picture: four rows of the output need six products of
-mapped input rows with mapped kernel rows, not twelve. Such a product is a 1×3 convolution, PyTorch's own and as quick
-as any. The maps are sums of whole rows with small whole factors: they read memory in order and copy no tiles. Along
-both axes the trick multiplies four times less instead of twice, but its tiles have to be cut out, its products are
-many small ones, and its rounding is larger; on the processors tried it was no quicker.
+mapped input rows with mapped kernel rows, not twelve. Such a product is a 1×3 convolution, which PyTorch does itself.
+The maps evaluate and interpolate polynomials at 0, 1, -1, 2, -2 and infinity: sums of whole rows with small whole
+factors, which read memory in order and copy no tiles. Along both axes the trick multiplies four times less instead of
+twice, but its tiles have to be cut out, its products are many small ones, and its rounding is larger.
 """
 
 from collections.abc import Iterator
@@ -18,16 +18,16 @@ from course_utils.checks import describe
 from course_utils.memory_format import to_channels_last
 
 TILE = 4
-"""Rows of the output that are calculated together, from six of the input: points 0, 1, -1, 2, -2 and infinity."""
+"""Rows of the output that are calculated together, from six of the input."""
 
 CHUNK_BYTES = 2 * 2**20
-"""So much of every mapped row at a time stays in a processor's cache, and takes little memory."""
+"""Of one mapped piece: few enough to stay in a processor's cache."""
 
 FEWEST_PIXELS, FEWEST_CHANNELS = 2048, 96
 """Least ``N·H·W`` of a batch, and least input and output channels; with fewer, mapping costs more than it saves."""
 
 WIDE = torch.backends.cpu.get_cpu_capability() == "AVX512"
-"""oneDNN's weight gradients in channels_last are slow with narrower instructions: matrix products replace them."""
+"""Limited to AVX2, oneDNN's weight gradients in channels_last were slow: all but AVX-512 take matrix products."""
 
 _KERNEL = [
     [1 / 4, 0, 0],
@@ -37,7 +37,7 @@ _KERNEL = [
     [1 / 24, -1 / 12, 1 / 6],
     [0, 0, 1],
 ]
-"""Lavin and Gray's map of the three rows of a kernel; the other two are written out below."""
+"""Lavin and Gray's map of the three rows of a kernel; those of input and output are written out below."""
 
 
 @torch.no_grad()
@@ -95,7 +95,7 @@ def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
         mapped = _map_input(_rows(x, top - 1, rows + 2))
         mapped_grad = _map_gradient(_rows(grad, top, rows).unflatten(1, (-1, TILE)))
         found += torch.stack([_row_gradient(*pair) for pair in zip(mapped, mapped_grad, strict=True)])
-    return torch.einsum("ik,idcl->dckl", _matrix(found), found)
+    return torch.einsum("ik,idcl->dklc", _matrix(found), found).permute(0, 3, 1, 2)  # channels_last, as the weights
 
 
 def _matrix(like: Tensor) -> Tensor:
@@ -208,9 +208,9 @@ class WinogradConv2d(nn.Conv2d):
     """A 3×3 convolution of stride 1 calculated as above where that is quicker, or a 1×1 one.
 
     The weight gradient of a 1×1 one is a single matrix product. Same weights, same output and gradients to rounding.
-    Other geometries, autocast, GPUs, grids below `FEWEST_PIXELS`, fewer channels than `FEWEST_CHANNELS`,
-    `torch.compile` and `torch.export` take PyTorch's own way. Gradients of gradients are not available, nor are
-    `torch.func` and forward-mode derivatives.
+    Other geometries, autocast, GPUs, grids below `FEWEST_PIXELS`, 3×3 kernels with fewer channels than
+    `FEWEST_CHANNELS`, `torch.compile` and `torch.export` take PyTorch's own way. Gradients of gradients are not
+    available, nor are `torch.func` and forward-mode derivatives.
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
