@@ -4,7 +4,8 @@ Winograd's trick (Lavin and Gray 2016) along the rows of a picture: four rows of
 mapped input rows with mapped kernel rows, not twelve. Such a product is a 1×3 convolution, which PyTorch does itself.
 The maps evaluate and interpolate polynomials at 0, 1, -1, 2, -2 and infinity: sums of whole rows with small whole
 factors, which read memory in order and copy no tiles. Along both axes the trick multiplies four times less instead of
-twice, but its tiles have to be cut out, its products are many small ones, and its rounding is larger.
+twice, but its tiles have to be cut out, its products are many small ones, and its rounding is larger. Where an input
+is infinite, not a number, or within a factor of ten of the largest float, up to five rows around it are not a number.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,6 @@ from collections.abc import Iterator
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from course_utils.checks import describe
 from course_utils.memory_format import to_channels_last
@@ -28,6 +28,8 @@ FEWEST_PIXELS, FEWEST_CHANNELS = 2048, 96
 
 WIDE = torch.backends.cpu.get_cpu_capability() == "AVX512"
 """Limited to AVX2, oneDNN's weight gradients in channels_last were slow: all but AVX-512 take matrix products."""
+
+EXACT = (torch.float32, torch.float64)
 
 _KERNEL = [
     [1 / 4, 0, 0],
@@ -50,12 +52,23 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         x: ``(N, C, H, W)``, none of them 0; quickest in channels_last.
         weight: ``(D, C, 3, 3)``.
         bias: ``(D,)``.
+
+    Raises:
+        ValueError: if they have other shapes, or are not both float32 or both float64.
     """
+    fits = x.ndim == weight.ndim == 4 and weight.shape[1:] == (x.shape[1], 3, 3)
+    if not fits or not x.numel() or x.dtype != weight.dtype or x.dtype not in EXACT:
+        raise ValueError(
+            f"x is {describe(x)} and weight {describe(weight)}, not (N, C, H, W) and (D, C, 3, 3), "
+            "both float32 or both float64."
+        )
     x = x.permute(0, 2, 3, 1).contiguous()
     height = x.shape[1]
     kernels = torch.einsum("ik,dckl->idlc", _matrix(weight), weight).permute(0, 1, 3, 2).unsqueeze(3)
     biases = [None, bias, None, None, None, None]  # the second product is added to each of the four rows, once
-    out = x.new_empty(*x.shape[:3], len(weight))
+    shape = len(x), len(weight), *x.shape[1:3]
+    found = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+    out = found.permute(0, 2, 3, 1)
     for top, rows in _chunks(x, out):
         mapped = _map_input(_rows(x, top - 1, rows + 2))
         products = (
@@ -67,7 +80,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         _map_back(products, target.unflatten(1, (-1, TILE)))
         if not whole:
             out[:, top:] = target[:, : height - top]
-    return out.permute(0, 3, 1, 2)
+    return found
 
 
 @torch.no_grad()
@@ -81,7 +94,7 @@ def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
     Raises:
         ValueError: if they are not both float32 or both float64, or differ in `N`, `H` or `W`.
     """
-    exact = x.dtype == grad.dtype and x.dtype in (torch.float32, torch.float64)
+    exact = x.dtype == grad.dtype and x.dtype in EXACT
     if not exact or not x.ndim == grad.ndim == 4 or len(x) != len(grad) or x.shape[2:] != grad.shape[2:]:
         raise ValueError(
             f"x is {describe(x)} and grad {describe(grad)}, not (N, C, H, W) and (N, D, H, W), "
@@ -168,12 +181,13 @@ def _row_gradient(x: Tensor, grad: Tensor) -> Tensor:
         weight = x.new_empty(grad.shape[-1], x.shape[-1], 1, 3).contiguous(memory_format=torch.channels_last)
         x, grad = x.permute(0, 3, 1, 2), grad.permute(0, 3, 1, 2)
         return torch.ops.aten.convolution_backward(grad, x, weight, None, *geometry, [False, True, False])[1].squeeze(2)
-    # All pixels in one line, moved by one: what then meets over the end of a row is taken off again.
+    # All pixels in one line, moved by one: what would meet over the end of a row is set to zero.
     line, line_grad = x.flatten(0, 2), grad.flatten(0, 2)
-    first, last = (x[:, :, column].flatten(0, 1) for column in (0, -1))
-    first_grad, last_grad = (grad[:, :, column].flatten(0, 1) for column in (0, -1))
-    left = torch.addmm(first_grad[1:].T @ last[:-1], line_grad[1:].T, line[:-1], beta=-1)
-    right = torch.addmm(last_grad[:-1].T @ first[1:], line_grad[:-1].T, line[1:], beta=-1)
+    but_first, but_last = grad.clone(), grad.clone()
+    but_first[:, :, 0] = 0
+    but_last[:, :, -1] = 0
+    left = but_first.flatten(0, 2)[1:].T @ line[:-1]
+    right = but_last.flatten(0, 2)[:-1].T @ line[1:]
     return torch.stack((left, line_grad.T @ line, right), -1)
 
 
@@ -185,10 +199,12 @@ class _Convolution(torch.autograd.Function):
         return convolve(x, weight, bias) if weight.shape[-1] == 3 else F.conv2d(x, weight, bias)
 
     @staticmethod
-    @once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
+        if torch.is_grad_enabled():  # for gradients of gradients: PyTorch's own way has one
+            geometry = ([len(weight)], [1, 1], [weight.shape[-1] // 2] * 2, [1, 1], False, [0, 0], 1)
+            return torch.ops.aten.convolution_backward(grad, x, weight, *geometry, ctx.needs_input_grad)
         grad = grad.contiguous(memory_format=torch.channels_last)
         wants_x, wants_weight, wants_bias = ctx.needs_input_grad
         backwards = weight.flip(2, 3).transpose(0, 1)
@@ -209,8 +225,8 @@ class WinogradConv2d(nn.Conv2d):
 
     The weight gradient of a 1×1 one is a single matrix product. Same weights, same output and gradients to rounding.
     Other geometries, autocast, GPUs, grids below `FEWEST_PIXELS`, 3×3 kernels with fewer channels than
-    `FEWEST_CHANNELS`, `torch.compile` and `torch.export` take PyTorch's own way. Gradients of gradients are not
-    available, nor are `torch.func` and forward-mode derivatives.
+    `FEWEST_CHANNELS`, `torch.compile` and `torch.export` take PyTorch's own way. Not available are
+    `torch.func`, forward-mode derivatives, `torch.fx` and TorchScript.
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -220,8 +236,9 @@ class WinogradConv2d(nn.Conv2d):
             and input.device.type == "cpu"
             and not torch.is_autocast_enabled("cpu")
             and input.dtype == weight.dtype
-            and input.dtype in (torch.float32, torch.float64)
+            and input.dtype in EXACT
             and input.ndim == 4
+            and input.shape[1] == weight.shape[1]
             and (self.kernel_size == (1, 1) or min(weight.shape[:2]) >= FEWEST_CHANNELS)
             and len(input) * input.shape[2] * input.shape[3] >= FEWEST_PIXELS
         )

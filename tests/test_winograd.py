@@ -86,6 +86,15 @@ def test_in_single_precision_the_gradient_errs_no_more_than_ten_times_as_much_as
     assert error < 10 * usual and error < 1e-4 * exact.abs().max()
 
 
+def test_a_large_column_at_the_edge_costs_no_precision(wide):
+    torch.manual_seed(0)
+    x, grad = torch.randn(2, 8, 32, 33), torch.randn(2, 8, 32, 33)
+    grad[..., -1] = 1e4 * (1 + torch.rand(2, 8, 32))
+    x[..., -2:] = 0  # so nothing of that column reaches the weights
+    exact = expected(x.double(), grad.double())
+    assert (weight_gradient(x, grad) - exact).abs().max() < 1e-5 * exact.abs().max()
+
+
 def test_in_single_precision_the_convolution_errs_by_a_few_millionths():
     torch.manual_seed(0)
     x, weight = torch.randn(2, 99, 60, 80), torch.randn(99, 99, 3, 3)
@@ -147,6 +156,67 @@ def test_autocast_export_and_what_is_too_small_take_the_usual_way(monkeypatch):
     layer(x[0])
     monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 4)
     layer(x).sum().backward()
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+@pytest.mark.parametrize("grad", [True, False])
+def test_the_output_can_be_changed_in_place(kernel_size, grad):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, kernel_size, padding=kernel_size // 2), nn.ReLU(inplace=True)).double()
+    x = torch.randn(1, 3, 16, 17, dtype=torch.float64)
+    found = []
+    for _ in range(2):
+        model.zero_grad()
+        model.requires_grad_(grad)
+        out = model(x)
+        if grad:
+            out.square().sum().backward()
+        out = model(x).detach()
+        out += torch.ones(1, requires_grad=True)
+        found.append([out.detach(), *(p.grad for p in model.parameters() if grad)])
+        use_winograd(model)
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+def test_gradients_of_gradients_are_the_usual_ones(kernel_size):
+    torch.manual_seed(0)
+    layer = nn.Conv2d(3, 4, kernel_size, padding=kernel_size // 2).double()
+    x = torch.randn(1, 3, 16, 17, dtype=torch.float64, requires_grad=True)
+    found = []
+    for _ in range(2):
+        layer.zero_grad()
+        out = layer(x)
+        (grad,) = torch.autograd.grad(out.sum(), x, create_graph=True)
+        (grad.square().sum() + out.square().sum()).backward()
+        found.append([layer.weight.grad, layer.bias.grad])
+        use_winograd(nn.Sequential(layer))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("x", "weight", "bias"),
+    [
+        (torch.ones(1, 2, 8, 8), torch.ones(4, 2, 3, 5), None),
+        (torch.ones(1, 2, 8, 8), torch.ones(4, 3, 3, 3), None),
+        (torch.ones(1, 2, 8, 8).long(), torch.ones(4, 2, 3, 3).long(), None),
+        (torch.ones(1, 2, 8, 8), torch.ones(4, 2, 3, 3).double(), None),
+        (torch.ones(0, 2, 8, 8), torch.ones(4, 2, 3, 3), None),
+        (torch.ones(2, 8, 8), torch.ones(4, 2, 3, 3), None),
+    ],
+)
+def test_a_convolution_that_does_not_fit_is_refused(x, weight, bias):
+    with pytest.raises(ValueError, match=r"x is torch\..* and weight torch\..* both float32 or both float64"):
+        convolve(x, weight, bias)
+
+
+def test_wrong_channels_are_refused_as_usual():
+    layer = nn.Conv2d(3, 4, 3, padding=1)
+    use_winograd(nn.Sequential(layer))
+    with pytest.raises(RuntimeError, match=r"weight of size \[4, 3, 3, 3\]"):
+        layer(torch.ones(1, 5, 16, 16))
 
 
 @pytest.mark.parametrize("bias", [True, False])
