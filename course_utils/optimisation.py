@@ -64,12 +64,16 @@ def adamw(groups: ParameterGroups, weight_decay: float) -> torch.optim.AdamW:
 
 
 def one_cycle(optimizer: torch.optim.Optimizer, total_steps: int, pct_start: float) -> OneCycleLR:
-    """Up to the optimiser's learning rates in `pct_start` of the steps, then down; Adam's first beta the other way."""
+    """Up to the optimiser's learning rates in `pct_start` of the steps, then down; Adam's first beta the other way.
+
+    A single step has the full rate: of a cycle it would be the end, which trains nothing.
+    """
     if pct_start * total_steps == 1:
         # torch divides by the length of the rise less one step, which would be zero.
         pct_start *= 1 + 1e-9
     rates = [group["lr"] for group in optimizer.param_groups]
-    return OneCycleLR(optimizer, rates, total_steps=total_steps, pct_start=float(pct_start))
+    ends = {"div_factor": 1.0, "final_div_factor": 1.0} if total_steps == 1 else {}
+    return OneCycleLR(optimizer, rates, total_steps=total_steps, pct_start=float(pct_start), **ends)
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:

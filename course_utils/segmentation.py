@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from course_utils.camvid import CachedSplit, normalise
@@ -103,7 +103,7 @@ def segment_photograph(
     """Segment one photograph of any size.
 
     Args:
-        photograph: a path, a PIL picture, or an ``(H, W, 3)`` uint8 array.
+        photograph: a path, a PIL picture (both turned upright as their EXIF data say), or an ``(H, W, 3)`` uint8 array.
         size: ``(H, W)`` that the network was trained at. The photograph is scaled so that its height is that H; its
             width follows its own shape.
 
@@ -119,7 +119,8 @@ def segment_photograph(
         photograph = Image.fromarray(photograph)
     elif not isinstance(photograph, Image.Image):
         photograph = Image.open(photograph)
-    photograph = to_colour(photograph, getattr(photograph, "filename", "") or "the photograph")
+    name = getattr(photograph, "filename", "") or "the photograph"
+    photograph = to_colour(ImageOps.exif_transpose(photograph), name)
     height = max(size[0], 32)
     width = max(32, round(photograph.width * height / photograph.height))
     small = np.array(photograph.resize((width, height), Image.Resampling.BILINEAR))

@@ -159,12 +159,16 @@ def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
         "seconds_to": seconds_to_levels(rows, size),
         "epochs": rows,
     }
-    seen = model
-    if args.flips or tuple(args.scales) != (1.0,):
-        seen = AveragedViews(model, args.flips, args.scales)
     for name in names:
-        result[name] = judge(seen, load("train", size), load(name, size), 2 * args.batch_size)
+        result[name] = judge(as_scored(model, args), load("train", size), load(name, size), 2 * args.batch_size)
     return model, result
+
+
+def as_scored(model: nn.Module, args: argparse.Namespace) -> nn.Module:
+    """The network, or the average of what it says of the mirror images and sizes that the command line asks for."""
+    if args.flips or tuple(args.scales) != (1.0,):
+        return AveragedViews(model, args.flips, args.scales)
+    return model
 
 
 def draw(model: nn.Module, split: CachedSplit, path: Path) -> None:
@@ -205,7 +209,7 @@ def write(args: argparse.Namespace, root: Path, model: nn.Module, result: dict) 
     if args.out:
         write_json(args.out, result)
     if args.picture:
-        draw(model, load_split(root, "val", tuple(args.size)), args.picture)
+        draw(as_scored(model, args), load_split(root, "val", tuple(args.size)), args.picture)
 
 
 def main(argv: list[str] | None = None) -> int:

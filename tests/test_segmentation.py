@@ -82,6 +82,15 @@ def test_a_photograph_of_any_kind_and_shape(kind, tmp_path):
     assert small.shape == (64, 96, 3) and codes.shape == (64, 96) and codes.max() < 4
 
 
+def test_a_photograph_taken_with_the_camera_turned_is_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # its rows run from the bottom up, its columns are rows
+    Image.new("RGB", (80, 40), "red").save(tmp_path / "photo.jpg", exif=exif)
+    for photograph in (tmp_path / "photo.jpg", Image.open(tmp_path / "photo.jpg")):
+        small, codes = segment_photograph(nn.Conv2d(3, 4, 1), photograph, (64, 80))
+        assert small.shape == (64, 32, 3) and codes.shape == (64, 32)
+
+
 def test_grey_and_transparent_photographs_are_taken():
     for mode in ("L", "RGBA", "P"):
         small, _ = segment_photograph(nn.Conv2d(3, 4, 1), Image.new(mode, (40, 40)), (32, 32))

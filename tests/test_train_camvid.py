@@ -11,9 +11,11 @@ from PIL import Image
 
 from course_utils import train_camvid
 from course_utils.augment import Augment
+from course_utils.averaged_views import AveragedViews
 from course_utils.camvid import load_split
 from course_utils.layers import BottleneckBlock
 from course_utils.stages import Stage, train_in_stages
+from course_utils.unet import DynamicUnet
 from tests.two_halves import write_two_halves
 
 SMALL = ["--size", "64", "64", "--batch-size", "2", "--frozen-epochs", "1", "--half-epochs", "1", "--epochs", "1"]
@@ -46,6 +48,16 @@ def test_the_results_file_says_what_the_figures_depend_on(root, tmp_path, capsys
     assert "head.0.weight" in torch.load(weights, weights_only=True)
     with Image.open(picture) as drawn:
         assert min(drawn.size) > 300
+
+
+def test_the_picture_shows_what_was_scored(root, tmp_path, monkeypatch):
+    scored, drawn = [], []
+    judge, draw = train_camvid.judge, train_camvid.draw
+    monkeypatch.setattr(train_camvid, "judge", lambda model, *rest: scored.append(type(model)) or judge(model, *rest))
+    monkeypatch.setattr(train_camvid, "draw", lambda model, *rest: drawn.append(type(model)) or draw(model, *rest))
+    for views in ([], ["--flips"]):
+        assert run(root, "--picture", str(tmp_path / "picture.png"), *views) == 0
+    assert drawn == scored == [DynamicUnet, AveragedViews]
 
 
 def test_every_ingredient_runs_and_is_in_the_command(root, tmp_path):

@@ -643,6 +643,13 @@ def test_rates_come_in_any_list(rates):
     assert [rate for _, rate in trainable_groups(SmallNet(), rates)] == pytest.approx([1e-4, 1e-3])
 
 
+def test_a_single_step_has_the_full_rate():
+    model = SmallNet()
+    batches = [next(iter(loader()))]
+    history = fit(model, batches, epochs=1, lr=1e-2, loss_fn=nn.CrossEntropyLoss(), progress=False)
+    assert history.step_lrs == [1e-2]
+
+
 def test_a_loss_without_brackets_is_named():
     with pytest.raises(ValueError, match=r"loss_fn=CrossEntropyLoss is a class; give one of it, CrossEntropyLoss\(\)"):
         train(loss_fn=nn.CrossEntropyLoss)
