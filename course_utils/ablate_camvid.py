@@ -8,17 +8,6 @@ from pathlib import Path
 
 import torch
 
-from course_utils.ablation_record import compare, differing, load_record, update_record
-from course_utils.ablation_table import table
-from course_utils.ablations import (
-    RECIPE,
-    VARIANTS,
-    Budget,
-    build_variant,
-    time_steps,
-    train_and_score,
-    variant_facts,
-)
 from course_utils.camvid import Batches, CachedSplit, load_split, read_codes, read_split
 from course_utils.command_line import (
     add_data_option,
@@ -30,6 +19,17 @@ from course_utils.command_line import (
     find_data,
     provenance,
     usable_device,
+)
+from course_utils.experiments.ablation_record import compare, differing, load_record, update_record
+from course_utils.experiments.ablation_table import table
+from course_utils.experiments.ablations import (
+    RECIPE,
+    VARIANTS,
+    Budget,
+    build_variant,
+    time_steps,
+    train_and_score,
+    variant_facts,
 )
 from course_utils.memory import keep_freed_memory
 from course_utils.progress import progress_bar

@@ -9,11 +9,11 @@ from pathlib import Path
 from torch import nn
 
 from course_utils import train_camvid
-from course_utils.ablation_record import compare, differing, load_record, spread_over_seeds, update_record
-from course_utils.ablations import check_boundaries
 from course_utils.averaged_views import AveragedViews
 from course_utils.camvid import Batches, CachedSplit, load_split
 from course_utils.command_line import add_data_option, check_files, check_seed, find_data, provenance, usable_device
+from course_utils.experiments.ablation_record import compare, differing, load_record, spread_over_seeds, update_record
+from course_utils.experiments.ablations import check_boundaries
 from course_utils.memory import keep_freed_memory
 from course_utils.metrics import boundary_error
 from course_utils.segmentation import predict, scores

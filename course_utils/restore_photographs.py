@@ -15,7 +15,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from course_utils.ablation_record import differing
 from course_utils.camvid import load_split, read_split
 from course_utils.command_line import (
     check_files,
@@ -25,16 +24,11 @@ from course_utils.command_line import (
     usable_device,
 )
 from course_utils.data_layout import DATA_DIR
-from course_utils.feature_network import FeatureNetwork, feature_network
-from course_utils.files import replacing, write_json
-from course_utils.losses import FeatureLoss
-from course_utils.metrics import psnr, ssim
-from course_utils.painting_loss import PaintingLoss
-from course_utils.photographs import PHOTOGRAPHS, patches
-from course_utils.picture_files import to_colour
-from course_utils.plots.pictures import show_rows
-from course_utils.progress import progress_bar
-from course_utils.restoration_tasks import (
+from course_utils.experiments.ablation_record import differing
+from course_utils.experiments.feature_network import FeatureNetwork, feature_network
+from course_utils.experiments.painting_loss import PaintingLoss
+from course_utils.experiments.photographs import PHOTOGRAPHS, patches
+from course_utils.experiments.restoration_tasks import (
     BATCH_SIZE,
     SIZE,
     STEPS,
@@ -49,7 +43,13 @@ from course_utils.restoration_tasks import (
     train_restorer,
     wanted,
 )
-from course_utils.style_distance import GramDistance, PatchDistance
+from course_utils.experiments.style_distance import GramDistance, PatchDistance
+from course_utils.files import replacing, write_json
+from course_utils.losses import FeatureLoss
+from course_utils.metrics import psnr, ssim
+from course_utils.picture_files import to_colour
+from course_utils.plots.pictures import show_rows
+from course_utils.progress import progress_bar
 
 FORMAT = "restorations, version 1"
 LOSSES = ("pixel", "feature", "pixel+feature")

@@ -22,9 +22,9 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 from course_utils.checks import check_choice
 from course_utils.command_line import check_files, check_seed, usable_device
+from course_utils.experiments.photographs import PHOTOGRAPHS, patches
 from course_utils.files import write_json
 from course_utils.metrics import psnr, ssim
-from course_utils.photographs import PHOTOGRAPHS, patches
 from course_utils.progress import progress_bar
 from course_utils.upsampling import checkerboard_energy, make_upsampler
 

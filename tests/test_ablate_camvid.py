@@ -143,7 +143,7 @@ def test_a_val_split_without_boundaries_is_refused_before_training_and_leaves_no
         return dataclasses.replace(found, masks=torch.zeros_like(found.masks))
 
     monkeypatch.setattr(ablate_camvid, "load_split", one_class)
-    monkeypatch.setattr("course_utils.ablations.train_in_stages", None)
+    monkeypatch.setattr("course_utils.experiments.ablations.train_in_stages", None)
     out = tmp_path / "record.json"
     assert run(root, out, "--variants", "recipe", "--seeds", "0") == 1
     assert "no two classes touch in val" in capsys.readouterr().err and not out.exists()

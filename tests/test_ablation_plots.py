@@ -2,7 +2,7 @@
 
 import pytest
 
-from course_utils.ablations import VARIANTS
+from course_utils.experiments.ablations import VARIANTS
 from course_utils.plots.ablations import ablation_figure
 from tests.test_ablation_record import record_of
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from course_utils.ablation_record import (
+from course_utils.experiments.ablation_record import (
     FORMAT,
     compare,
     differing,
@@ -15,7 +15,7 @@ from course_utils.ablation_record import (
     spread_over_seeds,
     update_record,
 )
-from course_utils.ablation_table import table
+from course_utils.experiments.ablation_table import table
 
 ACCURACY = {
     "recipe": (0.80, 0.82, 0.84),

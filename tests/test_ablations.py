@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils import ablations
-from course_utils.ablations import (
+from course_utils.camvid import load_split
+from course_utils.experiments import ablations
+from course_utils.experiments.ablations import (
     RECIPE,
     RECIPE_OPTIONS,
     VARIANTS,
@@ -20,7 +21,6 @@ from course_utils.ablations import (
     train_and_score,
     variant_facts,
 )
-from course_utils.camvid import load_split
 from course_utils.unet import DynamicUnet
 from tests.two_halves import write_two_halves
 

@@ -9,8 +9,8 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.transforms import Bbox
 
-from course_utils.arithmetic_walk import WALKS, Geometry, take_step
 from course_utils.conv_arithmetic import overlap_counts
+from course_utils.experiments.arithmetic_walk import WALKS, Geometry, take_step
 from course_utils.plots.arithmetic import (
     ArithmeticFigure,
     arithmetic_figure,

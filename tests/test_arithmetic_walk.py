@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from course_utils.arithmetic_walk import INPUT, INSERTED, WALKS, Geometry, take_step
+from course_utils.experiments.arithmetic_walk import INPUT, INSERTED, WALKS, Geometry, take_step
 
 OUTPUT_WALK, INPUT_WALK = WALKS
 SETTINGS = list(itertools.product(range(1, 5), range(1, 5), (1, 2, 3), range(5), (0, 1, 2), (1, 2)))

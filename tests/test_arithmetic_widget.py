@@ -3,7 +3,7 @@
 import ipywidgets
 import pytest
 
-from course_utils.arithmetic_walk import WALKS, Geometry
+from course_utils.experiments.arithmetic_walk import WALKS, Geometry
 from course_utils.widgets.arithmetic import RANGES, ArithmeticExplorer, describe
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.enlargement import SCHEMES, cut_to, enlarge_again
-from course_utils.photographs import photograph
+from course_utils.experiments.enlargement import SCHEMES, cut_to, enlarge_again
+from course_utils.experiments.photographs import photograph
 from course_utils.plots.comparer import FULL_COLOUR, VIEWS, ZOOMS, ComparerFigure, Window, compare_figure
 from course_utils.plots.rendering import render_png
 

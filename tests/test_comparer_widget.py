@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from course_utils.enlargement import SCHEMES
+from course_utils.experiments.enlargement import SCHEMES
 from course_utils.plots.comparer import VIEWS, ZOOMS
 from course_utils.widgets.comparer import FACTORS, PICTURES, YOURS, UpsamplingComparer, square
 

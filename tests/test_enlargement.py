@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils.enlargement import (
+from course_utils.experiments.enlargement import (
     SCHEMES,
     bilinear_kernel,
     cut_to,

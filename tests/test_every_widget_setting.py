@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from course_utils.encoders import create_encoder
-from course_utils.initialisation_runs import SCALES, STARTS, WATCHED, State, face
+from course_utils.experiments.initialisation_runs import SCALES, STARTS, WATCHED, State, face
 from course_utils.unet import DynamicUnet
 from course_utils.widgets import SegmentationViewer
 from course_utils.widgets.arithmetic import ArithmeticExplorer

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from course_utils import feature_network as module
 from course_utils.encoders import LITE0, create_encoder
-from course_utils.feature_network import feature_network, find_vgg_weights
+from course_utils.experiments import feature_network as module
+from course_utils.experiments.feature_network import feature_network, find_vgg_weights
 from course_utils.losses import FeatureLoss
 
 
@@ -49,7 +49,7 @@ def test_without_any_weights_the_encoder_passed_is_taken_or_one_sentence_says_so
 
 
 def test_the_parts_of_the_loss_weigh_about_the_same_on_a_blurred_picture():
-    from course_utils.restoration_tasks import bicubic, photograph_patches
+    from course_utils.experiments.restoration_tasks import bicubic, photograph_patches
 
     found = feature_network()
     pictures = photograph_patches("val", 4) / 255

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course_utils.initialisation_runs import PATCH, SCALES, STARTS, WATCHED, face, lesson, watch, watch_all
+from course_utils.experiments.initialisation_runs import PATCH, SCALES, STARTS, WATCHED, face, lesson, watch, watch_all
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from course_utils.initialisation_runs import SCALES, STARTS, WATCHED, watch_all
+from course_utils.experiments.initialisation_runs import SCALES, STARTS, WATCHED, watch_all
 from course_utils.widgets.initialisation import InitialisationExplorer
 
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_utils.enlargement import bilinear_kernel
+from course_utils.experiments.enlargement import bilinear_kernel
 from course_utils.plots.interpolation import centres, response, show_centres, show_pictures, show_responses
 from course_utils.plots.rendering import render_png
 

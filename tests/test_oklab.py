@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course_utils.oklab import oklab_to_rgb, rgb_to_oklab
+from course_utils.experiments.oklab import oklab_to_rgb, rgb_to_oklab
 
 PUBLISHED = {  # sRGB primaries, as CSS Color 4 and others list them
     (1.0, 1.0, 1.0): (1.0, 0.0, 0.0),

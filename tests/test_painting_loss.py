@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.painting_loss import BLUR, PaintingLoss
+from course_utils.experiments.painting_loss import BLUR, PaintingLoss
 
 
 class Half(nn.Module):

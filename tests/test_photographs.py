@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course_utils.photographs import PHOTOGRAPHS, patches, photograph
+from course_utils.experiments.photographs import PHOTOGRAPHS, patches, photograph
 
 NAMES = [name for names in PHOTOGRAPHS.values() for name in names]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from course_utils.experiments.photographs import patches
 from course_utils.metrics import psnr, ssim
-from course_utils.photographs import patches
 
 
 def noisy_pair():

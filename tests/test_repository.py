@@ -10,7 +10,7 @@ from statistics import mean, median, stdev
 
 import pytest
 
-from course_utils.ablation_record import compare, load_record
+from course_utils.experiments.ablation_record import compare, load_record
 from tests.notebook_rules import dead_links, texts_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -159,8 +159,10 @@ def _imported(path: Path) -> set[str]:
 
 
 def test_imports_point_one_way():
-    """No cycle among the modules; only widgets need Jupyter; only plots, widgets and two commands draw."""
+    """No cycle among the modules; only widgets need Jupyter; the library neither draws nor knows of experiments."""
     commands = {"course_utils.train_camvid", "course_utils.restore_photographs"}
+    experimenting = ("ablate_camvid", "ingredients", "restore_photographs", "upsampling_contest")
+    on_top = ("experiments", "plots", "widgets", "exercises")
     graph = {}
     for path in (ROOT / "course_utils").rglob("*.py"):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -173,6 +175,7 @@ def test_imports_point_one_way():
             assert "widgets" not in layers, name
             assert "plots" not in layers or layer == "plots" or name in commands, name
         assert layer == "exercises" or "exercises" not in layers, name
+        assert layer in on_top or "experiments" not in layers or layer in experimenting, name
     assert graph["course_utils.widgets.unet"] >= {"course_utils.plots.unet"}, "imports are found"
     TopologicalSorter(graph).prepare()
 
@@ -244,7 +247,12 @@ def test_readme_quotes_the_restorations_of_streets():
 
 @pytest.mark.parametrize(
     "names",
-    [("ladder_cpu_avx512", "ladder_cpu_avx2"), ("overview_cpu_avx512", "overview_cpu_avx2"), ("ladder_gpu",)],
+    [
+        ("ladder_cpu_avx512", "ladder_cpu_avx2"),
+        ("overview_cpu_avx512", "overview_cpu_avx2"),
+        ("ladder_cpu_intel",),
+        ("ladder_gpu",),
+    ],
 )
 def test_the_page_on_speed_quotes_the_benchmarks(names):
     rows = SPEED.replace("**", "").splitlines()
@@ -284,6 +292,18 @@ def test_the_page_on_speed_quotes_the_benchmarks_of_other_sizes(names):
 SAME_MATHS = {"ladder": "+ Winograd's trick", "overview": "course"}
 """By set, the contender that takes fastai's network through its step with every setting of the same maths."""
 LIMITS = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+
+
+def test_the_page_on_speed_quotes_another_processor():
+    for record, contender in (
+        ("overview_cpu_intel_96x128", "course"),
+        ("ladder_cpu_intel_bf16", "+ bf16"),
+        ("ladder_cpu_intel_bf16", "fastai with all but compile"),
+    ):
+        found = json.loads((ROOT / f"tests/benchmarks/results/{record}.json").read_text())
+        assert found["hardware"].startswith("Intel")
+        step = found["contenders"][contender]["train"]["times_faster"]
+        assert "{median:.2f} ({low:.2f}–{high:.2f})".format(**step) in SPEED.split("## Another processor")[1]
 
 
 def test_the_page_on_speed_says_how_far_the_same_maths_rounds():
@@ -424,6 +444,10 @@ def test_readme_says_in_short_what_the_benchmarks_found():
     assert f"not kept, the step is {faster(large, less)} times as fast, in {gib(large, less)} GiB." in words
     limited = sorted(faster(f"{name}_cpu_avx2", contender) for name, contender in SAME_MATHS.items())
     assert f"same maths, is {' and '.join(limited)} times as fast (180 × 240)" in words
+    trick = SAME_MATHS["ladder"]
+    intel = f"{faster('ladder_cpu_intel', trick)} times as fast, in {gib('ladder_cpu_intel', trick)} GiB (fastai "
+    intel += f"{gib('ladder_cpu_intel', 'fastai')}), in bfloat16 {faster('ladder_cpu_intel_bf16', '+ bf16')} times."
+    assert f"On two cores of an Intel Xeon it is {intel}" in words
     ours, theirs = (faster("ladder_gpu", name) for name in ("+ compile", "fastai with all but compile"))
     same_precision = f"{float(ours) / float(theirs):.2f} times as fast as fastai's in bfloat16"
     assert f"the step is {ours} times as fast as fastai's as it comes, {same_precision}" in words

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.io import decode_jpeg, encode_jpeg
 
+from course_utils.experiments.photographs import patches
 from course_utils.metrics import psnr
-from course_utils.photographs import patches
 from course_utils.restoration import (
     BrushNoise,
     Compose,

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from course_utils.photographs import photograph
+from course_utils.experiments.photographs import photograph
 from course_utils.plots.rendering import render_png
 from course_utils.plots.restoration import FULL_COLOUR, LONGEST_NAME, Judged, WipeFigure, gain, judge, wipe_figure
 from course_utils.restoration import LowerResolution

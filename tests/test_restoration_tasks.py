@@ -7,11 +7,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-from course_utils.metrics import psnr
-from course_utils.oklab import rgb_to_oklab
-from course_utils.photographs import PHOTOGRAPHS, patches
-from course_utils.restoration import LowerResolution, Sketch
-from course_utils.restoration_tasks import (
+from course_utils.experiments.oklab import rgb_to_oklab
+from course_utils.experiments.photographs import PHOTOGRAPHS, patches
+from course_utils.experiments.restoration_tasks import (
     SHORT_SIDES,
     TASKS,
     Task,
@@ -29,6 +27,8 @@ from course_utils.restoration_tasks import (
     with_colours,
     without_colour,
 )
+from course_utils.metrics import psnr
+from course_utils.restoration import LowerResolution, Sketch
 from course_utils.restorer import make_restorer
 
 PICTURES = photograph_patches("val", 3) / 255

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from course_utils.experiments.photographs import PHOTOGRAPHS, photograph
 from course_utils.metrics import psnr, ssim
-from course_utils.photographs import PHOTOGRAPHS, photograph
 from course_utils.restoration import Compose, Jpeg, LowerResolution, Overprint
 from course_utils.widgets.restoration import FACTORS, ORIGINAL, PICTURES, QUALITIES, RestorationWipe, small_square
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from course_utils import restore_photographs
-from course_utils.restoration_tasks import SIZE
+from course_utils.experiments.restoration_tasks import SIZE
 from course_utils.restore_photographs import load_patches, load_record, main, read_painting, table
 from course_utils.restorer import make_restorer
 from data_scripts.painting import paint_lily_pond

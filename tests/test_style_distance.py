@@ -5,9 +5,9 @@ import torch
 from scipy.stats import wasserstein_distance
 from torch import nn
 
-from course_utils.feature_network import FeatureNetwork
+from course_utils.experiments.feature_network import FeatureNetwork
+from course_utils.experiments.style_distance import GramDistance, Neighbourhoods, PatchDistance
 from course_utils.losses import FeatureStack
-from course_utils.style_distance import GramDistance, Neighbourhoods, PatchDistance
 
 
 def judge():

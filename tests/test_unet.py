@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import nn
 from torchvision.models.resnet import Bottleneck
 
-from course_utils.ablations import multiply_adds
 from course_utils.encoders import LITE0, create_encoder
+from course_utils.experiments.ablations import multiply_adds
 from course_utils.hooks import Hooks
 from course_utils.layers import BottleneckBlock, InstanceNorm, ResBlock
 from course_utils.unet import DynamicUnet, UnetBlock

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from course_utils.encoders import LITE0, create_encoder
+from course_utils.experiments.unet_levels import Level, trace, u_shape
 from course_utils.hooks import activation_sizes
 from course_utils.unet import DynamicUnet
-from course_utils.unet_levels import Level, trace, u_shape
 
 
 def make(encoder="resnet18", **options):

@@ -11,6 +11,7 @@ import torch
 
 from course_utils.classes import CLASS_NAMES, VOID
 from course_utils.encoders import create_encoder
+from course_utils.experiments.unet_levels import trace, u_shape
 from course_utils.plots.rendering import render_png
 from course_utils.plots.unet import (
     CHOSEN,
@@ -25,7 +26,6 @@ from course_utils.plots.unet import (
     strongest,
 )
 from course_utils.unet import DynamicUnet
-from course_utils.unet_levels import trace, u_shape
 
 SIZE = (64, 80)
 LEVELS = u_shape(

@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 
-from course_utils.verdicts import CLAIMS, collect, table, verdicts_in
+from course_utils.experiments.verdicts import CLAIMS, collect, table, verdicts_in
 
 CONDITION, NOT = "true with a condition", "not as stated"
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from course_utils.enlargement import bilinear_kernel
 from course_utils.exercises.core import Exercise
+from course_utils.experiments.enlargement import bilinear_kernel
 
 
 def _response(kernel: Tensor, frequency: float) -> float:

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from course_utils.ablation_record import Comparison, compare, spread_over_seeds
-from course_utils.ablations import RECIPE, VARIANTS
+from course_utils.experiments.ablation_record import Comparison, compare, spread_over_seeds
+from course_utils.experiments.ablations import RECIPE, VARIANTS
 from course_utils.plots import TEXT_SIZE, TITLE_SIZE, NotebookFigure
 
 # Colour-blind-safe, and each verdict has a marker of its own.

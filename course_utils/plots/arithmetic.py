@@ -20,7 +20,7 @@ from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 from torch import Tensor
 
-from course_utils.arithmetic_walk import INPUT, WALKS, Geometry, Step, take_step
+from course_utils.experiments.arithmetic_walk import INPUT, WALKS, Geometry, Step, take_step
 from course_utils.plots import SMALL_SIZE, TEXT_SIZE, TITLE_SIZE
 
 WHITE, PAPER, GREY = (1.0, 1.0, 1.0), (0.965, 0.965, 0.965), (0.87, 0.87, 0.87)

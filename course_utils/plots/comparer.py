@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from course_utils.checks import check_choice, check_whole
-from course_utils.enlargement import SCHEMES, Enlargement, cut_to, enlarge_again
+from course_utils.experiments.enlargement import SCHEMES, Enlargement, cut_to, enlarge_again
 from course_utils.plots.arithmetic import log_spectrum
 
 VIEWS = ("side by side", "wipe", "difference", "spectrum")
@@ -94,7 +94,7 @@ class ComparerFigure:
         """Draw `view` of two named enlargements of a square picture, ``(3, S, S)``, 0 to 1.
 
         Args:
-            original: as `course_utils.enlargement.cut_to` gives it.
+            original: as `course_utils.experiments.enlargement.cut_to` gives it.
             window: what is shown; a spectrum is always that of the whole picture.
             wipe: share of the window's width that shows the first enlargement, 0 to 1.
 

@@ -19,6 +19,7 @@ from matplotlib.transforms import Affine2D
 from torch import Tensor
 
 from course_utils.camvid import void_code
+from course_utils.experiments.unet_levels import Level, Trace
 from course_utils.plots import (
     SMALL_SIZE,
     TEXT_SIZE,
@@ -30,7 +31,6 @@ from course_utils.plots import (
     to_rgb,
 )
 from course_utils.plots.arithmetic import TextLine
-from course_utils.unet_levels import Level, Trace
 
 DOWN, MIDDLE, UP, TAIL = (0.60, 0.81, 0.94), (0.98, 0.86, 0.55), (0.72, 0.88, 0.76), (0.85, 0.85, 0.85)
 CHOSEN, SKIP, OFF = "#D55E00", "0.25", "0.65"
@@ -48,7 +48,7 @@ class NetworkDrawing:
     Args:
         ax: axes measured in inches.
         box: ``(left, bottom, width, height)`` to draw in.
-        levels: as `course_utils.unet_levels.u_shape` orders them.
+        levels: as `course_utils.experiments.unet_levels.u_shape` orders them.
     """
 
     def __init__(self, ax: Axes, box: tuple[float, float, float, float], levels: Sequence[Level]) -> None:
@@ -286,7 +286,7 @@ class ExplorerFigure:
     """The network at scale above one picture, its segmentation with and without skips, and a level's feature maps.
 
     Args:
-        levels: of the network, as `course_utils.unet_levels.trace` gives them.
+        levels: of the network, as `course_utils.experiments.unet_levels.trace` gives them.
         shape: ``(H, W)`` of the pictures.
         codes: class names.
     """

@@ -4,7 +4,7 @@ import ipywidgets
 from ipywidgets import IntSlider, Layout
 from matplotlib.figure import Figure
 
-from course_utils.arithmetic_walk import WALKS, Geometry, take_step
+from course_utils.experiments.arithmetic_walk import WALKS, Geometry, take_step
 from course_utils.plots.arithmetic import ArithmeticFigure
 from course_utils.widgets.figure import FigureWidget
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as v2_functional
 
-from course_utils.enlargement import SCHEMES, Enlargement, Scheme, cut_to, enlarge_again, names_of, rings
-from course_utils.photographs import photograph
+from course_utils.experiments.enlargement import SCHEMES, Enlargement, Scheme, cut_to, enlarge_again, names_of, rings
+from course_utils.experiments.photographs import photograph
 from course_utils.plots.comparer import VIEWS, ZOOMS, ComparerFigure, Window
 from course_utils.widgets.figure import FigureWidget, uploaded_picture
 
@@ -26,8 +26,8 @@ class UpsamplingComparer(FigureWidget):
     """A picture is reduced, enlarged again by two schemes, and both are compared with the original.
 
     Args:
-        schemes: by name; add your own, or a trained network, to `course_utils.enlargement.SCHEMES`. Each takes
-            ``(3, H, W)`` floats and a factor of 2, 3 or 4, and gives ``(3, factor·H, factor·W)``.
+        schemes: by name; add your own, or a trained network, to `SCHEMES` of `course_utils.experiments.enlargement`.
+            Each takes ``(3, H, W)`` floats and a factor of 2, 3 or 4, and gives ``(3, factor·H, factor·W)``.
     """
 
     def __init__(self, schemes: Mapping[str, Scheme] = SCHEMES) -> None:

@@ -3,7 +3,7 @@
 import ipywidgets
 from matplotlib.figure import Figure
 
-from course_utils.initialisation_runs import SCALES, STARTS, WATCHED, Setting, State, face, watch_all
+from course_utils.experiments.initialisation_runs import SCALES, STARTS, WATCHED, Setting, State, face, watch_all
 from course_utils.plots.initialisation import InitialisationFigure
 from course_utils.upsampling import checkerboard_energy
 from course_utils.widgets.figure import FigureWidget

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as v2_functional
 
-from course_utils.photographs import PHOTOGRAPHS, photograph
+from course_utils.experiments.photographs import PHOTOGRAPHS, photograph
 from course_utils.plots.restoration import Judged, WipeFigure, gain, judge
 from course_utils.restoration import Compose, Degradation, Jpeg, LowerResolution, Overprint
 from course_utils.widgets.comparer import LARGEST_UPLOAD, YOURS, square

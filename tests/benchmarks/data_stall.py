@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from course_utils.ablations import RECIPE_OPTIONS
 from course_utils.augment import Augment
 from course_utils.camvid import Batches, load_split
 from course_utils.command_line import add_data_option, command_again, find_data, provenance, usable_device
 from course_utils.encoders import LITE0, create_encoder
+from course_utils.experiments.ablations import RECIPE_OPTIONS
 from course_utils.optimisation import adamw
 from course_utils.segmentation import cross_entropy
 from course_utils.unet import DynamicUnet

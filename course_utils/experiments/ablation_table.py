@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from course_utils.ablation_record import compare, spread_over_seeds
-from course_utils.ablations import RECIPE, VARIANTS
+from course_utils.experiments.ablation_record import compare, spread_over_seeds
+from course_utils.experiments.ablations import RECIPE, VARIANTS
 
 HEADER = (
     f"{'variant':36s} {'accuracy':>13s} {'difference':>23s}  {'verdict':7s} {'mean IoU':>10s} "

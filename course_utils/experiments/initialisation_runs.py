@@ -6,8 +6,8 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from course_utils.experiments.photographs import PHOTOGRAPHS, patches, photograph
 from course_utils.metrics import psnr
-from course_utils.photographs import PHOTOGRAPHS, patches, photograph
 from course_utils.upsampling import checkerboard_energy
 from course_utils.upsampling_contest import Enlarger, Pairs, one_thread, plain_checkerboard, training
 

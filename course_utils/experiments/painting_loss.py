@@ -21,7 +21,7 @@ class PaintingLoss(nn.Module):
     """``content·(y(p) - y(t))² + style·d(p) + smooth·|∇p|``: `y` is the blurred brightness, `d` a style's distance.
 
     Args:
-        distance: of pictures ``(N, 3, H, W)`` from the painting's style, as `course_utils.style_distance` has two.
+        distance: of pictures ``(N, 3, H, W)`` from the painting's style, as `style_distance` has two.
         content, style, smooth: weights; the defaults suit `PatchDistance`, a `GramDistance` wants ``style=0.2``.
 
     Raises:

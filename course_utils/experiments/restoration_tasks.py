@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from course_utils.checks import check_choice, check_whole
+from course_utils.experiments.oklab import oklab_to_rgb, rgb_to_oklab
+from course_utils.experiments.photographs import PHOTOGRAPHS, patches
+from course_utils.experiments.style_distance import check_painting
 from course_utils.modes import evaluation_mode
-from course_utils.oklab import oklab_to_rgb, rgb_to_oklab
-from course_utils.photographs import PHOTOGRAPHS, patches
 from course_utils.restoration import (
     BrushNoise,
     CutOut,
@@ -24,7 +25,6 @@ from course_utils.restoration import (
 )
 from course_utils.restoration_pairs import Pairs
 from course_utils.restorer import Restorer, make_restorer
-from course_utils.style_distance import check_painting
 from course_utils.training import fit
 
 SIZE = 96
@@ -112,7 +112,7 @@ TASKS = {
     "holes": Task(CutOut(3, (0.15, 0.25), fill="smooth"), options={"norm_type": "batch", "last_cross": True}),
     # A pencil line is one pixel wide: it needs the block at full size.
     "sketch": Task(target=pencil, n_out=1, residual=False, picture=in_grey, options={"last_cross": True}),
-    # Its target lies in the loss: course_utils.painting_loss. Strokes need the block at full size, chance that says
+    # Its target lies in the loss, PaintingLoss. Strokes need the block at full size, chance that says
     # where they lie, and a frame: the zeros round a picture would tell the network its place, and it paints stripes.
     "monet": Task(BrushNoise(), lr=(4e-3, 1.2e-2), options={"last_cross": True, "blur": True, "frame": 16}),
 }

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils.checks import check_whole, describe
-from course_utils.feature_network import FeatureNetwork
+from course_utils.experiments.feature_network import FeatureNetwork
 from course_utils.losses import StyleLoss, gram_matrix
 from course_utils.restoration import check_floats, check_pictures, seeded_generator
 
@@ -95,7 +95,7 @@ class GramDistance(nn.Module):
     is divided by the size of what it is compared with: a black picture is 3 or more away.
 
     Args:
-        judge: as `course_utils.feature_network.feature_network` gives it.
+        judge: as `course_utils.experiments.feature_network.feature_network` gives it.
         painting: ``(3, H, W)`` floats, white 1.
 
     Raises:
