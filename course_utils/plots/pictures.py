@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_utils.checks import check_whole, describe, is_batch_of_floats
+from course_utils.plots import to_rgb
 
 DPI = 100
 LABEL, GAP, HEAD, TITLE_LINE = 150, 6, 8, 16
@@ -49,11 +49,6 @@ def show_rows(rows: Mapping[str, Tensor], *, zoom: int = 1, columns: int = 8, ti
             left = LABEL + column * wide
             place = (left / size[0], bottom / size[1], width * zoom / size[0], height * zoom / size[1])
             ax = figure.add_axes(place)
-            ax.imshow(_bytes(picture), interpolation="nearest", aspect="auto")
+            ax.imshow(to_rgb(picture.clamp(0, 1)), interpolation="nearest", aspect="auto")
             ax.set_axis_off()
     return figure
-
-
-def _bytes(picture: Tensor) -> np.ndarray:
-    clear = picture.detach().cpu().float().clamp(0, 1).permute(1, 2, 0).numpy()
-    return (clear * 255).round().astype(np.uint8)

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from course_utils.metrics import psnr, ssim
+from course_utils.plots import to_rgb
 from course_utils.plots.rendering import NearestImage
 
 FULL_COLOUR = 0.2
@@ -159,14 +160,13 @@ class WipeFigure:
         if not 0 <= wipe <= 1:
             raise ValueError(f"wipe={wipe} is not a share from 0 to 1.")
         side, border = shape[1], round(wipe * shape[1])
-        self._wiped.set_data(
-            np.concatenate([_bytes(damaged.picture)[:, :border], _bytes(right.picture)[:, border:]], axis=1)
-        )
+        before, after = (to_rgb(one.picture.clamp(0, 1)) for one in (damaged, right))
+        self._wiped.set_data(np.concatenate([before[:, :border], after[:, border:]], axis=1))
         whole = side * (_LARGE // side) or _LARGE
         self._wiped.axes.set_position(self._box(_LEFT, _TOP, whole, whole))
         self._line.set_xdata([border / side] * 2)
         error = (right.picture - original.detach().cpu()).abs().mean(0).numpy()
-        _show(self._original, _bytes(original))
+        _show(self._original, to_rgb(original.clamp(0, 1)))
         _show(self._error, colormaps[_COLOURS]((error / FULL_COLOUR).clip(0, 1), bytes=True)[..., :3])
         name = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
         for text, words in {
@@ -194,7 +194,3 @@ def _show(image: AxesImage, pixels: np.ndarray) -> None:
     """Change only what differs: what has not changed need not be drawn again."""
     if not np.array_equal(image.get_array(), pixels):
         image.set_data(pixels)
-
-
-def _bytes(picture: Tensor) -> np.ndarray:
-    return (picture.detach().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
