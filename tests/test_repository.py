@@ -446,7 +446,9 @@ def test_readme_says_in_short_what_the_benchmarks_found():
     assert f"same maths, is {' and '.join(limited)} times as fast (180 × 240)" in words
     trick = SAME_MATHS["ladder"]
     intel = f"{faster('ladder_cpu_intel', trick)} times as fast, in {gib('ladder_cpu_intel', trick)} GiB (fastai "
-    intel += f"{gib('ladder_cpu_intel', 'fastai')}), in bfloat16 {faster('ladder_cpu_intel_bf16', '+ bf16')} times."
+    bf16 = "{median:.2f} times (quartiles {low:.2f} to {high:.2f})"
+    in_bf16 = bf16.format(**step("ladder_cpu_intel_bf16", "+ bf16")["times_faster"])
+    intel += f"{gib('ladder_cpu_intel', 'fastai')}), in bfloat16 {in_bf16}."
     assert f"On two cores of an Intel Xeon it is {intel}" in words
     ours, theirs = (faster("ladder_gpu", name) for name in ("+ compile", "fastai with all but compile"))
     same_precision = f"{float(ours) / float(theirs):.2f} times as fast as fastai's in bfloat16"
