@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from course_utils.files import replacing, temporary_path
+from course_utils.files import prove_writable, replacing
 
 FORMAT = "unet-course training checkpoint, version 1"
 PARTS = {
@@ -37,8 +37,7 @@ def prepare_checkpoint(path: Path) -> None:
         raise OSError(f"checkpoint={str(path)!r} is a folder; name a file, such as {str(path / 'run.pt')!r}.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary_path(path).write_bytes(b"")
-        temporary_path(path).unlink()
+        prove_writable(path)
     except OSError as error:
         raise OSError(f"no checkpoint can be written to {path} ({error}); choose a folder you may write to.") from error
 

@@ -14,7 +14,7 @@ import torchvision
 from course_utils.data_layout import DATA_DIR, is_prepared
 from course_utils.devices import hardware, pick_device
 from course_utils.encoders import LITE0
-from course_utils.files import temporary_path
+from course_utils.files import prove_writable
 
 
 def add_encoder_options(group: argparse._ArgumentGroup) -> None:
@@ -74,10 +74,8 @@ def check_files(paths: Sequence[Path]) -> None:
             raise IsADirectoryError(f"{path} is a folder; name a file in it.")
         if path.exists() and not path.is_file():
             raise OSError(f"{path} is no ordinary file; name one.")
-        temporary = temporary_path(path.resolve())
         try:
-            temporary.write_bytes(b"")  # that it can be done is proved by doing it
-            temporary.unlink()
+            prove_writable(path)
         except OSError as error:
             raise OSError(f"{path} cannot be written ({error.strerror}); name another file.") from error
         if path.exists() and not os.access(path, os.W_OK):

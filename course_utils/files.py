@@ -12,6 +12,17 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
 
 
+def prove_writable(path: Path) -> None:
+    """Write the file that would become `path` and remove it, also while another process does the same.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    temporary = temporary_path(path.resolve())
+    temporary.write_bytes(b"")
+    temporary.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A file to write to, which becomes `path` at the end: whatever stops that leaves the old file or none.

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -62,3 +63,10 @@ def test_what_cannot_become_a_file_is_refused_and_stays_what_it_is(tmp_path):
         check_files([tmp_path / ("x" * 253)])
     check_files([tmp_path / "new.json"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_processes_that_check_one_file_at_a_time_do_not_disturb_each_other(tmp_path):
+    """Those that torchrun started do: one removed the trial file of the other, which then called it not writable."""
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(check_files, [[tmp_path / "out.json"]] * 400))
+    assert not list(tmp_path.iterdir())
