@@ -133,9 +133,9 @@ def test_the_strong_recipe_runs_at_any_size(root, tmp_path):
 
 def test_every_command_in_the_readme_can_be_run(monkeypatch):
     monkeypatch.chdir(Path(__file__).resolve().parents[1])
-    readme = Path("README.md").read_text(encoding="utf-8")
-    commands = re.findall(r"-m course_utils\.train_camvid((?: [^`\n|]+)?)", readme)
-    assert len(commands) >= 8
+    pages = [Path(name).read_text(encoding="utf-8") for name in ("README.md", "notebooks/results/README.md")]
+    commands = [found for page in pages for found in re.findall(r"-m course_utils\.train_camvid((?: [^`\n|]+)?)", page)]
+    assert len(commands) >= 12
     for command in commands:
         words = [word for word in command.split() if word != "--help"]
         train_camvid.check(train_camvid.parse_command(words))
