@@ -16,6 +16,7 @@ from course_utils.classes import CLASS_COLOURS, CLASS_NAMES, VOID
 from course_utils.history import History
 from course_utils.plots import ablations as ablation_plots
 from course_utils.plots import arithmetic as arithmetic_plots
+from course_utils.plots import figures, scenes
 from course_utils.plots import interpolation as interpolation_plots
 from course_utils.plots import unet as unet_plots
 
@@ -62,7 +63,7 @@ def smallest_difference(colours, sight):
 
 PALETTES = {
     "classes": [np.array(colour) / 255 for colour in CLASS_COLOURS],
-    "curves and bars": plots._SERIES,
+    "curves and bars": figures.SERIES,
     "responses of kernels": [colour for _, colour in interpolation_plots._STYLES],
     "arithmetic": [arithmetic_plots.FRAME, arithmetic_plots.STAMP, arithmetic_plots.INK, arithmetic_plots.PALE_INK],
     "ablations": [colour for colour, _ in (ablation_plots._BETTER, ablation_plots._WORSE, ablation_plots._NOISE)],
@@ -82,7 +83,7 @@ def test_red_and_green_of_equal_lightness_would_be_found():
 
 
 def test_lines_and_dots_differ_by_more_than_colour():
-    assert len(set(plots._DASHES)) == len(set(plots._MARKERS)) == len(plots._SERIES)
+    assert len(set(figures.DASHES)) == len(set(figures.MARKERS)) == len(figures.SERIES)
     assert len({dashes for dashes, _ in interpolation_plots._STYLES}) == len(interpolation_plots._STYLES)
     assert len({marker for _, marker in (ablation_plots._BETTER, ablation_plots._WORSE, ablation_plots._NOISE)}) == 3
     history = History(step_losses=[1.0, 0.5], epochs=[{"epoch": 1, "accuracy": 0.5}])
@@ -125,7 +126,7 @@ def test_error_picture_marks_exactly_the_wrong_labelled_pixels(scene):
     image, mask, prediction = scene
     prediction = torch.where(mask == VOID, 5, prediction)
     picture = plots.error_picture(image, mask, prediction, VOID)
-    red = (picture == np.array(plots.WRONG_RED)).all(axis=2)
+    red = (picture == np.array(scenes.WRONG_RED)).all(axis=2)
     assert np.array_equal(red, (mask == 8).numpy())
 
 

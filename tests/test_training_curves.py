@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from course_utils.history import History
-from course_utils.plots import _smoothed, training_curves
+from course_utils.plots.charts import _smoothed, training_curves
 
 
 def test_smoothing_is_the_mean_of_the_last_ten():

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from course_utils.experiments.ablation_record import Comparison, compare, spread_over_seeds
 from course_utils.experiments.ablations import RECIPE, VARIANTS
-from course_utils.plots import TEXT_SIZE, TITLE_SIZE, NotebookFigure
+from course_utils.plots.figures import TEXT_SIZE, TITLE_SIZE, NotebookFigure
 
 # Colour-blind-safe, and each verdict has a marker of its own.
 _BETTER, _WORSE, _NOISE = ("#0072B2", "^"), ("#D55E00", "v"), ("0.45", "o")

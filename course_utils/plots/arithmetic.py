@@ -21,7 +21,7 @@ from matplotlib.transforms import Affine2D
 from torch import Tensor
 
 from course_utils.experiments.arithmetic_walk import INPUT, WALKS, Geometry, Step, take_step
-from course_utils.plots import SMALL_SIZE, TEXT_SIZE, TITLE_SIZE
+from course_utils.plots.figures import SMALL_SIZE, TEXT_SIZE, TITLE_SIZE
 
 WHITE, PAPER, GREY = (1.0, 1.0, 1.0), (0.965, 0.965, 0.965), (0.87, 0.87, 0.87)
 BLUE, GREEN = (0.60, 0.81, 0.94), (0.80, 0.91, 0.84)

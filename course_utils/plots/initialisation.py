@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from course_utils.plots import SMALL_SIZE, TEXT_SIZE, to_rgb
 from course_utils.plots.arithmetic import FRAME, log_spectrum
+from course_utils.plots.figures import SMALL_SIZE, TEXT_SIZE
+from course_utils.plots.scenes import to_rgb
 from course_utils.upsampling_contest import Result
 
 SHADES = {"cmap": "gray", "vmin": 0, "vmax": 1, "interpolation": "nearest"}

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_utils.checks import check_whole, describe, is_batch_of_floats
-from course_utils.plots import to_rgb
+from course_utils.plots.scenes import to_rgb
 
 DPI = 100
 LABEL, GAP, HEAD, TITLE_LINE = 150, 6, 8, 16

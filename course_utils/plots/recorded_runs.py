@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
-from course_utils.plots import _MARKERS, _SERIES, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, NotebookFigure
+from course_utils.plots.figures import MARKERS, SERIES, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, NotebookFigure
 
 _ENDS = ("val", "test")
 _LOWEST, _HIGHEST = 0.8, 0.97
@@ -31,15 +31,15 @@ def val_and_test_figure(
         ValueError: for more groups than there are colours, or a result on another split.
     """
     known = known or {}
-    if len(groups) > len(_SERIES):
-        raise ValueError(f"{len(groups)} groups are more than the {len(_SERIES)} colours that can be told apart.")
+    if len(groups) > len(SERIES):
+        raise ValueError(f"{len(groups)} groups are more than the {len(SERIES)} colours that can be told apart.")
     for name, (split, _) in known.items():
         if split not in _ENDS:
             raise ValueError(f"known[{name!r}] is on {split!r}, which is neither of {', '.join(_ENDS)}.")
     figure = NotebookFigure(figsize=(10, 5), layout="constrained")
     by_epoch, at_end = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1.2))
     handles, drawn = [], [accuracy for _, accuracy in known.values()]
-    for (name, runs), colour, marker in zip(groups.items(), _SERIES, _MARKERS, strict=False):
+    for (name, runs), colour, marker in zip(groups.items(), SERIES, MARKERS, strict=False):
         for run in runs:
             _epochs(by_epoch, run, colour)
             ends = [run[split]["accuracy"] for split in _ENDS if split in run]

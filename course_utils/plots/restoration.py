@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from course_utils.metrics import psnr, ssim
-from course_utils.plots import to_rgb
 from course_utils.plots.rendering import NearestImage
+from course_utils.plots.scenes import to_rgb
 
 FULL_COLOUR = 0.2
 """An error of so much of white, or more, has the brightest colour."""

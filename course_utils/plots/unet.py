@@ -20,17 +20,9 @@ from torch import Tensor
 
 from course_utils.camvid import void_code
 from course_utils.experiments.unet_levels import Level, Trace
-from course_utils.plots import (
-    SMALL_SIZE,
-    TEXT_SIZE,
-    TITLE_SIZE,
-    NotebookFigure,
-    Picture,
-    class_colours,
-    to_codes,
-    to_rgb,
-)
 from course_utils.plots.arithmetic import TextLine
+from course_utils.plots.figures import SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, NotebookFigure
+from course_utils.plots.scenes import Picture, class_colours, to_codes, to_rgb
 
 DOWN, MIDDLE, UP, TAIL = (0.60, 0.81, 0.94), (0.98, 0.86, 0.55), (0.72, 0.88, 0.76), (0.85, 0.85, 0.85)
 CHOSEN, SKIP, OFF = "#D55E00", "0.25", "0.65"

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from course_utils.classes import CLASS_NAMES
-from course_utils.plots import class_colours, overlay
+from course_utils.plots.scenes import class_colours, overlay
 from course_utils.widgets.figure import FigureWidget, uploaded_picture
 
 COLUMNS = 6

@@ -9,7 +9,7 @@ import torch
 
 from course_utils.classes import CLASS_NAMES, VOID
 from course_utils.plots import class_colours
-from course_utils.widgets import LAYERS, SegmentationViewer, describe_view, segmentation_view
+from course_utils.widgets.segmentation import LAYERS, SegmentationViewer, describe_view, segmentation_view
 
 COLOURS = class_colours()
 
