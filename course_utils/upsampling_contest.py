@@ -249,8 +249,10 @@ def contest(
     def measured(network: Enlarger, seed: int) -> dict[str, float]:
         torch.set_num_threads(1)  # OpenMP counts for each thread of Python apart
         before = checkerboard_energy(enlarge(network, photographs.soft))
+        network.to(memory_format=torch.channels_last)  # the same maths, faster; its time is taken as PyTorch runs it
         for _ in training(network, photographs.train, steps=steps, lr=lr, seed=seed):
             pass
+        network.to(memory_format=torch.contiguous_format)
         return {"before": before, **score(network, photographs)}
 
     at_a_time = torch.get_num_threads() if device.type == "cpu" else 1
