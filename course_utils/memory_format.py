@@ -1,7 +1,7 @@
-"""channels_last, and a clear error for models that cannot be put into it."""
+"""Memory formats: models in channels_last, and gradients in the format of their activations."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 
@@ -17,3 +17,17 @@ def to_channels_last(model: nn.Module) -> None:
         if value.ndim == 5:
             raise ValueError(f"{name} has five dimensions: channels_last is a layout of (N, C, H, W).")
     model.to(memory_format=torch.channels_last)
+
+
+def match_gradient_format(x: Tensor) -> Tensor:
+    """`x` itself, whose gradient will come back dense and in the memory format of `x`; values stay as they are.
+
+    The gradient of one part of a `torch.cat` is a slice of a larger tensor, and a loss may return a gradient of another
+    format than it got. On a CPU, PyTorch's batch norm takes many times as long to go back from either; a copy is quick
+    (``python -m tests.benchmarks.gradient_format``). Under `torch.compile` nothing is done: layouts are chosen there.
+    """
+    if x.requires_grad and not torch.compiler.is_compiling():
+        channels_last = x.is_contiguous(memory_format=torch.channels_last)
+        memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        x.register_hook(lambda grad: grad.contiguous(memory_format=memory_format))
+    return x

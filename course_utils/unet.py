@@ -21,6 +21,7 @@ from course_utils.layers import (
     check_activation,
     set_conv_weight,
 )
+from course_utils.memory_format import match_gradient_format
 from course_utils.unet2015 import UNet2015, predict_tiled  # noqa: F401  (part of this module's public names)
 from course_utils.upsampling import UPSAMPLERS, icnr_, make_upsampler
 
@@ -88,7 +89,7 @@ class UnetBlock(nn.Module):
     def forward(self, x: Tensor, encoder_features: Tensor) -> Tensor:
         x = _resize_to(self.up(x), encoder_features.shape[-2:])
         if self.skip == "concat":
-            x = torch.cat([x, self.skip_norm(encoder_features)], dim=1)
+            x = torch.cat([x, match_gradient_format(self.skip_norm(encoder_features))], dim=1)
         elif self.skip == "add":
             x = x + self.skip_proj(self.skip_norm(encoder_features))
         elif getattr(self.relu, "inplace", False):
@@ -224,6 +225,8 @@ class DynamicUnet(nn.Module):
             check_choice(name, chosen, known)
         if bottle and block == "bottleneck":
             raise ValueError('bottle=True narrows the last residual block, which block="bottleneck" does already.')
+        if bottle and not last_cross:
+            raise ValueError("bottle=True narrows the residual block of last_cross=True; without it there is none.")
         check_flags(
             blur=blur, blur_final=blur_final, self_attention=self_attention, last_cross=last_cross, bottle=bottle
         )
@@ -308,7 +311,7 @@ class DynamicUnet(nn.Module):
         x = _resize_to(self.final_up(x), picture.shape[-2:])
         if self.last_block is not None:
             x = self.last_block(torch.cat([x, picture], dim=1))
-        x = self.head(x)
+        x = match_gradient_format(self.head(x))
         if self.fold > 1:
             x = F.pixel_shuffle(x, self.fold)[..., :height, :width]
         return self.y_range(x)

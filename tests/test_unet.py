@@ -295,6 +295,21 @@ def test_nothing_outlives_a_forward_pass():
         handle.remove()
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("loss_format", [torch.contiguous_format, torch.channels_last])
+def test_batch_norm_gets_its_gradient_in_the_format_of_its_output(memory_format, loss_format):
+    """From a slice, or another format, PyTorch goes back many times as slowly on a CPU."""
+    model = make(norm_type="batch", **CHEAP).to(memory_format=memory_format)
+    seen = {}
+    for name, module in model.named_modules():
+        if name.endswith("skip_norm") or name == "head":
+            module.register_full_backward_pre_hook(lambda _, grads, name=name: seen.update({name: grads[0]}))
+    scores = model(torch.randn(2, 3, 64, 96).contiguous(memory_format=memory_format))
+    scores.backward(torch.randn_like(scores).contiguous(memory_format=loss_format))
+    assert len(seen) == len(model.blocks) + 1
+    assert all(grad.is_contiguous(memory_format=memory_format) for grad in seen.values())
+
+
 def test_two_networks_can_share_an_encoder_in_threads_at_once():
     encoder = create_encoder("resnet18", pretrained=False)
     models = [DynamicUnet(encoder, n_out, (64, 64), last_cross=False).eval() for n_out in (2, 3)]
@@ -388,6 +403,7 @@ def test_compiles_without_a_graph_break(encoder, tail):
         ({"tail": "long"}, "tail='long'"),
         ({"middle": "wide"}, "middle='wide'"),
         ({"block": "bottleneck", "bottle": True}, "bottle=True narrows"),
+        ({"last_cross": False, "bottle": True}, "bottle=True narrows the residual block of last_cross=True"),
         ({"norm_type": "layer"}, "norm_type='layer'"),
         ({"y_range": (1.0, 1.0)}, "low < high"),
         ({"y_range": (0.0, float("inf"))}, "both finite"),
