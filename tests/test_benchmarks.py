@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.benchmarks import compare_networks, data_stall, floor, sort_or_count
+from tests.benchmarks import compare_networks, data_stall, floor, gradient_format, sort_or_count
 from tests.benchmarks._networks import Contender, Runner, difference
 from tests.benchmarks._timing import ratios, seconds_of, spread, take_turns
 from tests.benchmarks._worker import ContenderEndedError, ask_all, warm_up
@@ -128,6 +128,33 @@ def test_sorting_is_compared_with_counting(tmp_path, capsys):
     assert result["ways"]["sorting"]["times_faster"]["median"] == 1 and 0 < result["values_apart"] < 1e-3
     assert sort_or_count.main(["--rounds", "0"]) == 1
     assert "--rounds 0" in capsys.readouterr().err
+
+
+def test_matched_gradients_are_compared_with_those_that_come(tmp_path, monkeypatch, capsys):
+    kept = []
+    monkeypatch.setattr(gradient_format, "keep_freed_memory", lambda: kept.append(True))
+    out = tmp_path / "result.json"
+    arguments = ["--encoder", "efficientnet_lite0", "--norm", "batch", "--size", "32", "64", "--rounds", "2"]
+    assert gradient_format.main([*arguments, "--threads", "1", "--device", "cpu", "--out", str(out)]) == 0
+    assert kept and capsys.readouterr().out.count("times as fast") == 3
+    assert {tuple(network["seconds"]) for network in json.loads(out.read_text())["networks"].values()} == {
+        ("as they come", "matched")
+    }
+    for wrong in (["--size", "16", "64"], ["--rounds", "0"]):
+        assert gradient_format.main(wrong) == 1
+        assert wrong[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("network", ["full decoder", "cheap decoder, Lovász term"])
+def test_both_ways_have_the_same_gradients(network):
+    args = gradient_format.parser().parse_args(["--size", "64", "96"])
+    gradients = {}
+    for way, matched in gradient_format.WAYS.items():
+        runner = gradient_format.networks(args, torch.device("cpu"))[network]
+        gradient_format.step(runner, matched)
+        gradients[way] = [parameter.grad for parameter in runner.model.parameters()]
+    for ours, theirs in zip(*gradients.values(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4 * theirs.abs().max().item())
 
 
 @pytest.mark.slow
