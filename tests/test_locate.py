@@ -3,7 +3,7 @@
 import pytest
 
 from course_utils.data_layout import LAYOUT, is_prepared
-from data_scripts.locate import camvid_or_street_scenes
+from data_scripts.locate import camvid_or_street_scenes, main
 
 SMALL = {"n_train": 1, "n_val": 1, "n_test": 1, "height": 32, "width": 40}
 
@@ -50,3 +50,15 @@ def test_the_default_folder_is_the_repositorys():
     from data_scripts.locate import DATA_DIR
 
     assert DATA_DIR.name == "data" and (DATA_DIR.parent / "pyproject.toml").is_file()
+
+
+def test_the_command_says_which_and_names_what_went_wrong(tmp_path, capsys):
+    prepare(tmp_path / "camvid")
+    assert main(["--data-dir", str(tmp_path)]) == 0
+    assert "real CamVid" in capsys.readouterr().out
+    (tmp_path / "file").write_text("")
+    assert main(["--data-dir", str(tmp_path / "file")]) == 1
+    assert capsys.readouterr().err.startswith("error: ")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "--data-dir" in capsys.readouterr().out

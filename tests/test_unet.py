@@ -403,7 +403,6 @@ def test_compiles_without_a_graph_break(encoder, tail):
         ({"tail": "long"}, "tail='long'"),
         ({"middle": "wide"}, "middle='wide'"),
         ({"block": "bottleneck", "bottle": True}, "bottle=True narrows"),
-        ({"last_cross": False, "bottle": True}, "bottle=True narrows the residual block of last_cross=True"),
         ({"norm_type": "layer"}, "norm_type='layer'"),
         ({"y_range": (1.0, 1.0)}, "low < high"),
         ({"y_range": (0.0, float("inf"))}, "both finite"),
