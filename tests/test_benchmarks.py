@@ -145,18 +145,6 @@ def test_matched_gradients_are_compared_with_those_that_come(tmp_path, monkeypat
         assert wrong[0] in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("network", ["full decoder", "cheap decoder, Lovász term"])
-def test_both_ways_have_the_same_gradients(network):
-    args = gradient_format.parser().parse_args(["--size", "64", "96"])
-    gradients = {}
-    for way, matched in gradient_format.WAYS.items():
-        runner = gradient_format.networks(args, torch.device("cpu"))[network]
-        gradient_format.step(runner, matched)
-        gradients[way] = [parameter.grad for parameter in runner.model.parameters()]
-    for ours, theirs in zip(*gradients.values(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4 * theirs.abs().max().item())
-
-
 @pytest.mark.slow
 def test_a_comparison_runs_from_end_to_end(tmp_path, monkeypatch, capsys):
     """With the course's own network in the place of the reference's."""

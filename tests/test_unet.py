@@ -18,6 +18,7 @@ from course_utils.encoders import LITE0, create_encoder
 from course_utils.experiments.ablations import multiply_adds
 from course_utils.hooks import Hooks
 from course_utils.layers import BottleneckBlock, InstanceNorm, ResBlock
+from course_utils.memory_format import match_gradient_format
 from course_utils.unet import DynamicUnet, UnetBlock
 
 CHEAP = {"block": "bottleneck", "tail": "unshuffle"}
@@ -304,10 +305,19 @@ def test_batch_norm_gets_its_gradient_in_the_format_of_its_output(memory_format,
     for name, module in model.named_modules():
         if name.endswith("skip_norm") or name == "head":
             module.register_full_backward_pre_hook(lambda _, grads, name=name: seen.update({name: grads[0]}))
-    scores = model(torch.randn(2, 3, 64, 96).contiguous(memory_format=memory_format))
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = model(torch.randn(2, 3, 64, 96).contiguous(memory_format=memory_format))
     scores.backward(torch.randn_like(scores).contiguous(memory_format=loss_format))
     assert len(seen) == len(model.blocks) + 1
     assert all(grad.is_contiguous(memory_format=memory_format) for grad in seen.values())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_matched_gradient_keeps_its_values(dtype):
+    x = torch.randn(2, 3, 4, 5).to(dtype, memory_format=torch.channels_last).requires_grad_()
+    grad = torch.randn(2, 7, 4, 5).to(dtype)
+    torch.cat([torch.zeros(2, 4, 4, 5, dtype=dtype), match_gradient_format(x * 1)], 1).backward(grad)
+    assert torch.equal(x.grad, grad[:, 4:])
 
 
 def test_two_networks_can_share_an_encoder_in_threads_at_once():
