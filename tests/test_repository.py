@@ -456,6 +456,16 @@ def test_the_page_on_speed_quotes_bfloat16_around_a_small_encoder_and_counting()
     assert f"{times}; the values lay {record['values_apart']:.0e} apart" in words
 
 
+def test_the_page_on_speed_quotes_matched_gradients():
+    records = [
+        json.loads((ROOT / f"tests/benchmarks/results/gradient_format_{name}.json").read_text())["networks"]
+        for name in ("resnet34", "lite0")
+    ]
+    for name in records[0]:
+        cells = ("{median:.2f} ({low:.2f}–{high:.2f})".format(**record[name]["times_faster"]) for record in records)
+        assert f"| {name} | {' | '.join(cells)} |" in SPEED
+
+
 def test_readme_says_in_short_what_the_benchmarks_found():
     def step(record: str, contender: str) -> dict:
         return json.loads((ROOT / f"tests/benchmarks/results/{record}.json").read_text())["contenders"][contender][
