@@ -23,9 +23,9 @@ def match_gradient_format(x: Tensor) -> Tensor:
     """`x` itself; in bfloat16 its gradient will come back dense and in the memory format of `x`.
 
     The gradient of one part of a `torch.cat` is a slice of a larger tensor, and a loss may return a gradient of another
-    format than it got. On a CPU, PyTorch's batch norm takes many times as long to go back from either; a copy is quick
-    (``python -m tests.benchmarks.gradient_format``). Float32 is left alone, where less is to be gained and the order of
-    sums, and with it the rounding of recorded runs, would change; so is `torch.compile`, which chooses layouts itself.
+    format than it got. On a CPU, PyTorch's batch norm goes back from either by a slower way, and a copy first saves
+    time in most networks (``python -m tests.benchmarks.gradient_format``). Float32 is left alone: there the order of
+    sums, and with it the rounding of recorded runs, would change. So is `torch.compile`, which chooses layouts itself.
     """
     if x.dtype == torch.bfloat16 and x.requires_grad and not torch.compiler.is_compiling():
         channels_last = x.is_contiguous(memory_format=torch.channels_last)

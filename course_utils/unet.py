@@ -168,8 +168,7 @@ class DynamicUnet(nn.Module):
             long on a CPU. Cheapest: ``tail="merged"`` and ``middle="bottleneck"`` with it.
         skip: ``"concat"``, ``"add"`` or ``"none"``.
         blur: average after the pixel shuffle (and no other upsampler) of each block, never after the last one onto
-            the picture's grid;
-            ``blur_final=False`` leaves it out in the block on the finest encoder grid.
+            the picture's grid; ``blur_final=False`` leaves it out in the block on the finest encoder grid.
         self_attention: one self-attention layer, after the third block from the top.
         y_range: ``(low, high)`` squashes the output into that range.
         last_cross: join the input picture to the last features, followed by a residual block.

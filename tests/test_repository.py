@@ -188,6 +188,15 @@ def test_the_page_of_results_holds_the_command_of_each_record(path):
     assert command in [line.removesuffix(" --out FILE.json") for line in commands]
 
 
+def test_the_page_of_results_says_how_scales_were_chosen():
+    ways = [run_of(f"scales/{name}") for name in ("one", "two", "three")]
+    chosen = run_of("hour_camvid_lite2_seed0")
+    assert all("test" not in way and way["epochs"] == chosen["epochs"] for way in ways), "one training, val alone"
+    on_val = [way["val"]["accuracy"] for way in ways]
+    assert max(on_val) == on_val[2] == chosen["val"]["accuracy"]
+    assert f"({', '.join(f'{100 * score:.2f}' for score in on_val)} % of the pixels" in RESULTS
+
+
 def test_readme_code_runs():
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
     done = subprocess.run([sys.executable, "-c", code + "\nassert scores.shape == (2, 12, 175, 233)"], cwd=ROOT)

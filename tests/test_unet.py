@@ -299,7 +299,7 @@ def test_nothing_outlives_a_forward_pass():
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("loss_format", [torch.contiguous_format, torch.channels_last])
 def test_batch_norm_gets_its_gradient_in_the_format_of_its_output(memory_format, loss_format):
-    """From a slice, or another format, PyTorch goes back many times as slowly on a CPU."""
+    """From a slice, or another format, PyTorch goes back by a slower way on a CPU."""
     model = make(norm_type="batch", **CHEAP).to(memory_format=memory_format)
     seen = {}
     for name, module in model.named_modules():

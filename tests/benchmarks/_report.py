@@ -19,8 +19,11 @@ def add_common_options(parse: argparse.ArgumentParser) -> None:
     parse.add_argument("--out", type=Path, help="JSON file for the result, which is printed in any case")
 
 
-def check_common_options(args: argparse.Namespace) -> None:
-    """Refuse what would fail after minutes."""
+def check_common_options(args: argparse.Namespace, *counts: str) -> None:
+    """Refuse what would fail after minutes; `counts` are options that must be at least 1."""
+    for name in counts:
+        if getattr(args, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} {getattr(args, name)} is less than 1.")
     if args.threads < 1:
         raise ValueError(f"--threads {args.threads} is not a positive number of threads.")
     if args.out is not None:

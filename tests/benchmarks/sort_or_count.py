@@ -67,10 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     args = parser().parse_args(argv)
     try:
-        check_common_options(args)
-        for name in ("batch_size", "rounds"):
-            if getattr(args, name) < 1:
-                raise ValueError(f"--{name.replace('_', '-')} {getattr(args, name)} is less than 1.")
+        check_common_options(args, "batch_size", "rounds")
         if min(args.size) < 1:
             raise ValueError(f"--size {args.size[0]} {args.size[1]} has no pixels.")
         device = usable_device(args.device)
