@@ -2,7 +2,8 @@
 
 Every output is written anew, so a saved output always comes from a run of exactly the code above it. --check writes
 nothing: it runs the notebooks and names each cell whose saved outputs are not what it gives now. Of cells tagged
-nbval-ignore-output (durations, results that depend on the platform) it compares the kinds of output only.
+nbval-ignore-output (durations, results that depend on the platform) it compares the kinds of output only. --out keeps
+how long each notebook took, and how much memory.
 """
 
 import argparse
@@ -16,12 +17,15 @@ from pathlib import Path
 from unittest import mock
 
 import nbformat
+import torch
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
 
+from course_utils.command_line import check_files, provenance
+from course_utils.files import write_json
 from tests.nbval_hooks import ANSI_COLOUR, KERNEL_ENVIRONMENT
 from tests.notebook_outputs import differences, tidy
 
@@ -87,8 +91,8 @@ def write_atomically(notebook: NotebookNode, path: Path) -> None:
     os.replace(file.name, path)
 
 
-def process(path: Path, *, check: bool, timeout: float) -> bool:
-    """Refresh or check one notebook and print what came of it; True if all is well."""
+def process(path: Path, *, check: bool, timeout: float) -> tuple[bool, dict]:
+    """Refresh or check one notebook and print what came of it: whether all is well, and what the run took."""
     saved = nbformat.read(path, as_version=4)
     fresh = nbformat.read(path, as_version=4)
     start = time.perf_counter()
@@ -96,7 +100,7 @@ def process(path: Path, *, check: bool, timeout: float) -> bool:
         peak = execute(fresh, path.parent, timeout=timeout)
     except NotebookError as error:
         print(f"{path}: {error}", flush=True)
-        return False
+        return False, {}
     seconds = time.perf_counter() - start
     tidy(fresh)
     if check:
@@ -108,7 +112,7 @@ def process(path: Path, *, check: bool, timeout: float) -> bool:
         verdict = "refreshed"
     memory = f"{peak / 2**20:.0f} MiB" if peak else "peak memory unknown"
     print("\n    ".join([f"{path}: {verdict}, {seconds:.1f} s, {memory}", *problems]), flush=True)
-    return not problems
+    return not problems, {"seconds": round(seconds, 1), "peak_mib": round(peak / 2**20) if peak else None}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -122,13 +126,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--timeout", type=float, default=300, metavar="SECONDS", help="for one cell (default: %(default)s)"
     )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="JSON file for seconds and peak memory")
     options = parser.parse_args(arguments)
     paths = options.notebooks or [*sorted(NOTEBOOKS.glob("*.ipynb")), *sorted(NOTEBOOKS.glob("solutions/*.ipynb"))]
     missing = [str(path) for path in paths if not path.is_file()]
     if missing or not paths:
         parser.error(f"no such notebook: {', '.join(missing)}" if missing else f"no notebooks in {NOTEBOOKS}")
-    results = [process(path, check=options.check, timeout=options.timeout) for path in paths]
-    return 0 if all(results) else 1
+    if options.out is not None:
+        try:
+            check_files([options.out])
+        except OSError as error:
+            parser.error(str(error))
+    results = {
+        f"{path.absolute().parent.name}/{path.stem}": process(path, check=options.check, timeout=options.timeout)
+        for path in paths
+    }
+    if options.out is not None:
+        threads = {"threads": int(KERNEL_ENVIRONMENT["OMP_NUM_THREADS"])}
+        taken = {name: found for name, (_, found) in results.items() if found}
+        write_json(options.out, provenance(torch.device("cpu")) | threads | {"notebooks": taken})
+    return 0 if all(fine for fine, _ in results.values()) else 1
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import os
 
 import nbformat
@@ -92,6 +93,24 @@ def test_no_kernel_outlives_its_run(notebook):
     pid = int(nbformat.read(notebook, as_version=4).cells[1].outputs[0].data["text/plain"])
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_time_and_memory_are_kept(notebook, tmp_path):
+    out = tmp_path / "taken.json"
+    assert main(["--out", str(out), str(notebook)]) == 0
+    record = json.loads(out.read_text())
+    assert {"date", "hardware", "versions", "threads"} <= set(record)
+    taken = record["notebooks"][f"{tmp_path.name}/small"]
+    assert 0 < taken["seconds"] < 300
+    assert taken["peak_mib"] is None or taken["peak_mib"] > 10, "no Python is smaller"
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_runs(notebook, tmp_path, capsys):
+    before = notebook.read_bytes()
+    with pytest.raises(SystemExit):
+        main(["--out", str(tmp_path / "nowhere" / "taken.json"), str(notebook)])
+    assert "is no folder" in capsys.readouterr().err
+    assert notebook.read_bytes() == before
 
 
 def test_a_missing_notebook_is_named(capsys):

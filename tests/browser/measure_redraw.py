@@ -12,9 +12,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import torch
 from playwright.sync_api import sync_playwright
 
 from course_utils.check_setup import HOW_TO_GET_CHROMIUM, find_chromium
+from course_utils.command_line import check_files, provenance
+from course_utils.files import write_json
 from tests.browser.conftest import CHROMIUM_ARGUMENTS
 from tests.browser.jupyter_lab import jupyter_lab, write_notebook
 from tests.browser.notebook_page import NotebookPage, WidgetOnPage
@@ -117,13 +120,24 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.browser.measure_redraw", description=__doc__.splitlines()[0])
     parser.add_argument("widgets", nargs="*", metavar="WIDGET", help=f"of {', '.join(WIDGETS)}; all if none is named")
     parser.add_argument("--moves", type=int, default=64, help="key presses for each widget (default: 64)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="JSON file for the result, which is printed in any case"
+    )
     args = parser.parse_args(argv)
+    if args.moves < 1:
+        parser.error(f"--moves {args.moves} is less than 1")
     unknown = sorted(set(args.widgets) - set(WIDGETS))
     if unknown:
         parser.error(f"no widget {', '.join(unknown)}; there are {', '.join(WIDGETS)}")
     chromium = find_chromium()
     if chromium is None:
         parser.error(f"no Chromium: {HOW_TO_GET_CHROMIUM}")
+    if args.out is not None:
+        try:
+            check_files([args.out])
+        except OSError as error:
+            parser.error(str(error))
+    results = []
     with sync_playwright() as driver, tempfile.TemporaryDirectory() as folder:
         browser = driver.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         source = Path(folder) / "source"
@@ -137,9 +151,15 @@ def main(argv: list[str] | None = None) -> int:
                     times = sorted(redraw_times(page.widget(name), slider, args.moves))
                     p95 = times[min(round(0.95 * len(times)), len(times) - 1)]
                     result = {"p50_ms": round(statistics.median(times)), "p95_ms": round(p95), "moves": len(times)}
-                    print(json.dumps({"widget": name, "slider": slider, **result}), flush=True)
+                    results.append({"widget": name, "slider": slider, **result})
+                    print(json.dumps(results[-1]), flush=True)
                 page.page.close()
+        version = browser.version
         browser.close()
+    if args.out is not None:
+        measured = provenance(torch.device("cpu"))
+        measured["versions"]["chromium"] = version
+        write_json(args.out, measured | {"redraws": results})
     return 0
 
 

@@ -5,6 +5,7 @@ import pytest
 pytestmark = pytest.mark.browser
 
 NOTEBOOK = "02_transposed_convolution_arithmetic.ipynb"
+ALONE = "from course_utils.widgets.arithmetic import ArithmeticExplorer\n\nArithmeticExplorer()"
 
 
 def test_every_control_moves_picture_and_sentence(lab):
@@ -31,8 +32,8 @@ def test_every_control_moves_picture_and_sentence(lab):
     notebook.assert_clean()
 
 
-def test_play_walks_by_itself_until_it_is_stopped(lab):
-    notebook = lab(NOTEBOOK)
+def test_play_walks_by_itself_until_it_is_stopped(lab_alone):
+    notebook = lab_alone("arithmetic", ALONE)
     explorer = notebook.widget("arithmetic-explorer")
     explorer.press("Step", "Home", until="output pixel 1 of 25")
     button = explorer.root.locator(".widget-play button").first
