@@ -14,8 +14,9 @@ from course_utils.command_line import (
     add_encoder_options,
     add_speed_options,
     check_files,
-    check_seed,
+    check_seeds,
     command_again,
+    exit_status,
     find_data,
     provenance,
     usable_device,
@@ -213,11 +214,9 @@ def _loader(root: Path, device: torch.device, budget: Budget):
 
 def _check(args: argparse.Namespace) -> None:
     check_files([args.out])
-    for name, values in (("--variants", args.variants), ("--seeds", args.seeds)):
-        if len(set(values)) < len(values):
-            raise ValueError(f"{name} {' '.join(map(str, values))} names one twice.")
-    for seed in args.seeds:
-        check_seed(seed)
+    if len(set(args.variants)) < len(args.variants):
+        raise ValueError(f"--variants {' '.join(args.variants)} names one twice.")
+    check_seeds(args.seeds)
     if args.cost_steps < 1:
         raise ValueError(f"--cost-steps {args.cost_steps} is not a positive number of steps.")
 
@@ -225,30 +224,25 @@ def _check(args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     args = parser().parse_args(argv)
-    try:
-        _check(args)
-        budget = budget_of(args)
-        root = find_data(getattr(args, "data", None))
-        device = usable_device(args.device)
-        if args.keep_memory:
-            keep_freed_memory()
-        missing, describe = prepare(args, root, budget, device)
-        if args.cost:
-            measure_cost(args, root, budget, device, describe)
-        else:
-            run_grid(args, root, budget, device, missing, describe)
-    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
-        print(f"ablate_camvid: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(
-            f"ablate_camvid: stopped; {args.out} keeps every finished run, the same command continues", file=sys.stderr
-        )
-        return 130
+    kept = f"{args.out} keeps every finished run, the same command continues"
+    return exit_status("ablate_camvid", functools.partial(_run, args), kept)
+
+
+def _run(args: argparse.Namespace) -> None:
+    _check(args)
+    budget = budget_of(args)
+    root = find_data(getattr(args, "data", None))
+    device = usable_device(args.device)
+    if args.keep_memory:
+        keep_freed_memory()
+    missing, describe = prepare(args, root, budget, device)
+    if args.cost:
+        measure_cost(args, root, budget, device, describe)
+    else:
+        run_grid(args, root, budget, device, missing, describe)
     record = load_record(args.out)
     if compare(record, "accuracy"):
         print(table(record))
-    return 0
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ import argparse
 import os
 import platform
 import shlex
-from collections.abc import Collection, Sequence
+import sys
+from collections.abc import Callable, Collection, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -80,6 +81,27 @@ def check_files(paths: Sequence[Path]) -> None:
             raise OSError(f"{path} cannot be written ({error.strerror}); name another file.") from error
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(f"{path} cannot be written; name another file.")
+
+
+def exit_status(name: str, work: Callable[[], None], stopped: str = "nothing was written") -> int:
+    """Do the work of the command `name`: 0; 1 after a sentence on what is wrong; 130 after Ctrl-C."""
+    try:
+        work()
+    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; {stopped}.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuse a list of seeds that names one twice, or one that `check_seed` refuses."""
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"--seeds {' '.join(map(str, seeds))} names one twice.")
+    for seed in seeds:
+        check_seed(seed)
 
 
 def check_seed(seed: int) -> None:

@@ -11,8 +11,6 @@ from timm.layers import Conv2dSame, pad_same
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from course_utils.memory_format import to_channels_last
-
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
@@ -67,11 +65,8 @@ def use_float32_depthwise_gradients(model: nn.Module) -> int:
 
     Weights, names and state dict stay as they are. Switched are those with zero padding given in numbers, or timm's
     `Conv2dSame`, that are larger than 3×3 or have a stride or dilation: the others are quick in bfloat16.
-
-    Raises:
-        ValueError: if a layer of `model` is lazy and still without weights, or has five dimensions, as of `nn.Conv3d`.
     """
-    to_channels_last(model)
+    model.to(memory_format=torch.channels_last)
     switched = [module for module in model.modules() if type(module) in _SWITCHED and _is_slow(module)]
     for module in switched:
         module.__class__ = _SWITCHED[type(module)]

@@ -47,3 +47,18 @@ def write_json(path: Path, record: Mapping) -> None:
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def read_record(path: Path, kind: str) -> dict:
+    """What a command put into a JSON file of its own; `kind` is the ``"format"`` that it wrote there.
+
+    Raises:
+        ValueError: if the file is something else.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no JSON file ({error}); name another file.") from error
+    if not isinstance(record, dict) or record.get("format") != kind:
+        raise ValueError(f"{path} is no record of {kind.partition(',')[0]}; name another file.")
+    return record

@@ -1,6 +1,7 @@
 """What each ingredient of a training recipe is worth on val: ``python -m course_utils.ingredients --help``."""
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,15 @@ from torch import nn
 from course_utils import train_camvid
 from course_utils.averaged_views import AveragedViews
 from course_utils.camvid import Batches, CachedSplit, load_split
-from course_utils.command_line import add_data_option, check_files, check_seed, find_data, provenance, usable_device
+from course_utils.command_line import (
+    add_data_option,
+    check_files,
+    check_seeds,
+    exit_status,
+    find_data,
+    provenance,
+    usable_device,
+)
 from course_utils.experiments.ablation_record import compare, differing, load_record, spread_over_seeds, update_record
 from course_utils.experiments.ablations import check_boundaries
 from course_utils.memory import keep_freed_memory
@@ -166,32 +175,24 @@ def table(record: Mapping) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     args = parser().parse_args(argv)
-    try:
-        check_files([args.out])
-        for seed in args.seeds:
-            check_seed(seed)
-        if len(set(args.seeds)) < len(args.seeds):
-            raise ValueError(f"--seeds {' '.join(map(str, args.seeds))} names one twice.")
-        check_base(args.base, args.only)
-        root = find_data(getattr(args, "data", None))
-        if args.keep_memory:
-            keep_freed_memory()
-        facts, missing = prepare(args, root)
-        for name, seed in missing:
-            rows = run(name, seed, args.base, root)
-            update_record(args.out, lambda record, rows=rows: record.update(facts, runs=record.get("runs", []) + rows))
-            print(
-                f"{name}, seed {seed}: accuracy {rows[0]['accuracy']:.2%}, mean IoU {rows[0]['mean_iou']:.2%}",
-                flush=True,
-            )
-    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
-        print(f"ingredients: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"ingredients: stopped; {args.out} keeps every finished run, the same command continues", file=sys.stderr)
-        return 130
+    kept = f"{args.out} keeps every finished run, the same command continues"
+    return exit_status("ingredients", functools.partial(_run_all, args), kept)
+
+
+def _run_all(args: argparse.Namespace) -> None:
+    check_files([args.out])
+    check_seeds(args.seeds)
+    check_base(args.base, args.only)
+    root = find_data(getattr(args, "data", None))
+    if args.keep_memory:
+        keep_freed_memory()
+    facts, missing = prepare(args, root)
+    for name, seed in missing:
+        rows = run(name, seed, args.base, root)
+        update_record(args.out, lambda record, rows=rows: record.update(facts, runs=record.get("runs", []) + rows))
+        first = rows[0]
+        print(f"{name}, seed {seed}: accuracy {first['accuracy']:.2%}, mean IoU {first['mean_iou']:.2%}", flush=True)
     print(table(load_record(args.out)))
-    return 0
 
 
 if __name__ == "__main__":

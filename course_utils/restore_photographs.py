@@ -1,8 +1,8 @@
 """Train and score restorers without Jupyter: ``python -m course_utils.restore_photographs --help``."""
 
 import argparse
+import functools
 import hashlib
-import json
 import math
 import shlex
 import sys
@@ -20,6 +20,7 @@ from course_utils.command_line import (
     check_files,
     check_seed,
     command_again,
+    exit_status,
     provenance,
     usable_device,
 )
@@ -44,7 +45,7 @@ from course_utils.experiments.restoration_tasks import (
     wanted,
 )
 from course_utils.experiments.style_distance import GramDistance, PatchDistance
-from course_utils.files import replacing, write_json
+from course_utils.files import read_record, replacing, write_json
 from course_utils.losses import FeatureLoss
 from course_utils.metrics import psnr, ssim
 from course_utils.picture_files import to_colour
@@ -65,7 +66,6 @@ PACKAGED = "photographs"
 MOST_PATCHES = 1_000_000
 """All patches of a run are made first: a million of them take 28 GB."""
 
-KEYS = {"task", "loss", "seed", "scores"}
 PLACES = ("data", "out", "device", "pictures", "painting")
 PAINTING = DATA_DIR / "painting.png"
 
@@ -210,29 +210,23 @@ def painting_digest(path: Path) -> str:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
-    parse = parser()
-    args = parse.parse_args(words)
-    try:
-        device = _check(args)
-        record = load_record(args.out) if args.out.exists() else {"format": FORMAT}
-        judge = feature_network()
-        _describe(args, record, judge.said)
-        _run_all(args, record, device, judge)
-    except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
-        print(f"{parse.prog}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{parse.prog}: stopped; every finished run is kept, the same command continues.", file=sys.stderr)
-        return 130
+    """Run the command line; returns the exit status."""
+    args = parser().parse_args(words)
+    kept = "every finished run is kept, the same command continues"
+    return exit_status("restore_photographs", functools.partial(_work, args), kept)
+
+
+def _work(args: argparse.Namespace) -> None:
+    device = _check(args)
+    record = load_record(args.out) if args.out.exists() else {"format": FORMAT}
+    judge = feature_network()
+    _describe(args, record, judge.said)
+    _run_all(args, record, device, judge)
     print("\n".join(table(record)))
-    return 0
 
 
 def _describe(args: argparse.Namespace, record: dict, judge: str) -> None:
     """Put into `record` what all its runs share; refuse what makes new runs another experiment than those there."""
-    if any(one["task"] == "holes" and "smooth" not in one["scores"] for one in record.get("runs", [])):
-        raise ValueError(f"{args.out} holds runs of the task holes as it once was, left grey; name another file.")
     settings = _settings(args)
     wanted = settings | {"judge": judge}
     held = record.get("settings", {}) | {"judge": record.get("judge", judge)}
@@ -290,29 +284,7 @@ def load_record(path: Path) -> dict:
     Raises:
         ValueError: if the file is something else.
     """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no JSON file ({error}); name another one.") from error
-    if isinstance(record, dict) and record.get("format") == FORMAT:
-        runs = record.get("runs", [])
-        if isinstance(runs, list) and any(isinstance(one, dict) and one.get("loss") == "painting" for one in runs):
-            raise ValueError(f"{path} holds runs of the task monet as it once was; name another file.")
-        if isinstance(record.get("settings", {}), dict) and isinstance(runs, list) and all(map(_is_run, runs)):
-            return record
-    raise ValueError(f"{path} is no record of restorations, or damaged; name another file.")
-
-
-def _is_run(one: object) -> bool:
-    """It names itself, and every picture has the number that `table` shows."""
-    if not isinstance(one, dict) or not one.keys() >= KEYS or not isinstance(one["scores"], dict):
-        return False
-    named = isinstance(one["task"], str) and isinstance(one["loss"], str) and isinstance(one["seed"], int)
-    return named and bool(one["scores"]) and all(_is_score(found, one["loss"]) for found in one["scores"].values())
-
-
-def _is_score(found: object, loss: str) -> bool:
-    return isinstance(found, dict) and isinstance(found.get(_measure(loss)), (int, float))
+    return read_record(path, FORMAT)
 
 
 def _measure(loss: str) -> str:

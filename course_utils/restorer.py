@@ -29,8 +29,6 @@ class Restorer(nn.Module):
             `frame` is negative, or, when called, not smaller than the picture.
     """
 
-    frame = 0  # for restorers pickled before there were frames
-
     def __init__(self, unet: DynamicUnet, residual: bool = True, frame: int = 0) -> None:
         super().__init__()
         check_whole(0, frame=frame)

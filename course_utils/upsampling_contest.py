@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from course_utils.checks import check_choice
-from course_utils.command_line import check_files, check_seed, usable_device
+from course_utils.command_line import check_files, check_seeds, exit_status, usable_device
 from course_utils.experiments.photographs import PHOTOGRAPHS, patches
 from course_utils.files import write_json
 from course_utils.metrics import psnr, ssim
@@ -345,15 +345,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the contest as the command line asks and print its table; returns the exit status."""
     args = parser().parse_args(arguments)
-    try:
-        _run(args, _check(args))
-    except (OSError, ValueError, RuntimeError) as error:
-        print(f"upsampling_contest: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("upsampling_contest: stopped; nothing was written", file=sys.stderr)
-        return 130
-    return 0
+    return exit_status("upsampling_contest", lambda: _run(args, _check(args)))
 
 
 def _check(args: argparse.Namespace) -> torch.device:
@@ -362,10 +354,7 @@ def _check(args: argparse.Namespace) -> torch.device:
             raise ValueError(f"--{name} {getattr(args, name)} is not a whole number of at least 1.")
     if not 0 < args.lr < math.inf:
         raise ValueError(f"--lr {args.lr} is not a positive learning rate.")
-    if len(set(args.seeds)) < len(args.seeds):
-        raise ValueError(f"--seeds {' '.join(map(str, args.seeds))} names one twice.")
-    for seed in args.seeds:
-        check_seed(seed)
+    check_seeds(args.seeds)
     check_files([args.json] if args.json else [])
     return usable_device(args.device)
 

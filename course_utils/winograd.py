@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils.checks import describe
-from course_utils.memory_format import to_channels_last
 
 TILE = 4
 """Rows of the output that are calculated together, from six of the input."""
@@ -250,11 +249,8 @@ def use_winograd(model: nn.Module) -> int:
 
     Weights, names and state dict stay as they are. Switched are plain convolutions of stride 1 with a 3×3 kernel and
     padding 1, or a 1×1 kernel without padding.
-
-    Raises:
-        ValueError: if a layer of `model` is lazy and still without weights, or has five dimensions, as of `nn.Conv3d`.
     """
-    to_channels_last(model)
+    model.to(memory_format=torch.channels_last)
     switched = [module for module in model.modules() if type(module) is nn.Conv2d and _fits(module)]
     for module in switched:
         module.__class__ = WinogradConv2d

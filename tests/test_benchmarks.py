@@ -102,7 +102,6 @@ def test_waiting_for_data_is_told_from_work(monkeypatch):
         (["overview", "--rounds", "0"], "--rounds 0"),
         (["ladder", "--only", "magic"], "'magic' is not one of"),
         (["ladder", "--amp", "fp16", "--device", "cpu"], "needs a GPU"),
-        (["eights", "--device", "cpu"], "eights needs a GPU"),
         (["bfloat16", "--compile"], "without --compile"),
         (["ladder", "--out", "no/such/folder/x.json"], "is no folder"),
         (["ladder", "--threads", "0"], "--threads 0"),

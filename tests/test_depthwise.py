@@ -132,12 +132,3 @@ def test_other_convolutions_stay_what_they_are():
     model = nn.Sequential(*quick, by_name, circular, *wide, nn.Linear(4, 4))
     before = [type(layer) for layer in model]
     assert use_float32_depthwise_gradients(model) == 0 and [type(layer) for layer in model] == before
-
-
-@pytest.mark.parametrize(
-    ("layer", "message"),
-    [(nn.LazyConv2d(4, 3), "pass a batch through the model first"), (nn.Conv3d(4, 4, 3), "has five dimensions")],
-)
-def test_a_model_that_cannot_be_channels_last_is_refused(layer, message):
-    with pytest.raises(ValueError, match=message):
-        use_float32_depthwise_gradients(nn.Sequential(layer))

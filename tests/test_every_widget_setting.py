@@ -1,14 +1,15 @@
 """Every widget of the course draws at every value of every control, and at mixtures of all of them."""
 
 import importlib
+import pkgutil
 from itertools import product
-from pathlib import Path
 
 import ipywidgets
 import matplotlib.pyplot as plt
 import pytest
 import torch
 
+import course_utils.widgets
 from course_utils.encoders import create_encoder
 from course_utils.experiments.initialisation_runs import SCALES, STARTS, WATCHED, State, face
 from course_utils.unet import DynamicUnet
@@ -73,8 +74,8 @@ MAKERS = {
 
 
 def test_no_widget_is_forgotten():
-    for path in (Path(__file__).resolve().parent.parent / "course_utils").glob("*widget*.py"):
-        importlib.import_module(f"course_utils.{path.stem}")
+    for module in pkgutil.iter_modules(course_utils.widgets.__path__):
+        importlib.import_module(f"course_utils.widgets.{module.name}")
     ours = {kind for kind in FigureWidget.__subclasses__() if kind.__module__.startswith("course_utils.")}
     assert ours == set(MAKERS)
 

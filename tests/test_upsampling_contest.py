@@ -200,7 +200,7 @@ def test_an_interrupt_is_one_sentence(capsys, monkeypatch):
 
     monkeypatch.setattr(upsampling_contest.Photographs, "load", interrupted)
     assert main([]) == 130
-    assert capsys.readouterr().err == "upsampling_contest: stopped; nothing was written\n"
+    assert capsys.readouterr().err == "upsampling_contest: stopped; nothing was written.\n"
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

@@ -312,11 +312,3 @@ def test_autocast_around_backward_alone_rounds_nothing():
         with torch.autocast("cpu", torch.bfloat16):
             loss.backward()
     torch.testing.assert_close(quick.weight.grad, layer.weight.grad, atol=1e-2, rtol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("layer", "message"), [(nn.Conv3d(1, 1, 3), "0.weight has five dimensions"), (nn.LazyConv2d(1, 3), "no shape yet")]
-)
-def test_a_model_that_cannot_be_channels_last_is_refused(layer, message):
-    with pytest.raises(ValueError, match=message):
-        use_winograd(nn.Sequential(layer))

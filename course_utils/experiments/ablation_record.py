@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median, stdev
 
-from course_utils.files import write_json
+from course_utils.files import read_record, write_json
 
 FORMAT = "ablations of the hooked U-Net, version 1"
 METRICS = ("accuracy", "mean_iou", "boundary_error")
@@ -14,37 +14,7 @@ METRICS = ("accuracy", "mean_iou", "boundary_error")
 
 def load_record(path: Path) -> dict:
     """Read a record that `update_record` wrote."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no JSON file ({error}); name another file with --out.") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise ValueError(f"{path} is no record of ablations; name another file with --out.")
-    complaint = _complaint(record)
-    if complaint:
-        raise ValueError(f"{path} is damaged ({complaint}); mend it, or name another file with --out.")
-    return record
-
-
-def _complaint(record: Mapping) -> str:
-    """What `update_record` never writes: a part of another kind, a run without its scores, or twice the same run."""
-    for name, kind in {"settings": dict, "variants": dict, "cost": dict, "runs": list}.items():
-        if not isinstance(record.get(name, kind()), kind):
-            return f"{name} is of type {type(record[name]).__name__}"
-    seen = set()
-    for run in record.get("runs", []):
-        if not isinstance(run, dict) or not all(_is_share(run.get(metric)) for metric in METRICS):
-            return f"run {len(seen)} lacks one of {', '.join(METRICS)}, from 0 to 1"
-        if not isinstance(run.get("variant"), str) or not isinstance(run.get("seed"), int):
-            return f"run {len(seen)} lacks the name of its variant, or its seed"
-        if (run["variant"], run["seed"]) in seen:
-            return f"{run['variant']} with seed {run['seed']} is there twice"
-        seen.add((run["variant"], run["seed"]))
-    return ""
-
-
-def _is_share(value: object) -> bool:
-    return isinstance(value, (int, float)) and 0 <= value <= 1
+    return read_record(path, FORMAT)
 
 
 def update_record(path: Path, change: Callable[[dict], None]) -> dict:

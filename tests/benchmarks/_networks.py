@@ -10,7 +10,6 @@ from course_utils.encoders import create_encoder
 from course_utils.optimisation import adamw
 from course_utils.unet import DynamicUnet
 from course_utils.winograd import use_winograd
-from tests.benchmarks._aligned import use_aligned_channels
 from tests.reference.numbered_weights import fill_by_number, numbered_picture
 
 N_OUT = 12
@@ -35,7 +34,6 @@ class Contender:
         autotune: cuDNN times its algorithms for each shape and keeps the fastest.
         winograd: channels_last with convolutions by Winograd's trick (`course_utils.winograd`), on a CPU.
         depthwise: gradients of depthwise convolutions in float32 (`course_utils.depthwise`), on a CPU in bfloat16.
-        aligned: channels in eights (`_aligned.py`), on a GPU.
         compile: ``""``, ``"default"`` or another mode of `torch.compile`, such as ``"reduce-overhead"`` (CUDA graphs).
         amp: ``"none"``, ``"bf16"`` or ``"fp16"``.
     """
@@ -52,7 +50,6 @@ class Contender:
     autotune: bool = False
     winograd: bool = False
     depthwise: bool = False
-    aligned: bool = False
     compile: str = ""
     amp: str = "none"
 
@@ -124,8 +121,6 @@ class Runner:
             use_winograd(model)
         if contender.depthwise:
             use_float32_depthwise_gradients(model)
-        if contender.aligned:
-            use_aligned_channels(model)
         if contender.channels_last or contender.winograd:
             model.to(memory_format=torch.channels_last)
             self.images = self.images.contiguous(memory_format=torch.channels_last)

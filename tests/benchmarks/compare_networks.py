@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 import torch
 from tqdm import tqdm
 
-from course_utils.command_line import command_again, provenance, usable_device
+from course_utils.command_line import command_again, exit_status, provenance, usable_device
 from course_utils.progress import progress_bar
 from tests.benchmarks._networks import ENCODERS, N_OUT, NORMS, PRECISIONS, Contender, difference
 from tests.benchmarks._report import add_common_options, check_common_options, check_libraries, write_result
@@ -94,17 +94,6 @@ def decoders(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     }
 
 
-def eights(device: str, compile: bool, amp: str) -> dict[str, Contender]:
-    """Channels in eights (`_aligned.py`) or as they are, in PyTorch's own way and compiled: a GPU's candidate."""
-    common = {"fused": True, "channels_last": True, "autotune": True, "amp": amp}
-    contenders = {REFERENCE: Contender("fastai"), "course": Contender("course", **common)}
-    contenders["channels in eights"] = Contender("course", aligned=True, **common)
-    if compile:
-        contenders["compile"] = Contender("course", compile="default", **common)
-        contenders["compile, channels in eights"] = Contender("course", compile="default", aligned=True, **common)
-    return contenders
-
-
 def bfloat16(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     """float32, bfloat16, and bfloat16 with the gradients of depthwise convolutions in float32, on a CPU."""
     common = {"fused": True, "keep_memory": True, "channels_last": True}
@@ -116,7 +105,7 @@ def bfloat16(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     }
 
 
-SETS = {"overview": overview, "ladder": ladder, "decoders": decoders, "eights": eights, "bfloat16": bfloat16}
+SETS = {"overview": overview, "ladder": ladder, "decoders": decoders, "bfloat16": bfloat16}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -130,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument(
         "set",
         choices=SETS,
-        help="all libraries; one change at a time; our decoders; channels in eights (GPU); bfloat16 (CPU)",
+        help="all libraries; one change at a time; our decoders; bfloat16 (CPU)",
     )
     parse.add_argument("--encoder", choices=ENCODERS, default="resnet34", help="of every network")
     parse.add_argument("--norm", choices=NORMS, default="none", help="of the decoders, fastai's and ours")
@@ -156,8 +145,6 @@ def choose(args: argparse.Namespace, device: torch.device) -> dict[str, Contende
         raise ValueError("one picture of 32 × 32 gives batch norm one value to train on; raise --batch-size or --size.")
     if args.amp == "fp16" and device.type != "cuda":
         raise ValueError("--amp fp16 needs a GPU; take bf16.")
-    if args.set == "eights" and device.type != "cuda":
-        raise ValueError("eights needs a GPU: on a CPU no channels are padded.")
     if args.set == "bfloat16" and (device.type != "cpu" or args.compile or args.amp != "none"):
         raise ValueError("bfloat16 is for a CPU, without --compile and --amp.")
     contenders = SETS[args.set](device.type, args.compile, args.amp)
@@ -243,32 +230,32 @@ def _ratio(job: Mapping) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     args = parser().parse_args(argv)
-    try:
-        check_common_options(args)
-        device = usable_device(args.device)
-        contenders = choose(args, device)
-        torch.set_num_threads(args.threads)
-        measured = measure(args, contenders, device)
-        result = {
-            "command": command_again(parser(), args, ("out", "device")),
-            **provenance(device),
-            "instructions": torch.backends.cpu.get_cpu_capability(),
-            "limits": {name: os.environ[name] for name in LIMITS if name in os.environ},
-            "network": f"U-Net around {args.encoder}, {N_OUT} classes",
-            "size": list(args.size),
-            "batch_size": args.batch_size,
-            "rounds": args.rounds,
-            "clock": args.clock,
-            "contenders": measured["contenders"],
-            "left_out": measured["left_out"],
-        }
-        result["versions"] |= measured["libraries"]
-        write_result(args.out, result)
-    except (OSError, ValueError, RuntimeError) as error:
-        print(f"compare_networks: {error}", file=sys.stderr)
-        return 1
+    return exit_status("compare_networks", functools.partial(run, args))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Check, measure, write and print."""
+    check_common_options(args)
+    device = usable_device(args.device)
+    contenders = choose(args, device)
+    torch.set_num_threads(args.threads)
+    measured = measure(args, contenders, device)
+    result = {
+        "command": command_again(parser(), args, ("out", "device")),
+        **provenance(device),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "limits": {name: os.environ[name] for name in LIMITS if name in os.environ},
+        "network": f"U-Net around {args.encoder}, {N_OUT} classes",
+        "size": list(args.size),
+        "batch_size": args.batch_size,
+        "rounds": args.rounds,
+        "clock": args.clock,
+        "contenders": measured["contenders"],
+        "left_out": measured["left_out"],
+    }
+    result["versions"] |= measured["libraries"]
+    write_result(args.out, result)
     print(table(result))
-    return 0
 
 
 if __name__ == "__main__":

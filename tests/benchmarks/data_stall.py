@@ -1,6 +1,7 @@
 """Does the training step ever wait for data? ``python -m tests.benchmarks.data_stall --help``."""
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 
 from course_utils.augment import Augment
 from course_utils.camvid import Batches, load_split
-from course_utils.command_line import add_data_option, command_again, find_data, provenance, usable_device
+from course_utils.command_line import add_data_option, command_again, exit_status, find_data, provenance, usable_device
 from course_utils.encoders import LITE0, create_encoder
 from course_utils.experiments.ablations import RECIPE_OPTIONS
 from course_utils.optimisation import adamw
@@ -88,24 +89,24 @@ def measure(args: argparse.Namespace, root: Path, device: torch.device) -> dict:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     args = parser().parse_args(argv)
-    try:
-        check_common_options(args)
-        if args.steps < 1:
-            raise ValueError(f"--steps {args.steps} is not a positive number of steps.")
-        device = usable_device(args.device)
-        torch.set_num_threads(args.threads)
-        result = {
-            "command": command_again(parser(), args, ("data", "out", "device")),
-            **provenance(device),
-            **measure(args, find_data(getattr(args, "data", None)), device),
-        }
-        write_result(args.out, result)
-    except (OSError, ValueError, RuntimeError) as error:
-        print(f"data_stall: {error}", file=sys.stderr)
-        return 1
+    return exit_status("data_stall", functools.partial(run, args))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Check, measure, write and print."""
+    check_common_options(args)
+    if args.steps < 1:
+        raise ValueError(f"--steps {args.steps} is not a positive number of steps.")
+    device = usable_device(args.device)
+    torch.set_num_threads(args.threads)
+    result = {
+        "command": command_again(parser(), args, ("data", "out", "device")),
+        **provenance(device),
+        **measure(args, find_data(getattr(args, "data", None)), device),
+    }
+    write_result(args.out, result)
     share = result["share_of_data"]
     print(f"data: {share['median']:.1%} of the time ({share['low']:.1%} to {share['high']:.1%} between quartiles)")
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """How far from the machine's limits a network runs: ``python -m tests.benchmarks.floor --help``."""
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable
 from statistics import median
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from course_utils.command_line import command_again, provenance, usable_device
+from course_utils.command_line import command_again, exit_status, provenance, usable_device
 from course_utils.unet import BLOCKS, MIDDLES, TAILS
 from tests.benchmarks._networks import ENCODERS, LIBRARIES, Contender, Runner
 from tests.benchmarks._report import add_common_options, check_common_options, check_libraries, write_result
@@ -121,33 +122,33 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     args = parser().parse_args(argv)
-    try:
-        check_common_options(args)
-        check_libraries({args.library})
-        if min(args.size) < 32 or args.batch_size < 1 or args.steps < 1:
-            raise ValueError("--size needs 32 pixels each way, --batch-size and --steps at least 1.")
-        device = usable_device(args.device)
-        torch.set_num_threads(args.threads)
-        options = {"tail": args.tail, "block": args.block, "middle": args.middle}
-        contender = Contender(args.library, args.encoder, **options, channels_last=True, fused=True)
-        rates = machine_rates(device, args.clock)
-        found = measure(Runner(contender, tuple(args.size), args.batch_size, device), rates, args.clock, args.steps)
-        result = {
-            "command": command_again(parser(), args, ("out", "device")),
-            **provenance(device),
-            "network": f"U-Net around {args.encoder}",
-            "machine": rates,
-            "training_step": found,
-        }
-        write_result(args.out, result)
-    except (OSError, ValueError, RuntimeError) as error:
-        print(f"floor: {error}", file=sys.stderr)
-        return 1
+    return exit_status("floor", functools.partial(run, args))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Check, measure, write and print."""
+    check_common_options(args)
+    check_libraries({args.library})
+    if min(args.size) < 32 or args.batch_size < 1 or args.steps < 1:
+        raise ValueError("--size needs 32 pixels each way, --batch-size and --steps at least 1.")
+    device = usable_device(args.device)
+    torch.set_num_threads(args.threads)
+    options = {"tail": args.tail, "block": args.block, "middle": args.middle}
+    contender = Contender(args.library, args.encoder, **options, channels_last=True, fused=True)
+    rates = machine_rates(device, args.clock)
+    found = measure(Runner(contender, tuple(args.size), args.batch_size, device), rates, args.clock, args.steps)
+    result = {
+        "command": command_again(parser(), args, ("out", "device")),
+        **provenance(device),
+        "network": f"U-Net around {args.encoder}",
+        "machine": rates,
+        "training_step": found,
+    }
+    write_result(args.out, result)
     above = found["times_above"]
     print(f"{found['macs'] / 1e9:.1f} GMAC, {found['bytes'] / 1e9:.2f} GB, {found['seconds']:.3f} s a training step")
     print(f"machine: {', '.join(f'{name} {rate / 1e9:.1f} G' for name, rate in rates.items())}")
     print(f"{above['arithmetic']:.2f} × the arithmetic alone, {above['traffic']:.2f} × the traffic alone")
-    return 0
 
 
 if __name__ == "__main__":

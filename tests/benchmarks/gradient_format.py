@@ -10,7 +10,7 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from course_utils.command_line import command_again, provenance, usable_device
+from course_utils.command_line import command_again, exit_status, provenance, usable_device
 from course_utils.memory import keep_freed_memory
 from course_utils.segmentation_losses import LovaszCrossEntropy
 from tests.benchmarks._networks import ENCODERS, NORMS, Contender, Runner
@@ -83,31 +83,29 @@ def measure(runner: Runner, rounds: int, clock: str, device: torch.device) -> di
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     args = parser().parse_args(argv)
-    try:
-        check_common_options(args, "batch_size", "rounds")
-        if min(args.size) < 32:
-            raise ValueError(f"--size {args.size[0]} {args.size[1]}: sides are at least 32.")
-        device = usable_device(args.device)
-        torch.set_num_threads(args.threads)
-        if device.type == "cpu":
-            keep_freed_memory()
-        found = {
-            name: measure(runner, args.rounds, args.clock, device) for name, runner in networks(args, device).items()
-        }
-        result = {
-            "command": command_again(parser(), args, ("out", "device")),
-            **provenance(device),
-            "networks": found,
-        }
-        write_result(args.out, result)
-    except (OSError, ValueError, RuntimeError) as error:
-        print(f"gradient_format: {error}", file=sys.stderr)
-        return 1
+    return exit_status("gradient_format", functools.partial(run, args))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Check, measure, write and print."""
+    check_common_options(args, "batch_size", "rounds")
+    if min(args.size) < 32:
+        raise ValueError(f"--size {args.size[0]} {args.size[1]}: sides are at least 32.")
+    device = usable_device(args.device)
+    torch.set_num_threads(args.threads)
+    if device.type == "cpu":
+        keep_freed_memory()
+    found = {name: measure(runner, args.rounds, args.clock, device) for name, runner in networks(args, device).items()}
+    result = {
+        "command": command_again(parser(), args, ("out", "device")),
+        **provenance(device),
+        "networks": found,
+    }
+    write_result(args.out, result)
     for name, own in found.items():
         before, after = (own["seconds"][way]["median"] for way in WAYS)
         times = "{median:.2f} ({low:.2f}..{high:.2f})".format(**own["times_faster"])
         print(f"{name:28s} {before:.3f} s, matched {after:.3f} s   {times} times as fast")
-    return 0
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import sys
 
 import torch
 
-from course_utils.command_line import command_again, provenance, usable_device
+from course_utils.command_line import command_again, exit_status, provenance, usable_device
 from course_utils.segmentation_losses import LEVELS, lovasz_softmax
 from tests.benchmarks._networks import N_OUT
 from tests.benchmarks._report import add_common_options, check_common_options, write_result
@@ -66,26 +66,26 @@ def measure(args: argparse.Namespace, device: torch.device) -> dict:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     args = parser().parse_args(argv)
-    try:
-        check_common_options(args, "batch_size", "rounds")
-        if min(args.size) < 1:
-            raise ValueError(f"--size {args.size[0]} {args.size[1]} has no pixels.")
-        device = usable_device(args.device)
-        torch.set_num_threads(args.threads)
-        result = {
-            "command": command_again(parser(), args, ("out", "device")),
-            **provenance(device),
-            **measure(args, device),
-        }
-        write_result(args.out, result)
-    except (OSError, ValueError, RuntimeError) as error:
-        print(f"sort_or_count: {error}", file=sys.stderr)
-        return 1
+    return exit_status("sort_or_count", functools.partial(run, args))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Check, measure, write and print."""
+    check_common_options(args, "batch_size", "rounds")
+    if min(args.size) < 1:
+        raise ValueError(f"--size {args.size[0]} {args.size[1]} has no pixels.")
+    device = usable_device(args.device)
+    torch.set_num_threads(args.threads)
+    result = {
+        "command": command_again(parser(), args, ("out", "device")),
+        **provenance(device),
+        **measure(args, device),
+    }
+    write_result(args.out, result)
     for name, found in result["ways"].items():
         times = "{median:.2f} ({low:.2f}..{high:.2f})".format(**found["times_faster"])
         print(f"{name:10s} {found['seconds']['median']:.4f} s   {times} times as fast")
     print(f"values apart by {result['values_apart']:.1e} at most")
-    return 0
 
 
 if __name__ == "__main__":
