@@ -3,11 +3,12 @@
 import functools
 import math
 from collections.abc import Iterable, Sequence
-from numbers import Real
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from course_utils.checks import check_flags, is_number
 
 
 class AveragedViews(nn.Module):
@@ -21,13 +22,14 @@ class AveragedViews(nn.Module):
         scales: sizes to look at, as shares of the picture's own.
 
     Raises:
-        ValueError: if a scale is not positive, or there is none.
+        ValueError: if a scale is not positive, or there is none; if `flip` is not True or False.
     """
 
     def __init__(self, model: nn.Module, flip: bool = True, scales: Sequence[float] = (1.0,)) -> None:
         super().__init__()
+        check_flags(flip=flip)
         shares = tuple(scales) if isinstance(scales, Iterable) else ()
-        if not shares or not all(isinstance(share, Real) and 0 < share < math.inf for share in shares):
+        if not shares or not all(is_number(share) and 0 < share < math.inf for share in shares):
             raise ValueError(f"scales={scales!r} are not positive shares of the picture's size; (1.0,) is one.")
         self.model, self.flip, self.scales = model, flip, shares
 

@@ -1,6 +1,7 @@
 """The options of ``python -m course_utils.train_camvid``: three recipes, the command line, and what it refuses."""
 
 import argparse
+import math
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from course_utils.augment import Augment
 from course_utils.averaged_views import AveragedViews
 from course_utils.command_line import add_data_option, add_encoder_options, add_speed_options, check_files, check_seed
+from course_utils.devices import pick_device
 from course_utils.encoders import create_encoder
 from course_utils.layers import NORM_TYPES
 from course_utils.segmentation_losses import LovaszCrossEntropy
@@ -204,6 +206,12 @@ def check(args: argparse.Namespace) -> None:
     AveragedViews(nn.Identity(), args.flips, args.scales)
     if max(args.scales) > LARGEST_SCALE:
         raise ValueError(f"--scales {' '.join(map(str, args.scales))}: take none above {LARGEST_SCALE:g}.")
+    if not 0 <= args.balance <= 1:
+        raise ValueError(f"--balance {args.balance} is not from 0 (no weights) to 1 (each class weighs the same).")
+    if not 0 <= args.weight_decay < math.inf:
+        raise ValueError(f"--weight-decay {args.weight_decay} is not a number of at least 0.")
+    if args.amp == "fp16" and pick_device(args.device).type != "cuda":
+        raise ValueError("--amp fp16 needs CUDA; take --amp bf16.")
     if args.ema is not None and not 0 <= args.ema < 1:
         raise ValueError(f"--ema {args.ema} is not a share from 0 up to, but not including, 1.")
     if args.batch_size < 1:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from course_utils.checks import check_sides
+from course_utils.checks import check_flags, check_sides
 from course_utils.modes import evaluation_mode
 
 
@@ -23,6 +23,7 @@ class Hook:
     """
 
     def __init__(self, module: nn.Module, detach: bool = True) -> None:
+        check_flags(detach=detach)
         self.detach = detach
         self.stored: Tensor | tuple[Tensor, ...] | None = None
         self._handle: RemovableHandle | None = module.register_forward_hook(self._store)
@@ -123,6 +124,8 @@ def activation_sizes(model: nn.Module, input_size: tuple[int, int]) -> list[torc
             if not isinstance(stored, Tensor):
                 did = "did not run" if stored is None else "gave several tensors"
                 raise ValueError(f"{name} ({type(child).__name__}) {did}, so its size cannot be read off.")
+            if stored.ndim != 4:
+                raise ValueError(f"{name} ({type(child).__name__}) gave {tuple(stored.shape)}, not (1, C, H, W).")
         return [stored.shape for stored in hooks.stored]
 
 

@@ -92,7 +92,7 @@ def check_base(base: list[str], names: Sequence[str]) -> None:
     given = vars(train_camvid.parser().parse_args(base, argparse.Namespace(**dict.fromkeys(NOT_IN_BASE))))
     odd = ["--" + name.replace("_", "-") for name in NOT_IN_BASE if given[name] is not None]
     if odd:
-        raise ValueError(f"{', '.join(odd)} have no effect here; leave them out after --.")
+        raise ValueError(f"no effect here: {', '.join(odd)}; leave it out after --.")
     parsed = {name: train_camvid.parse_command(options_of(name, base)) for name in dict.fromkeys([BASE, *names])}
     for name, args in parsed.items():
         if name != BASE and json.dumps(vars(args), default=str) == json.dumps(vars(parsed[BASE]), default=str):

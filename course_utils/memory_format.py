@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.utils.hooks import unserializable_hook
 
 
 def match_gradient_format(x: Tensor) -> Tensor:
@@ -15,5 +16,6 @@ def match_gradient_format(x: Tensor) -> Tensor:
     if x.dtype == torch.bfloat16 and x.requires_grad and not torch.compiler.is_compiling():
         channels_last = x.is_contiguous(memory_format=torch.channels_last)
         memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        x.register_hook(lambda grad: grad.contiguous(memory_format=memory_format))
+        # Unserializable: a tensor that is saved does without it, and torch need not warn that it is lost.
+        x.register_hook(unserializable_hook(lambda grad: grad.contiguous(memory_format=memory_format)))
     return x

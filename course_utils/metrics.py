@@ -11,7 +11,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from course_utils.checks import describe
+from course_utils.checks import check_whole, describe, is_whole
 from course_utils.classes import VOID
 
 _UNLABELLED = 255
@@ -40,6 +40,7 @@ def confusion_matrix(prediction: Tensor, target: Tensor, n_classes: int, ignore_
         ValueError: if the shapes differ, `prediction` holds logits, or a code is not below `n_classes`.
     """
     _check_indices(prediction, target)
+    check_whole(n_classes=n_classes)
     labelled = _labelled(target, ignore_index)
     # 64 bits, because the library forms target · C + prediction, which overflows the 8 bits of a mask.
     prediction, target = prediction[labelled].long(), target[labelled].long()
@@ -86,8 +87,17 @@ def boundary_distance(mask: Tensor, max_distance: int = 32, ignore_index: int = 
 
     Returns:
         float32 of the same shape: inf where no other class lies within `max_distance`, nan at void pixels.
+
+    Raises:
+        ValueError: if `mask` holds anything else.
     """
+    if not isinstance(mask, Tensor) or mask.is_floating_point() or mask.ndim < 2:
+        raise ValueError(f"mask is {describe(mask)}, not class indices (N, H, W) or (H, W).")
+    check_whole(max_distance=max_distance)
     labelled = _labelled(mask, ignore_index)
+    held = mask[labelled]
+    if held.numel() and not 0 <= int(held.min()) <= int(held.max()) < _UNLABELLED - 1:
+        raise ValueError(f"mask holds codes from {int(held.min())} to {int(held.max())}, not from 0 to 253.")
     codes = mask.to(torch.uint8) + 1
     lowest = codes.masked_fill(~labelled, _UNLABELLED)
     highest = codes.masked_fill(~labelled, 0)
@@ -114,7 +124,7 @@ def boundary_error(
         ValueError: if the shapes differ, `prediction` holds logits, or `edges` do not rise.
     """
     _check_indices(prediction, target)
-    if not edges or sorted(set(edges)) != list(edges) or edges[0] < 1:
+    if not edges or not all(is_whole(edge) for edge in edges) or sorted(set(edges)) != list(edges) or edges[0] < 1:
         raise ValueError(f"edges={edges!r} are not rising distances of at least 1 pixel.")
     distance = boundary_distance(target, edges[-1], ignore_index)
     labelled = _labelled(target, ignore_index)
@@ -208,6 +218,9 @@ def _labelled(mask: Tensor, ignore_index: int) -> Tensor:
 
 
 def _check_indices(prediction: Tensor, target: Tensor) -> None:
+    for name, codes in (("prediction", prediction), ("target", target)):
+        if not isinstance(codes, Tensor):
+            raise ValueError(f"{name} is {describe(codes)}, not a tensor of class indices.")
     if prediction.is_floating_point():
         raise ValueError(
             f"prediction is {prediction.dtype}, not class indices; of logits (N, C, H, W) take logits.max(1).indices."

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils.camvid import IMAGENET_MEAN, IMAGENET_STD
-from course_utils.checks import check_whole, is_whole
+from course_utils.checks import check_flags, check_whole, is_whole
 from course_utils.encoders import LITE0, PretrainedOption, create_encoder
 from course_utils.layers import SigmoidRange, SpectralNormConv2d, WeightNormConv2d
 from course_utils.modes import evaluation_mode
@@ -32,6 +32,7 @@ class Restorer(nn.Module):
     def __init__(self, unet: DynamicUnet, residual: bool = True, frame: int = 0) -> None:
         super().__init__()
         check_whole(0, frame=frame)
+        check_flags(residual=residual)
         last = [module for module in unet.head.modules() if isinstance(module, nn.Conv2d)][-1]
         self.n_out = last.out_channels // unet.fold**2
         if residual and self.n_out != 3:

@@ -9,11 +9,15 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from course_utils.camvid import CachedSplit, normalise
+from course_utils.checks import check_sides
 from course_utils.classes import VOID
 from course_utils.distributed import rank, sum_over_processes, world_size
 from course_utils.metrics import class_iou, confusion_matrix, mean_iou
 from course_utils.modes import evaluation_mode
 from course_utils.picture_files import to_colour
+
+LARGEST_WIDTH = 8192
+"""Of a photograph that is segmented: one as wide and 360 high takes some GB."""
 
 
 def cross_entropy(void: int = VOID) -> nn.CrossEntropyLoss:
@@ -111,8 +115,10 @@ def segment_photograph(
         The scaled photograph ``(h, w, 3)`` uint8 and its class codes ``(h, w)`` uint8.
 
     Raises:
-        ValueError: for an array of another kind, or grey with more than 8 bits.
+        ValueError: for an array of another kind, grey with more than 8 bits, or a strip so long that it would be
+            wider than `LARGEST_WIDTH`; if `size` is no pair of sides.
     """
+    check_sides(size=size)
     if isinstance(photograph, np.ndarray):
         if photograph.dtype != np.uint8 or photograph.ndim != 3 or photograph.shape[2] != 3 or not photograph.size:
             raise ValueError(f"photograph is {photograph.dtype} {photograph.shape}; give (H, W, 3) uint8.")
@@ -120,9 +126,16 @@ def segment_photograph(
     elif not isinstance(photograph, Image.Image):
         photograph = Image.open(photograph)
     name = getattr(photograph, "filename", "") or "the photograph"
+    if not min(photograph.size):
+        raise ValueError(f"{name} has no pixels.")
     photograph = to_colour(ImageOps.exif_transpose(photograph), name)
     height = max(size[0], 32)
     width = max(32, round(photograph.width * height / photograph.height))
+    if width > LARGEST_WIDTH:
+        raise ValueError(
+            f"{name} has {photograph.width} × {photograph.height} pixels (width × height), and would be {width} wide "
+            f"at a height of {height}, more than {LARGEST_WIDTH}; cut it."
+        )
     small = np.array(photograph.resize((width, height), Image.Resampling.BILINEAR))
     device = next(model.parameters()).device
     picture = normalise(torch.from_numpy(small).permute(2, 0, 1).unsqueeze(0).to(device))

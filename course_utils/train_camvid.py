@@ -99,17 +99,23 @@ def judge(model: nn.Module, train: CachedSplit, split: CachedSplit, batch_size: 
     }
 
 
-def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
-    """Train one network, write its weights where they are asked for, and score it.
+def measure(
+    args: argparse.Namespace, root: Path, after_training: Callable[[DynamicUnet], None] = lambda model: None
+) -> tuple[DynamicUnet, dict]:
+    """Train one network, call `after_training`, and score it.
 
     The dict holds everything that the figures depend on.
     """
     device = usable_device(own_device(args.device))
     names = ("val", "test") if args.test else ("val",)
     counts = {name: len(read_split(root, name)) for name in SPLITS}
+    if counts["train"] < args.batch_size:
+        raise ValueError(
+            f"--batch-size {args.batch_size} is more than the {counts['train']} pictures of train in {root}."
+        )
     load = functools.cache(functools.partial(load_split, root, device=device))
     size = tuple(args.size)
-    n_classes = len(read_codes(root))
+    model = build(args, len(read_codes(root))).to(device)
     # All of it before training: a damaged picture is found now, not an hour later.
     read = [
         *itertools.product(("train", *names), [size]),
@@ -122,7 +128,6 @@ def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
                 f"no pixel of {name} has a class at {at[0]} × {at[1]} in {root}; "
                 "prepare the data set again, or raise --size."
             )
-    model = build(args, n_classes).to(device)
     if args.winograd:
         use_winograd(model)
     if args.amp == "bf16" and device.type == "cpu":
@@ -142,9 +147,7 @@ def measure(args: argparse.Namespace, root: Path) -> tuple[DynamicUnet, dict]:
         loss_fn=loss_function(args, load("train", size)),
         recipe=_fingerprint(args, root),
     )
-    if args.save_weights and rank() == 0:
-        with replacing(args.save_weights) as temporary:
-            torch.save(model.state_dict(), temporary)
+    after_training(model)
     result = {
         "command": command_again(parser(args.recipe), args, PLACES),
         **provenance(device),
@@ -204,6 +207,17 @@ def summary(result: dict) -> str:
     return "\n".join(lines)
 
 
+def keep_weights(path: Path | None, lost: list[OSError], model: DynamicUnet) -> None:
+    """Write the trained weights; what prevents it goes into `lost`, so that the training is scored all the same."""
+    if path is None or rank() != 0:
+        return
+    try:
+        with replacing(path) as temporary:
+            torch.save(model.state_dict(), temporary)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        lost.append(OSError(f"the weights could not be written to {path} ({error}); free space, or name another file."))
+
+
 def write(args: argparse.Namespace, root: Path, model: nn.Module, result: dict) -> None:
     """The results and the picture that the command line asks for."""
     if args.out:
@@ -230,10 +244,13 @@ def run(args: argparse.Namespace, complain: Callable[[str], None]) -> int:
         root = find_data(getattr(args, "data", None))
         if args.keep_memory:
             keep_freed_memory()
-        model, result = measure(args, root)
+        lost: list[OSError] = []
+        model, result = measure(args, root, functools.partial(keep_weights, args.save_weights, lost))
         if rank() == 0:
             write(args, root, model, result)
             print(summary(result))
+        if lost:
+            raise lost[0]
     except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
         complain(f"train_camvid: {error}")
         return 1

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks import check_choice, check_whole
+from course_utils.checks import check_choice, check_flags, check_whole
 from course_utils.layers import (
     ActivationFactory,
     ConvLayer,
@@ -62,6 +62,7 @@ class PixelShuffleICNR(nn.Sequential):
         act_cls: ActivationFactory | None = nn.ReLU,
     ) -> None:
         check_whole(scale=scale)
+        check_flags(blur=blur, icnr=icnr)
         out_channels = in_channels if out_channels is None else out_channels
         check_whole(in_channels=in_channels, out_channels=out_channels)
         conv = ConvLayer(in_channels, out_channels * scale**2, kernel_size=1, norm_type=norm_type, act_cls=act_cls)

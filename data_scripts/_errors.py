@@ -11,6 +11,8 @@ class DataError(Exception):
 
 def sentence(error: OSError) -> str:
     """Say what the operating system refused, on which path, and what helps."""
+    if error.errno is None:
+        return str(error)  # one of our own
     where = f" at {error.filename}" if error.filename else ""
     reason = (error.strerror or str(error) or type(error).__name__).lower()
     if error.errno in _OUT_OF_SPACE:

@@ -90,6 +90,8 @@ def import_camvid(
     origin, dest = resolved(origin), resolved(dest)
     if not origin.exists():
         raise DataError(f"{origin} does not exist: pass an archive or a folder with --from")
+    if not origin.is_dir() and not origin.is_file():
+        raise DataError(f"{origin} is no ordinary file or folder: pass an archive or a folder with --from")
     refuse_overlap(origin, dest)
     with workplace(dest) as work:
         if not force and already_there(dest, source):

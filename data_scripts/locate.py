@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from course_utils.data_layout import DATA_DIR, is_prepared
+from data_scripts._errors import sentence
 from data_scripts.make_street_scenes import make_street_scenes
 
 
@@ -43,7 +44,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data-dir", type=Path, default=DATA_DIR, help="holds camvid, street_scenes (default: data)")
     try:
         camvid_or_street_scenes(parser.parse_args(argv).data_dir)
-    except (OSError, ValueError, RuntimeError) as error:
+    except OSError as error:
+        print(f"error: {sentence(error)}", file=sys.stderr)
+        return 1
+    except (ValueError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

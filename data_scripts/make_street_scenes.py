@@ -18,6 +18,7 @@ from pathlib import Path
 
 from course_utils.classes import CLASS_NAMES
 from course_utils.progress import progress_bar
+from data_scripts._errors import sentence
 from data_scripts._scene_plan import paint_scene
 from data_scripts._scene_workers import paint_all
 
@@ -166,7 +167,9 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         painted = make_street_scenes(options["dest"], **{k: v for k, v in options.items() if k != "dest"})
-    except (ValueError, OSError, RuntimeError) as error:
+    except OSError as error:
+        sys.exit(f"error: {sentence(error)}")
+    except (ValueError, RuntimeError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted: nothing was left behind")

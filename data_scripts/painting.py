@@ -139,10 +139,10 @@ def main(words: list[str] | None = None) -> int:
         made = prepare_painting(args.dest, source=args.source, fetch=args.fetch, seed=args.seed, force=args.force)
     except DataError as error:
         print(f"{parse.prog}: {error}.", file=sys.stderr)
-        return 2
+        return 1
     except OSError as error:
         print(f"{parse.prog}: {sentence(error)}.", file=sys.stderr)
-        return 2
+        return 1
     except KeyboardInterrupt:
         print(f"{parse.prog}: interrupted; {args.dest} is as it was.", file=sys.stderr)
         return 130

@@ -188,3 +188,14 @@ def test_what_is_no_archive_is_named(tmp_path, content):
     (tmp_path / "archive").write_bytes(content)
     with pytest.raises(DataError, match="not a complete"):
         unpack(tmp_path / "archive", tmp_path / "target", name="archive")
+
+
+@pytest.mark.parametrize(
+    "names", [("a.png", "a.png/b.png"), ("x" * 300 + ".png",)], ids=["file and folder", "long name"]
+)
+def test_impossible_names_are_the_fault_of_the_archive(tmp_path, names):
+    with zipfile.ZipFile(tmp_path / "archive", "w") as archive:
+        for name in names:
+            archive.writestr(name, b"x")
+    with pytest.raises(DataError, match=r"^archive is not a complete"):
+        unpack(tmp_path / "archive", tmp_path / "target", name="archive")

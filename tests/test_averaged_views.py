@@ -100,3 +100,8 @@ def test_scales_may_come_one_by_one():
 def test_bad_scales(scales):
     with pytest.raises(ValueError, match="not positive shares"):
         AveragedViews(Blind(), scales=scales)
+
+
+def test_a_word_is_no_flag():
+    with pytest.raises(ValueError, match="flip='no'"):
+        AveragedViews(nn.Identity(), "no")

@@ -105,12 +105,19 @@ def test_waiting_for_data_is_told_from_work(monkeypatch):
         (["bfloat16", "--compile"], "without --compile"),
         (["ladder", "--out", "no/such/folder/x.json"], "is no folder"),
         (["ladder", "--threads", "0"], "--threads 0"),
+        (["ladder", "--threads", "100000"], "not from 1 to 1024"),
     ],
 )
 def test_bad_arguments_are_one_sentence(arguments, message, capsys):
     assert compare_networks.main([*arguments, "--device", "cpu"]) == 1
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("benchmark", [floor, gradient_format])
+def test_one_tiny_picture_is_refused_before_anything_is_measured(benchmark, capsys):
+    assert benchmark.main(["--size", "32", "32", "--batch-size", "1", "--device", "cpu"]) == 1
+    assert "raise --batch-size or --size" in capsys.readouterr().err
 
 
 def test_a_comparison_with_what_is_not_installed_says_how_to_install_it(monkeypatch, capsys):

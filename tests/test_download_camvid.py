@@ -1,5 +1,6 @@
 """The download command from end to end: whatever goes wrong is one sentence, and the data stays as it was."""
 
+import os
 import re
 import shutil
 import signal
@@ -433,3 +434,11 @@ def test_the_published_facts_hang_together():
         assert sum(source.counts.values()) == 701 and source.url.startswith("https://")
     assert SOURCES["full"].archive_bytes == 598_913_237
     assert re.fullmatch("[0-9a-f]{64}", SOURCES["segnet"].mask_digest)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    assert download_camvid.main(["--from", str(tmp_path / "pipe"), "--dest", str(tmp_path / "out")]) == 1
+    assert "is no ordinary file or folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]

@@ -129,6 +129,8 @@ def test_sizes_that_cannot_be_read_off_are_one_sentence():
     for size in (8, (8,), (8, 8.5), (8, 0), (8, True)):
         with pytest.raises(ValueError, match=r"input_size=.* is not \(H, W\) in whole pixels"):
             activation_sizes(small_net(), size)
+    with pytest.raises(ValueError, match=r"1 \(Flatten\) gave \(1, 675\), not \(1, C, H, W\)"):
+        activation_sizes(nn.Sequential(nn.Conv2d(3, 3, 3, stride=2), nn.Flatten()), (32, 32))
     with pytest.raises(ValueError, match=r"1 \(ReLU\) did not run"):
         activation_sizes(SkipsOne(nn.Conv2d(2, 2, 1), nn.ReLU()), (8, 8))
 

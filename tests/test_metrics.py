@@ -247,3 +247,21 @@ def test_a_code_that_the_type_cannot_hold_ignores_nothing():
     mask = torch.tensor([[0, 0, 11, 11]], dtype=torch.uint8)
     assert pixel_accuracy(mask, mask, ignore_index=256 + 11) == 1.0
     assert boundary_distance(mask, ignore_index=-1).tolist() == [[2, 1, 1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: boundary_distance(torch.tensor([[0, 0, 256, 256]]), 4, -1), "codes from 0 to 256"),
+        (lambda: boundary_distance(torch.tensor([[0, -3]]), 4, -1), "codes from -3 to 0"),
+        (lambda: boundary_distance(torch.rand(4, 4)), "float32 of shape"),
+        (lambda: boundary_distance(torch.zeros(4, dtype=torch.uint8)), "not class indices"),
+        (lambda: boundary_distance(torch.zeros(4, 4, dtype=torch.uint8), 2.5), "max_distance=2.5"),
+        (lambda: boundary_error(*[torch.zeros(4, 4, dtype=torch.uint8)] * 2, (1, 2.5)), "edges="),
+        (lambda: pixel_accuracy([1], [1]), "prediction is an object of type list"),
+        (lambda: confusion_matrix(*[torch.zeros(4, dtype=torch.uint8)] * 2, 0), "n_classes=0"),
+    ],
+)
+def test_what_is_no_mask_or_number_of_classes_is_one_sentence(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -114,16 +114,16 @@ def _cut_off(path):
 )
 def test_what_cannot_be_taken_ends_with_one_sentence_and_no_file(tmp_path, capsys, make, said):
     make(tmp_path / "mine.png")
-    assert main(["--from", str(tmp_path / "mine.png"), "--dest", str(tmp_path / "p.png")]) == 2
+    assert main(["--from", str(tmp_path / "mine.png"), "--dest", str(tmp_path / "p.png")]) == 1
     message = capsys.readouterr().err
     assert said in message and message.count("\n") == 1
     assert not (tmp_path / "p.png").exists()
 
 
 def test_two_sources_and_a_folder_as_target_are_refused(tmp_path, capsys):
-    assert main(["--from", "x.png", "--fetch", "--dest", str(tmp_path / "p.png")]) == 2
-    assert main(["--dest", str(tmp_path)]) == 2
-    assert main(["--seed", "-1", "--dest", str(tmp_path / "p.png")]) == 2
+    assert main(["--from", "x.png", "--fetch", "--dest", str(tmp_path / "p.png")]) == 1
+    assert main(["--dest", str(tmp_path)]) == 1
+    assert main(["--seed", "-1", "--dest", str(tmp_path / "p.png")]) == 1
     assert capsys.readouterr().err.count("\n") == 3
 
 

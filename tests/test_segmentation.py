@@ -95,3 +95,17 @@ def test_grey_and_transparent_photographs_are_taken():
     for mode in ("L", "RGBA", "P"):
         small, _ = segment_photograph(nn.Conv2d(3, 4, 1), Image.new(mode, (40, 40)), (32, 32))
         assert small.shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("photograph", "size", "message"),
+    [
+        (Image.new("RGB", (20000, 1)), (32, 32), "20000 × 1 pixels"),
+        (Image.new("RGB", (5, 0)), (32, 32), "no pixels"),
+        (Image.new("RGB", (40, 40)), (0, 0), r"size=\(0, 0\)"),
+        (Image.new("RGB", (40, 40)), 32, "size=32"),
+    ],
+)
+def test_what_cannot_be_segmented_is_one_sentence(photograph, size, message):
+    with pytest.raises(ValueError, match=message):
+        segment_photograph(nn.Conv2d(3, 4, 1), photograph, size)

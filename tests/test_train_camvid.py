@@ -195,7 +195,7 @@ def test_a_run_repeats_and_a_finished_checkpoint_gives_the_same_figures(root, tm
         (["--size", "3000", "3000", "--scales", "1", "2"], "--scales 2.0 of --size 3000 3000 is too large"),
         (["--frozen-epochs", "0", "--half-epochs", "0", "--epochs", "0"], "no amount of training"),
         (["--out", "no/such/folder/x.json"], "is no folder"),
-        (["--batch-size", "9"], "batch_size=9"),
+        (["--batch-size", "9"], "--batch-size 9 is more than the"),
         (["--lr", "-1", "1e-3"], "lr=(-1.0, 0.001)"),
         (["--full-lr", "inf", "1"], "'full size' has lr=(inf, 1.0)"),
         (["--lr", "0", "0", "--frozen-epochs", "0", "--half-epochs", "0"], "lr=(0.0, 0.0)"),
@@ -213,13 +213,14 @@ def test_a_run_repeats_and_a_finished_checkpoint_gives_the_same_figures(root, tm
         (["--scales", "0"], "not positive shares"),
         (["--ema", "1.5"], "--ema 1.5"),
         (["--lovasz", "-1"], "lovasz=-1"),
-        (["--balance", "2"], "power=2"),
+        (["--balance", "2"], "--balance 2"),
         (["--balance", "0.5", "--count-void"], "exclude each other"),
         (["--last-cross", "--bottle", "--block", "bottleneck"], "--bottle narrows"),
         (["--bottle"], "only --last-cross brings"),
         (["--tail", "merged"], "it takes --last-cross"),
-        (["--weight-decay", "-1"], "weight_decay=-1"),
+        (["--weight-decay", "-1"], "--weight-decay -1"),
         (["--light", "-3"], "brightness=-3"),
+        (["--amp", "fp16", "--device", "cpu"], "take --amp bf16"),
     ],
 )
 def test_refusals_are_one_sentence(root, options, message, capsys, monkeypatch):
@@ -231,7 +232,16 @@ def test_refusals_are_one_sentence(root, options, message, capsys, monkeypatch):
 
 @pytest.mark.parametrize(
     "options",
-    [["--encoder", "foo"], ["--ema", "2"], ["--lovasz", "nan"], ["--zoom", "nan", "1"], ["--saturation", "-1"]],
+    [
+        ["--encoder", "foo"],
+        ["--ema", "2"],
+        ["--lovasz", "nan"],
+        ["--zoom", "nan", "1"],
+        ["--saturation", "-1"],
+        ["--balance", "nan"],
+        ["--weight-decay", "nan"],
+        ["--weight-decay", "inf"],
+    ],
     ids=" ".join,
 )
 def test_what_no_data_can_mend_is_refused_before_any_are_read(options, capsys, monkeypatch):
@@ -276,6 +286,19 @@ def test_weights_are_written_before_scoring_can_fail(root, tmp_path, monkeypatch
     assert run(root, "--save-weights", str(weights), "--out", str(tmp_path / "x.json")) == 1
     assert "head.0.weight" in torch.load(weights, weights_only=True)
     assert list(tmp_path.iterdir()) == [weights]
+
+
+def test_weights_that_cannot_be_written_cost_neither_the_scores_nor_a_traceback(root, tmp_path, monkeypatch, capsys):
+    out, weights = tmp_path / "x.json", tmp_path / "weights.pt"
+
+    def full_disk(*arguments):
+        raise RuntimeError("unexpected pos 12 vs 10")
+
+    monkeypatch.setattr(train_camvid.torch, "save", full_disk)
+    assert run(root, "--save-weights", str(weights), "--out", str(out)) == 1
+    said = capsys.readouterr().err
+    assert f"the weights could not be written to {weights}" in said and said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [out] and "val" in json.loads(out.read_text())
 
 
 def test_a_class_that_occurs_nowhere_is_null(root):

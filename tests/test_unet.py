@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import io
 import pickle
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -310,6 +311,12 @@ def test_batch_norm_gets_its_gradient_in_the_format_of_its_output(memory_format,
     scores.backward(torch.randn_like(scores).contiguous(memory_format=loss_format))
     assert len(seen) == len(model.blocks) + 1
     assert all(grad.is_contiguous(memory_format=memory_format) for grad in seen.values())
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_tensor_whose_gradient_is_matched_is_saved_without_a_warning():
+    x = torch.zeros(1, 4, 2, 2, dtype=torch.bfloat16, requires_grad=True)
+    torch.save(match_gradient_format(x * 1), io.BytesIO())
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])

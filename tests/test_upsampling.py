@@ -168,3 +168,9 @@ def test_channels_are_whole_and_positive_and_activations_are_made(cls):
             cls(*channels)
     with pytest.raises(ValueError, match="makes no activations"):
         cls(4, 4, act_cls=nn.ReLU())
+
+
+@pytest.mark.parametrize("flag", [{"icnr": "no"}, {"blur": "yes"}], ids=str)
+def test_a_word_is_no_flag(flag):
+    with pytest.raises(ValueError, match="is not True or False"):
+        PixelShuffleICNR(4, **flag)

@@ -10,6 +10,7 @@ from course_utils.command_line import check_files
 from course_utils.files import write_json
 
 NEEDED = {"fastai": "fastai", "smp": "segmentation_models_pytorch"}
+MOST_THREADS = 1024
 
 
 def add_common_options(parse: argparse.ArgumentParser) -> None:
@@ -24,10 +25,18 @@ def check_common_options(args: argparse.Namespace, *counts: str) -> None:
     for name in counts:
         if getattr(args, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} {getattr(args, name)} is less than 1.")
-    if args.threads < 1:
-        raise ValueError(f"--threads {args.threads} is not a positive number of threads.")
+    if not 1 <= args.threads <= MOST_THREADS:
+        raise ValueError(f"--threads {args.threads} is not from 1 to {MOST_THREADS}.")
     if args.out is not None:
         check_files([args.out])
+
+
+def check_batch(args: argparse.Namespace) -> None:
+    """Refuse pictures that a U-Net cannot be trained on."""
+    if min(args.size) < 32:
+        raise ValueError(f"--size {args.size[0]} {args.size[1]} is too small: both sides need 32 pixels.")
+    if args.batch_size == 1 and max(args.size) <= 32:
+        raise ValueError("one picture of 32 × 32 gives batch norm one value to train on; raise --batch-size or --size.")
 
 
 def check_libraries(libraries: set[str]) -> None:

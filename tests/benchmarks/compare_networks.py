@@ -18,7 +18,13 @@ from tqdm import tqdm
 from course_utils.command_line import command_again, exit_status, provenance, usable_device
 from course_utils.progress import progress_bar
 from tests.benchmarks._networks import ENCODERS, N_OUT, NORMS, PRECISIONS, Contender, difference
-from tests.benchmarks._report import add_common_options, check_common_options, check_libraries, write_result
+from tests.benchmarks._report import (
+    add_common_options,
+    check_batch,
+    check_common_options,
+    check_libraries,
+    write_result,
+)
 from tests.benchmarks._timing import CLOCKS, ratios, spread, take_turns
 from tests.benchmarks._worker import ContenderEndedError, Worker, ask_all, start_workers, warm_up
 
@@ -136,13 +142,7 @@ def parser() -> argparse.ArgumentParser:
 
 def choose(args: argparse.Namespace, device: torch.device) -> dict[str, Contender]:
     """The contenders that were asked for; refuses what cannot be measured."""
-    if min(args.size) < 32:
-        raise ValueError(f"--size {args.size[0]} {args.size[1]} is too small: both sides need 32 pixels.")
-    for name, value, least in (("--batch-size", args.batch_size, 1), ("--rounds", args.rounds, 1)):
-        if value < least:
-            raise ValueError(f"{name} {value} is less than {least}.")
-    if args.batch_size == 1 and max(args.size) <= 32:
-        raise ValueError("one picture of 32 × 32 gives batch norm one value to train on; raise --batch-size or --size.")
+    check_batch(args)
     if args.amp == "fp16" and device.type != "cuda":
         raise ValueError("--amp fp16 needs a GPU; take bf16.")
     if args.set == "bfloat16" and (device.type != "cpu" or args.compile or args.amp != "none"):
@@ -235,7 +235,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Check, measure, write and print."""
-    check_common_options(args)
+    check_common_options(args, "batch_size", "rounds")
     device = usable_device(args.device)
     contenders = choose(args, device)
     torch.set_num_threads(args.threads)

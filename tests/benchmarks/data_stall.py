@@ -94,9 +94,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Check, measure, write and print."""
-    check_common_options(args)
-    if args.steps < 1:
-        raise ValueError(f"--steps {args.steps} is not a positive number of steps.")
+    check_common_options(args, "steps")
     device = usable_device(args.device)
     torch.set_num_threads(args.threads)
     result = {

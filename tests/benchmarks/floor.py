@@ -13,7 +13,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from course_utils.command_line import command_again, exit_status, provenance, usable_device
 from course_utils.unet import BLOCKS, MIDDLES, TAILS
 from tests.benchmarks._networks import ENCODERS, LIBRARIES, Contender, Runner
-from tests.benchmarks._report import add_common_options, check_common_options, check_libraries, write_result
+from tests.benchmarks._report import (
+    add_common_options,
+    check_batch,
+    check_common_options,
+    check_libraries,
+    write_result,
+)
 from tests.benchmarks._timing import CLOCKS, seconds_of
 
 BYTES = 4
@@ -127,10 +133,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> None:
     """Check, measure, write and print."""
-    check_common_options(args)
+    check_common_options(args, "batch_size", "steps")
+    check_batch(args)
     check_libraries({args.library})
-    if min(args.size) < 32 or args.batch_size < 1 or args.steps < 1:
-        raise ValueError("--size needs 32 pixels each way, --batch-size and --steps at least 1.")
     device = usable_device(args.device)
     torch.set_num_threads(args.threads)
     options = {"tail": args.tail, "block": args.block, "middle": args.middle}

@@ -14,7 +14,7 @@ from course_utils.command_line import command_again, exit_status, provenance, us
 from course_utils.memory import keep_freed_memory
 from course_utils.segmentation_losses import LovaszCrossEntropy
 from tests.benchmarks._networks import ENCODERS, NORMS, Contender, Runner
-from tests.benchmarks._report import add_common_options, check_common_options, write_result
+from tests.benchmarks._report import add_common_options, check_batch, check_common_options, write_result
 from tests.benchmarks._timing import CLOCKS, ratios, seconds_of, spread, take_turns
 
 WAYS = {"as they come": False, "matched": True}
@@ -89,8 +89,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> None:
     """Check, measure, write and print."""
     check_common_options(args, "batch_size", "rounds")
-    if min(args.size) < 32:
-        raise ValueError(f"--size {args.size[0]} {args.size[1]}: sides are at least 32.")
+    check_batch(args)
     device = usable_device(args.device)
     torch.set_num_threads(args.threads)
     if device.type == "cpu":
