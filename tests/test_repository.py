@@ -141,6 +141,9 @@ def test_the_readme_says_in_short_what_was_reached():
     val, test = (f"{100 * run[split]['accuracy']:.1f} %" for split in ("val", "test"))
     assert f"gets {val} and {test} after {run['training_seconds'] / 60:.0f} minutes" in README
     baselines = run_of("camvid_lite0_imagenet_seed0")
+    val, test = (percent([baselines[split]["accuracy"]]) for split in ("val", "test"))
+    assert f"gets {val} right on val and\n{test} on test after four minutes on two CPU cores" in README
+    assert 3 * 60 < baselines["training_seconds"] <= 4 * 60
     place = [
         percent([baselines[split]["baselines"]["most common class at this position"]]) for split in ("val", "test")
     ]
@@ -373,7 +376,7 @@ def test_the_page_on_speed_says_how_far_the_same_maths_rounds():
     logits, gradients = (f"{max(one[what] for one in apart):.1e}" for what in ("logits", "gradients"))
     assert (
         f"outputs lie at most {logits} of the largest from fastai's, gradients" in SPEED
-        and f"mode) {gradients}." in SPEED
+        and f"mode, {gradients}." in SPEED
     )
     assert [found["limits"] for found in records] == [LIMITS if "avx2" in name else {} for name in names]
 
