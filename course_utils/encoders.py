@@ -1,6 +1,5 @@
 """Classifiers cut down to what a U-Net needs of them: an `nn.Sequential` body that ends on its smallest grid."""
 
-import functools
 import hashlib
 import importlib.util
 import pickle
@@ -51,13 +50,13 @@ def create_encoder(name: str, pretrained: PretrainedOption = "auto", in_channels
     check_whole(in_channels=in_channels)
     if not (isinstance(pretrained, bool) or pretrained == "auto"):
         raise ValueError(f'pretrained={pretrained!r} is not one of True, False, "auto".')
-    build, load = _recipe(name)
-    model = build()
+    _check_name(name)
+    model = _build_lite(name) if name in LITE else _build_torchvision(name)
     body = _body(name, model)
     loaded = False
     if pretrained:
         try:
-            load(model)
+            (_load_lite if name in LITE else _load_torchvision)(name, model)
             loaded = True
         except WeightsUnavailableError as error:
             if pretrained is True:
@@ -68,15 +67,12 @@ def create_encoder(name: str, pretrained: PretrainedOption = "auto", in_channels
     return body
 
 
-def _recipe(name: str):
-    """The functions that build the classifier `name` and that load its ImageNet weights."""
+def _check_name(name: str) -> None:
     if not isinstance(name, str) or name not in (*LITE, *torchvision.models.list_models(module=torchvision.models)):
         raise ValueError(
             f"encoder {name!r} is neither one of {', '.join(LITE)} nor a torchvision classifier; "
             "torchvision.models.list_models(module=torchvision.models) lists those."
         )
-    build, load = (_build_lite, _load_lite) if name in LITE else (_build_torchvision, _load_torchvision)
-    return functools.partial(build, name), functools.partial(load, name)
 
 
 def _body(name: str, model: nn.Module) -> nn.Sequential:

@@ -11,7 +11,7 @@ from torch import nn
 
 from course_utils import train_camvid
 from course_utils.averaged_views import AveragedViews
-from course_utils.camvid import Batches, CachedSplit, load_split
+from course_utils.camvid import load_split
 from course_utils.command_line import (
     add_data_option,
     check_files,
@@ -22,10 +22,8 @@ from course_utils.command_line import (
     usable_device,
 )
 from course_utils.experiments.ablation_record import compare, differing, load_record, spread_over_seeds, update_record
-from course_utils.experiments.ablations import check_boundaries
+from course_utils.experiments.ablations import check_boundaries, score
 from course_utils.memory import keep_freed_memory
-from course_utils.metrics import boundary_error
-from course_utils.segmentation import predict, scores
 
 BASE = "base"
 BASE_OPTIONS = "--size 72 96 --batch-size 8 --frozen-epochs 0 --half-epochs 0 --epochs 4 --full-lr 5e-4 5e-3"
@@ -112,14 +110,7 @@ def run(name: str, seed: int, base: list[str], root: Path) -> list[dict]:
     seen: dict[str, nn.Module] = {name: model}
     if name == BASE:
         seen |= {view: AveragedViews(model, **options) for view, (_, options) in VIEWS.items()}
-    return [{"variant": key, "seed": seed, **_scores(network, val, args.batch_size)} for key, network in seen.items()]
-
-
-def _scores(network: nn.Module, val: CachedSplit, batch_size: int) -> dict[str, float]:
-    """What a record of ablations holds of a run."""
-    prediction = predict(network, Batches(val, 2 * batch_size))
-    at_boundaries = boundary_error(prediction, val.masks, (1,), val.void)[0].item()
-    return {**scores(prediction, val), "boundary_error": at_boundaries}
+    return [{"variant": key, "seed": seed, **score(network, val, 2 * args.batch_size)} for key, network in seen.items()]
 
 
 def prepare(args: argparse.Namespace, root: Path) -> tuple[dict, list[tuple[str, int]]]:

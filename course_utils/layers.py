@@ -49,20 +49,19 @@ class WeightNormConv2d(nn.Conv2d):
 class _SpectralNorm(nn.Module):
     """A kernel divided by its largest singular value, found by one power iteration a training step."""
 
-    def __init__(self, weight: Tensor, eps: float = 1e-12) -> None:
+    def __init__(self, weight: Tensor) -> None:
         super().__init__()
-        self.eps = eps
         matrix = weight.detach().flatten(1)
         self.weight_orig = nn.Parameter(weight.detach().clone())
-        self.register_buffer("weight_u", F.normalize(torch.randn(matrix.shape[0]), dim=0, eps=eps))
-        self.register_buffer("weight_v", F.normalize(torch.randn(matrix.shape[1]), dim=0, eps=eps))
+        self.register_buffer("weight_u", F.normalize(torch.randn(matrix.shape[0]), dim=0))
+        self.register_buffer("weight_v", F.normalize(torch.randn(matrix.shape[1]), dim=0))
         with torch.no_grad():
             for _ in range(15):
                 self._iterate(matrix)
 
     def _iterate(self, matrix: Tensor) -> None:
-        self.weight_v.copy_(F.normalize(matrix.T @ self.weight_u, dim=0, eps=self.eps))
-        self.weight_u.copy_(F.normalize(matrix @ self.weight_v, dim=0, eps=self.eps))
+        self.weight_v.copy_(F.normalize(matrix.T @ self.weight_u, dim=0))
+        self.weight_u.copy_(F.normalize(matrix @ self.weight_v, dim=0))
 
     def forward(self) -> Tensor:
         if self.training:
@@ -110,12 +109,12 @@ def set_conv_weight(conv: nn.Conv2d, weight: Tensor) -> None:
             conv.weight.copy_(weight)
 
 
-def init_kaiming_(conv: nn.Conv2d, bias_std: float = 0.0) -> None:
-    """He-normal weights and a small normal bias (He et al. 2015), in place."""
+def init_kaiming_(conv: nn.Conv2d) -> None:
+    """He-normal weights (He et al. 2015) and a bias of zero, in place."""
     weight = torch.empty(conv.out_channels, conv.in_channels // conv.groups, *conv.kernel_size)
     set_conv_weight(conv, nn.init.kaiming_normal_(weight))
     if conv.bias is not None:
-        nn.init.normal_(conv.bias, std=bias_std) if bias_std else nn.init.zeros_(conv.bias)
+        nn.init.zeros_(conv.bias)
 
 
 class ConvLayer(nn.Sequential):
@@ -139,7 +138,6 @@ class ConvLayer(nn.Sequential):
         norm_type: str | None = "batch",
         act_cls: ActivationFactory | None = nn.ReLU,
         norm_scale: float = 1.0,
-        bias_std: float = 0.0,
     ) -> None:
         check_whole(in_channels=in_channels, out_channels=out_channels)
         check_choice("norm_type", norm_type, NORM_TYPES)
@@ -148,7 +146,7 @@ class ConvLayer(nn.Sequential):
         conv_cls = _CONVOLUTIONS.get(norm_type, nn.Conv2d)
         needs_bias = norm_type not in ("batch", "instance")
         conv = conv_cls(in_channels, out_channels, kernel_size, padding=(kernel_size - 1) // 2, bias=needs_bias)
-        init_kaiming_(conv, bias_std)
+        init_kaiming_(conv)
         layers: list[nn.Module] = [conv]
         if norm_type == "batch":
             layers.append(batch_norm(out_channels, norm_scale))

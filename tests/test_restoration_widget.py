@@ -12,7 +12,8 @@ from PIL import Image
 from course_utils.experiments.photographs import PHOTOGRAPHS, photograph
 from course_utils.metrics import psnr, ssim
 from course_utils.restoration import Compose, Jpeg, LowerResolution, Overprint
-from course_utils.widgets.restoration import FACTORS, ORIGINAL, PICTURES, QUALITIES, RestorationWipe, small_square
+from course_utils.widgets.comparer import square
+from course_utils.widgets.restoration import FACTORS, ORIGINAL, PICTURES, QUALITIES, SIDE, RestorationWipe
 
 YOURS = "yours"
 
@@ -88,7 +89,7 @@ def test_every_damage_draws(kept, factor, numbers):
 
 
 def test_the_sentence_holds_the_numbers_of_the_metrics(wipe):
-    original = small_square(photograph("coffee"))[None]
+    original = square(photograph("coffee"), SIDE)[None]
     steps = [LowerResolution(3), Overprint(2, 13 / 144), Jpeg((20, 20))]
     damaged = Compose(steps)(original, 5)
     wipe.set(picture="coffee", factor=3, numbers=2, quality=20, seed=5, restorer="blur")
@@ -179,7 +180,7 @@ def test_without_a_file_yours_asks_for_one(wipe):
 
 @pytest.mark.parametrize("shape", [(1000, 1500), (150, 145), (144, 144), (100, 77), (16, 400)])
 def test_squares_are_at_most_144_pixels(shape):
-    cut = small_square(torch.randint(0, 256, (3, *shape), dtype=torch.uint8))
+    cut = square(torch.randint(0, 256, (3, *shape), dtype=torch.uint8), SIDE)
     assert cut.shape[1] == cut.shape[2] == min(144, min(shape) - min(shape) % 12)
     assert cut.dtype == torch.float32 and cut.min() >= 0 and cut.max() <= 1
 

@@ -103,7 +103,7 @@ def test_pictures_of_a_batch_do_not_meet():
 def test_no_hole_and_nothing_but_hole():
     nowhere, everywhere = torch.zeros_like(HOLES), torch.ones_like(HOLES)
     assert torch.equal(fill_smoothly(PICTURES, nowhere), PICTURES)
-    assert (fill_smoothly(PICTURES, everywhere, empty=0.25) == 0.25).all()
+    assert (fill_smoothly(PICTURES, everywhere) == 0.5).all()
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 1, 1), (2, 1, 1, 7), (0, 3, 8, 8), (1, 3, 33, 32)])

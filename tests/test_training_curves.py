@@ -35,3 +35,10 @@ def test_a_thin_line_stands_where_a_stage_ends_and_another_begins():
         assert [line.get_xdata()[0] for line in added] == places
         assert after.get_legend() is None, "it would lie over a curve"
     assert [text.get_text() for text in staged.legends[0].get_texts()] == ["run"]
+
+
+def test_a_line_breaks_where_other_pictures_begin():
+    history = History([{"epoch": i, "val_accuracy": i / 10} for i in range(1, 6)], [1.0] * 5, [0.1] * 5)
+    _, ax = training_curves({"run": history}, "val_accuracy", "title", breaks=[3]).axes
+    assert [list(line.get_xdata()) for line in ax.lines] == [[1, 2, 3], [4, 5]]
+    assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == ["run"]

@@ -1,6 +1,7 @@
 """Numbers about classes and training: bars for each class, errors by distance to a boundary, curves of a training."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -64,6 +65,7 @@ def training_curves(
     title: str,
     baseline: float | None = None,
     stages: Sequence[int] = (),
+    breaks: Sequence[int] = (),
 ) -> Figure:
     """Loss of every step (smoothed) on the left; on the right `metric` after each epoch, with a baseline to beat.
 
@@ -72,6 +74,7 @@ def training_curves(
         metric: key of the epoch rows, a share from 0 to 1.
         baseline: drawn as a dashed line.
         stages: epochs of each stage, every epoch of as many steps; a thin line stands where a stage ends.
+        breaks: after so many epochs `metric` goes on with other pictures, and its line is interrupted.
     """
     figure = NotebookFigure(figsize=(10, 4.0), layout="constrained")
     figure.suptitle(title, fontsize=TITLE_SIZE)
@@ -80,7 +83,9 @@ def training_curves(
         style = {"color": SERIES[i % 6], "linestyle": DASHES[i % 6], "label": name}
         loss_ax.plot(_smoothed(history.step_losses), **style)
         scores = [row[metric] for row in history.epochs]
-        metric_ax.plot(range(1, len(scores) + 1), scores, marker=MARKERS[i % 6], **style)
+        for start, end in pairwise((0, *breaks, len(scores))):
+            metric_ax.plot(range(start + 1, end + 1), scores[start:end], marker=MARKERS[i % 6], **style)
+            style["label"] = None  # one entry of the legend for all parts
     if baseline is not None:
         metric_ax.axhline(baseline, color="0.4", linestyle="--", label=f"baseline {baseline:.1%}")
     for end in np.cumsum(stages, dtype=int)[:-1]:

@@ -131,8 +131,8 @@ class UpsamplingComparer(FigureWidget):
         return self._made[key]
 
 
-def square(picture: Tensor) -> Tensor:
-    """Middle of a uint8 picture ``(3, H, W)``, reduced to a square of at most 288 pixels, as floats from 0 to 1.
+def square(picture: Tensor, largest: int = LARGEST_SIDE) -> Tensor:
+    """Middle of a uint8 picture ``(3, H, W)``, reduced to a square of at most `largest` pixels, as floats from 0 to 1.
 
     288 has the factors and zooms as divisors, so that a pixel of a window is a whole number of pixels on the screen.
 
@@ -141,10 +141,10 @@ def square(picture: Tensor) -> Tensor:
     """
     height, width = picture.shape[1:]
     side = min(height, width)
-    if side > LARGEST_SIDE:
-        picture = v2_functional.resize(picture, [LARGEST_SIDE], v2.InterpolationMode.BICUBIC)
+    if side > largest:
+        picture = v2_functional.resize(picture, [largest], v2.InterpolationMode.BICUBIC)
         height, width = picture.shape[1:]
-        side = LARGEST_SIDE
+        side = largest
     if side < SMALLEST_SIDE:
         raise ValueError(
             f"a picture of {width} × {height} pixels is too small to be reduced; take {SMALLEST_SIDE} or more"

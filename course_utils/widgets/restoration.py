@@ -9,8 +9,6 @@ import torch
 from ipywidgets import IntSlider, Layout, SelectionSlider, ToggleButtons
 from matplotlib.figure import Figure
 from torch import Tensor
-from torchvision.transforms import v2
-from torchvision.transforms.v2 import functional as v2_functional
 
 from course_utils.experiments.photographs import PHOTOGRAPHS, photograph
 from course_utils.plots.restoration import Judged, WipeFigure, gain, judge
@@ -101,11 +99,11 @@ class RestorationWipe(FigureWidget):
     def _take(self, name: str) -> Tensor:
         """The picture ``(3, S, S)``; of a file that does not fit, a ValueError says why."""
         if name != YOURS:
-            return small_square(photograph(name))
+            return square(photograph(name), SIDE)
         pixels = uploaded_picture(self.controls["upload"].value, max_side=LARGEST_UPLOAD)
         if pixels is None:
             raise ValueError("No picture of yours yet: choose a file")
-        return small_square(torch.from_numpy(pixels).permute(2, 0, 1))
+        return square(torch.from_numpy(pixels).permute(2, 0, 1), SIDE)
 
     def _damage(self, name: str, damage: Damage) -> Judged:
         original = self._original(name)
@@ -150,17 +148,6 @@ class RestorationWipe(FigureWidget):
             f"{note}{picture}, {side} × {side}, {damage}. Damaged: {damaged.verdict}; {result}. "
             f"Wipe at {wipe} %: damaged left of the line, {restorer} right of it."
         )
-
-
-def small_square(picture: Tensor) -> Tensor:
-    """Middle of a uint8 picture ``(3, H, W)``, reduced to a square of at most 144 pixels, as floats from 0 to 1.
-
-    Raises:
-        ValueError: if a side is smaller than 16 pixels.
-    """
-    if min(picture.shape[1:]) > SIDE:
-        picture = v2_functional.resize(picture, [SIDE], v2.InterpolationMode.BICUBIC)
-    return square(picture)
 
 
 def _checked(restorers: Mapping[str, PictureRestorer]) -> dict[str, PictureRestorer]:
