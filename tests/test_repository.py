@@ -200,6 +200,18 @@ def test_the_page_of_results_says_how_scales_were_chosen():
     assert f"({', '.join(f'{100 * score:.2f}' for score in on_val)} % of the pixels" in RESULTS
 
 
+def test_the_readme_says_how_long_each_notebook_takes():
+    record = json.loads((ROOT / "tests/benchmarks/results/notebooks_cpu.json").read_text())["notebooks"]
+    row = re.compile(r"^\| \[.*\]\(notebooks/(\w+)\.ipynb\).*\| (\d+)(?: \([^|]*\))? \|$", re.MULTILINE)
+    said = dict(row.findall(README))
+    assert said.keys() == {name.removeprefix("notebooks/") for name in record}
+    for name, minutes in said.items():
+        took = record[f"notebooks/{name}"]["seconds"] / 60 + (name == "01_segmentation_basics")
+        assert int(minutes) == math.ceil(took), name
+    assert math.ceil(sum(one["seconds"] for one in record.values()) / 60) == 15 and "fifteen minutes in all" in README
+    assert f"at most {max(one['peak_mib'] for one in record.values()) * 2**20 / 1e9:.1f} GB" in README
+
+
 def test_readme_code_runs():
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
     done = subprocess.run([sys.executable, "-c", code + "\nassert scores.shape == (2, 12, 175, 233)"], cwd=ROOT)
