@@ -3,14 +3,18 @@
 import base64
 import io
 import random
+from itertools import product
 
 import numpy as np
 import pytest
+import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
 from PIL import Image
 
+from course_utils.experiments.initialisation_runs import SCALES, STARTS, WATCHED, State, face
 from course_utils.plots.rendering import MovingParts, NearestImage, render_png
+from course_utils.widgets.initialisation import InitialisationExplorer
 from course_utils.widgets.restoration import RestorationWipe
 from tests.widget_settings import settings_of
 
@@ -69,6 +73,18 @@ def test_the_wipe_names_everything_that_moves():
     saved = base64.b64decode(widget._repr_mimebundle_()["image/png"])
     assert len(saved) < 0.9 * len(widget.png), "a saved notebook keeps the same picture in fewer bytes"
     assert np.array_equal(pixels(saved), pixels(widget.png))
+
+
+def test_the_initialisation_explorer_names_everything_that_moves():
+    drawn = torch.Generator().manual_seed(0)
+    states = {
+        setting: {step: State(torch.rand(face()[0].shape[-2:], generator=drawn), 0.5, 1.0, 20.0) for step in WATCHED}
+        for setting in product(STARTS, (False, True), SCALES)
+    }
+    widget = InitialisationExplorer(states)
+    for setting in settings_of(widget):
+        widget.set(**setting)
+        assert widget.png == render_png(widget.figure, 840), setting
 
 
 @pytest.mark.parametrize("dpi", [100, 200])

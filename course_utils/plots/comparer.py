@@ -13,6 +13,7 @@ from torch import Tensor
 from course_utils.checks import check_choice, check_whole
 from course_utils.experiments.enlargement import SCHEMES, Enlargement, cut_to, enlarge_again
 from course_utils.plots.arithmetic import log_spectrum
+from course_utils.plots.rendering import NearestImage
 
 VIEWS = ("side by side", "wipe", "difference", "spectrum")
 ZOOMS = (1, 2, 4, 8, 16)
@@ -58,13 +59,12 @@ class ComparerFigure:
         self.figure = Figure(figsize=(self.WIDTH, self.HEIGHT))
         side = _PIXELS / 96
         gap = (self.WIDTH - 3 * side) / 3
-        blank = np.zeros((_PIXELS, _PIXELS, 3), np.uint8)
         self._images, self._titles, self._notes = [], [], []
         for i in range(3):
             left = gap / 2 + i * (side + gap)
             ax = self.figure.add_axes((left / self.WIDTH, 0.22 / self.HEIGHT, side / self.WIDTH, side / self.HEIGHT))
             ax.set(xticks=(), yticks=())
-            self._images.append(ax.imshow(blank, interpolation="nearest", extent=(0, 1, 1, 0)))
+            self._images.append(NearestImage.on(ax))
             above = (0.22 + side) / self.HEIGHT
             self._titles.append(
                 self.figure.text(left / self.WIDTH, above + 0.065, "", fontsize=11.5, weight="bold", parse_math=False)

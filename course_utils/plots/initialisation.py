@@ -5,6 +5,7 @@ from itertools import product
 from statistics import mean
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -46,6 +47,12 @@ class InitialisationFigure:
     @property
     def title(self) -> str:
         return self._title.get_text()
+
+    @property
+    def moving(self) -> list[Artist]:
+        """All that `update` ever changes, and what lies upon it."""
+        whole, close, spectrum = self._above
+        return [whole, *whole.axes.patches, close, spectrum, self._marks, *spectrum.axes.spines.values(), self._title]
 
     def update(self, picture: Tensor, title: str, scale: int) -> Figure:
         """Show `picture` ``(H, W)``, made by enlarging `scale` times.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -73,8 +74,16 @@ class NearestImage(AxesImage):
     """A picture ``(H, W, 3)`` uint8 that fills its axes, each screen pixel with the nearest of its pixels.
 
     What ``imshow(interpolation="nearest")`` draws, and quicker: matplotlib resamples in floating point.
-    Add it with ``axes.add_image`` to axes whose limits and picture both go from 0 to 1, row 0 above.
+    `NearestImage.on` puts it there; the picture comes with ``set_data``.
     """
+
+    @classmethod
+    def on(cls, axes: Axes) -> "NearestImage":
+        """A picture that fills `axes`, from 0 to 1 each way, row 0 above."""
+        image = cls(axes)
+        axes.set(xlim=(0, 1), ylim=(1, 0))
+        axes.add_image(image)
+        return image
 
     def make_image(self, renderer, magnification=1.0, unsampled=False):
         """Pixels ``(h, w, 4)`` from the bottom up, and where their lower left corner lies."""

@@ -81,9 +81,7 @@ class WipeFigure:
     def __init__(self) -> None:
         self.figure = Figure(figsize=(self.WIDTH, self.HEIGHT))
         lower = _TOP + _LARGE - _SMALL
-        self._wiped = NearestImage(self._axes(_LEFT, _TOP, _LARGE))
-        self._wiped.axes.set(xlim=(0, 1), ylim=(1, 0))
-        self._wiped.axes.add_image(self._wiped)
+        self._wiped = NearestImage.on(self._axes(_LEFT, _TOP, _LARGE))
         self._original = self._panel(_SMALL_LEFT, _TOP, _SMALL)
         self._error = self._panel(_SMALL_LEFT, lower, _SMALL)
         edge = [patheffects.Stroke(linewidth=4.5, foreground="white"), patheffects.Normal()]

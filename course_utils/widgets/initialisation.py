@@ -34,7 +34,9 @@ class InitialisationExplorer(FigureWidget):
         }
         for name in ("start", "scale"):
             controls[name].style.button_width = "90px"
-        super().__init__(self._draw, controls, css_class="initialisation-explorer", width=840)
+        super().__init__(
+            self._draw, controls, css_class="initialisation-explorer", width=840, moving=self._figure.moving
+        )
 
     def _draw(self, start: str, blur: bool, scale: int, steps: int) -> tuple[Figure, str]:
         state = self.runs[start, blur, scale][steps]
