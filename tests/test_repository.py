@@ -200,6 +200,12 @@ def test_the_page_of_results_says_how_scales_were_chosen():
     assert f"({', '.join(f'{100 * score:.2f}' for score in on_val)} % of the pixels" in RESULTS
 
 
+def test_the_page_on_speed_quotes_the_redraws_of_the_widgets():
+    record = json.loads((ROOT / "tests/benchmarks/results/redraw_cpu.json").read_text())
+    rows = re.findall(r"^\| .+ \| (\w[\w ]*) \| (\d+) ms \| (\d+) ms \|$", SPEED, re.MULTILINE)
+    assert rows == [(one["slider"], str(one["p50_ms"]), str(one["p95_ms"])) for one in record["redraws"]]
+
+
 def test_the_readme_says_how_long_each_notebook_takes():
     record = json.loads((ROOT / "tests/benchmarks/results/notebooks_cpu.json").read_text())["notebooks"]
     row = re.compile(r"^\| \[.*\]\(notebooks/(\w+)\.ipynb\).*\| (\d+)(?: \([^|]*\))? \|$", re.MULTILINE)
