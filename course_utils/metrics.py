@@ -60,7 +60,12 @@ def class_iou(confusion: Tensor) -> Tensor:
 
     Args:
         confusion: ``(C, C)`` as `confusion_matrix` counts it.
+
+    Raises:
+        ValueError: if it is not square.
     """
+    if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1]:
+        raise ValueError(f"confusion is {describe(confusion)}, not (C, C).")
     confusion = confusion.double()
     intersection = confusion.diagonal()
     union = confusion.sum(0) + confusion.sum(1) - intersection

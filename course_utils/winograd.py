@@ -61,6 +61,8 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             f"x is {describe(x)} and weight {describe(weight)}, not (N, C, H, W) and (D, C, 3, 3), "
             "both float32 or both float64."
         )
+    if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != weight.dtype):
+        raise ValueError(f"bias is {describe(bias)}, and weight {describe(weight)}: it must be (D,) of the same type.")
     x = x.permute(0, 2, 3, 1).contiguous()
     height = x.shape[1]
     kernels = torch.einsum("ik,dckl->idlc", _matrix(weight), weight).permute(0, 1, 3, 2).unsqueeze(3)

@@ -259,6 +259,7 @@ def test_a_code_that_the_type_cannot_hold_ignores_nothing():
         (lambda: boundary_distance(torch.zeros(4, 4, dtype=torch.uint8), 2.5), "max_distance=2.5"),
         (lambda: boundary_error(*[torch.zeros(4, 4, dtype=torch.uint8)] * 2, (1, 2.5)), "edges="),
         (lambda: pixel_accuracy([1], [1]), "prediction is an object of type list"),
+        (lambda: class_iou(torch.zeros(3, 2)), r"of shape \(3, 2\), not \(C, C\)"),
         (lambda: confusion_matrix(*[torch.zeros(4, dtype=torch.uint8)] * 2, 0), "n_classes=0"),
     ],
 )

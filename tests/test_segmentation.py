@@ -109,3 +109,8 @@ def test_grey_and_transparent_photographs_are_taken():
 def test_what_cannot_be_segmented_is_one_sentence(photograph, size, message):
     with pytest.raises(ValueError, match=message):
         segment_photograph(nn.Conv2d(3, 4, 1), photograph, size)
+
+
+def test_no_batch_is_one_sentence():
+    with pytest.raises(ValueError, match="batches is empty"):
+        predict(nn.Conv2d(3, 4, 1), [])

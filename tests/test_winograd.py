@@ -312,3 +312,9 @@ def test_autocast_around_backward_alone_rounds_nothing():
         with torch.autocast("cpu", torch.bfloat16):
             loss.backward()
     torch.testing.assert_close(quick.weight.grad, layer.weight.grad, atol=1e-2, rtol=1e-4)
+
+
+@pytest.mark.parametrize("bias", [torch.zeros(3), torch.zeros(4, dtype=torch.float64)], ids=["three", "double"])
+def test_a_bias_that_does_not_fit_is_one_sentence(bias):
+    with pytest.raises(ValueError, match=r"it must be \(D,\) of the same type"):
+        convolve(torch.zeros(1, 2, 8, 8), torch.zeros(4, 2, 3, 3), bias)
