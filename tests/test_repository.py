@@ -290,7 +290,7 @@ def test_readme_quotes_the_restorations_of_photographs():
 
 def test_the_page_of_results_quotes_the_restorations_of_streets():
     words = " ".join(RESULTS.split())
-    found = {run["task"]: run["scores"] for run in run_of("camvid_restorations_1000")["runs"]}
+    found = {run["task"]: run["scores"] for run in run_of("on_camvid_restorations_1000")["runs"]}
     rows = {
         "super-resolution": ("half the resolution", ("bicubic",)),
         "jpeg": ("JPEG", ("bicubic",)),
@@ -307,11 +307,11 @@ def test_the_page_of_results_quotes_the_restorations_of_streets():
         without = ", ".join(f"{called.get(name, name)} {psnr[name]}" for name in names)
         assert f"| {said} | {psnr['nothing']} | {without} | {psnr['network']} |" in RESULTS
     holes, colour = (
-        run_of(f"camvid_{task}_6000")["runs"][0]["scores"]["network"]["psnr"] for task in ("holes", "colour")
+        run_of(f"on_camvid_{task}_6000")["runs"][0]["scores"]["network"]["psnr"] for task in ("holes", "colour")
     )
-    said = f"[holes](camvid_holes_6000.json) have {holes:.2f} dB and [colour](camvid_colour_6000.json) {colour:.2f}"
+    said = f"[holes](on_camvid_holes_6000.json) have {holes:.2f} dB and [colour](on_camvid_colour_6000.json) {colour:.2f}"
     assert f"After 6,000 steps {said} (" in words
-    runs = json.loads((ROOT / "notebooks/results/camvid_losses_1000.json").read_text())["runs"]
+    runs = json.loads((ROOT / "notebooks/results/on_camvid_losses_1000.json").read_text())["runs"]
     made = {(run["task"], run["loss"], run["seed"]): run["scores"]["network"] for run in runs}
     tasks, seeds = ("super-resolution", "jpeg", "text"), (0, 1, 2)
     said = {}
