@@ -309,7 +309,9 @@ def test_the_page_of_results_quotes_the_restorations_of_streets():
     holes, colour = (
         run_of(f"on_camvid_{task}_6000")["runs"][0]["scores"]["network"]["psnr"] for task in ("holes", "colour")
     )
-    said = f"[holes](on_camvid_holes_6000.json) have {holes:.2f} dB and [colour](on_camvid_colour_6000.json) {colour:.2f}"
+    said = (
+        f"[holes](on_camvid_holes_6000.json) have {holes:.2f} dB and [colour](on_camvid_colour_6000.json) {colour:.2f}"
+    )
     assert f"After 6,000 steps {said} (" in words
     runs = json.loads((ROOT / "notebooks/results/on_camvid_losses_1000.json").read_text())["runs"]
     made = {(run["task"], run["loss"], run["seed"]): run["scores"]["network"] for run in runs}
