@@ -17,7 +17,7 @@ from course_utils.modes import evaluation_mode
 from course_utils.picture_files import to_colour
 
 LARGEST_WIDTH = 8192
-"""Of a photograph that is segmented: one as wide and 360 high takes some GB."""
+"""In pixels, of a photograph that is segmented whole."""
 
 
 def cross_entropy(void: int = VOID) -> nn.CrossEntropyLoss:
