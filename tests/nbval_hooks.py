@@ -13,16 +13,23 @@ import pytest
 from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
 from nbval.plugin import IPyNbCell, NbCellError
 
+
+def kernel_threads(cores: int, processes: int) -> int:
+    """Two threads, as in all committed outputs; beside other processes of `pytest -n` a share of the cores.
+
+    Where more threads compute than there are cores, they take turns, and each waits for the others.
+    """
+    return 2 if processes == 1 else max(1, min(2, cores // processes))
+
+
+THREADS = kernel_threads(os.cpu_count() or 1, processes=int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 KERNEL_ENVIRONMENT = {
     "TQDM_DISABLE": "1",  # a bar saved in a notebook is frozen, and its times differ in every run
-    "OMP_NUM_THREADS": "2",  # the order of a sum, so its last digits, depends on the number of threads
-    "MKL_NUM_THREADS": "2",
+    "OMP_NUM_THREADS": str(THREADS),
+    "MKL_NUM_THREADS": str(THREADS),
     "CUDA_VISIBLE_DEVICES": "",  # committed outputs are those of the default setting, which is the CPU
     "PYTHONHASHSEED": "0",
 }
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Beside another process, threads that spin while they wait for each other take the time that it needs.
-    KERNEL_ENVIRONMENT["OMP_WAIT_POLICY"] = "PASSIVE"
 SANITIZE_FILE = Path(__file__).with_name("nbval_sanitize.cfg")
 
 BROKEN_BY = pytest.StashKey[int]()

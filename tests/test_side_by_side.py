@@ -1,5 +1,6 @@
-"""`pytest -n` hands out notebooks, files and the browser tests as wholes, the browser tests first."""
+"""`pytest -n` hands out notebooks, files and all browser tests as wholes, browser tests first; kernels share cores."""
 
+from tests.nbval_hooks import kernel_threads
 from tests.side_by_side import rank, unit_of
 
 
@@ -13,3 +14,8 @@ def test_a_notebook_a_file_and_all_browser_tests_are_one_unit_each():
 def test_browser_tests_come_first_and_notebooks_next():
     ids = ["tests/test_a.py::test_x", "notebooks/01_a.ipynb::Cell 0", "tests/browser/test_a.py::test_x"]
     assert sorted(ids, key=rank) == ids[::-1]
+
+
+def test_kernels_side_by_side_share_the_cores_and_one_alone_has_two_threads():
+    assert [kernel_threads(cores, processes=2) for cores in (1, 2, 3, 4, 16)] == [1, 1, 1, 2, 2]
+    assert [kernel_threads(cores, processes=1) for cores in (1, 2, 16)] == [2, 2, 2]
