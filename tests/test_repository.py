@@ -236,7 +236,13 @@ def _imported(path: Path) -> set[str]:
 def test_imports_point_one_way():
     """No cycle among the modules; only widgets need Jupyter; the library neither draws nor knows of experiments."""
     commands = {"course_utils.train_camvid", "course_utils.restore_photographs"}
-    experimenting = ("ablate_camvid", "ingredients", "restore_photographs", "upsampling_contest")
+    experimenting = (
+        "ablate_camvid",
+        "ingredients",
+        "restoration_options",
+        "restore_photographs",
+        "upsampling_contest",
+    )
     on_top = ("experiments", "plots", "widgets", "exercises")
     graph = {}
     for path in (ROOT / "course_utils").rglob("*.py"):

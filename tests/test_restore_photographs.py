@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from course_utils import restore_photographs
+from course_utils.experiments.painting_file import read_painting
 from course_utils.experiments.restoration_tasks import SIZE
-from course_utils.restore_photographs import load_patches, load_record, main, read_painting, table
+from course_utils.restore_photographs import load_patches, load_record, main, table
 from course_utils.restorer import make_restorer
 from data_scripts.painting import paint_lily_pond
 from tests.small_camvid import write_prepared
