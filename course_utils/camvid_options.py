@@ -15,7 +15,8 @@ from course_utils.encoders import create_encoder
 from course_utils.layers import NORM_TYPES
 from course_utils.segmentation_losses import LovaszCrossEntropy
 from course_utils.stages import Stage, checkpoint_of
-from course_utils.unet import BLOCKS, MIDDLES, TAILS
+from course_utils.unet import TAILS
+from course_utils.unet_block import BLOCKS, MIDDLES
 
 AFTERWARDS = ("test", "keep_memory", "flips", "scales")  # what does not change the training
 PLACES = ("data", "out", "checkpoint", "picture", "save_weights", "device")
@@ -172,6 +173,14 @@ def check(args: argparse.Namespace) -> None:
     Raises:
         ValueError: naming the option; `OSError` for a file that cannot be written.
     """
+    _check_stages(args)
+    _check_files(args)
+    _check_network(args)
+    _check_numbers(args)
+    _check_sizes(args)
+
+
+def _check_stages(args: argparse.Namespace) -> None:
     epochs = (args.frozen_epochs, args.half_epochs, args.epochs)
     if args.recipe == "lecture":
         odd = ["--" + name.replace("_", "-") for name in STAGE_OPTIONS if getattr(args, name) is not None]
@@ -179,16 +188,21 @@ def check(args: argparse.Namespace) -> None:
             raise ValueError(f"--recipe lecture has stages of its own; leave out {', '.join(odd)}.")
     elif min(epochs) < 0 or sum(epochs) == 0:
         raise ValueError("--frozen-epochs {} --half-epochs {} --epochs {} is no amount of training.".format(*epochs))
-    stages = recipe(args)
+
+
+def _check_files(args: argparse.Namespace) -> None:
     paths = [path for path in (args.out, args.picture, args.save_weights, args.checkpoint) if path is not None]
     if args.checkpoint is not None:
-        paths += [checkpoint_of(args.checkpoint, number) for number in range(len(stages))]
+        paths += [checkpoint_of(args.checkpoint, number) for number in range(len(recipe(args)))]
     check_files(paths)
     if len({path.resolve() for path in paths}) < len(paths):
         raise ValueError("two of --out, --picture, --save-weights and --checkpoint name the same file.")
     if args.picture is not None and args.picture.suffix.lower() != ".png":
         raise ValueError(f"--picture {args.picture} does not end in .png.")
-    check_seed(args.seed)
+
+
+def _check_network(args: argparse.Namespace) -> None:
+    create_encoder(args.encoder, pretrained=False)  # refuses an unknown name
     if args.bottle and args.block == "bottleneck":
         raise ValueError("--bottle narrows the last residual block, which --block bottleneck does already.")
     if args.tail == "merged" and (not args.last_cross or args.bottle):
@@ -197,15 +211,16 @@ def check(args: argparse.Namespace) -> None:
         )
     if args.bottle and not args.last_cross:
         raise ValueError("--bottle narrows the last residual block, which only --last-cross brings.")
+
+
+def _check_numbers(args: argparse.Namespace) -> None:
+    check_seed(args.seed)
     if args.count_void and args.balance:
         raise ValueError("--count-void and --balance exclude each other: void has no weight.")
     # Each refuses now what it would refuse after the data have been read, or after training.
-    create_encoder(args.encoder, pretrained=False)
     augmentation(args, void=0)
     LovaszCrossEntropy(args.lovasz)
     AveragedViews(nn.Identity(), args.flips, args.scales)
-    if max(args.scales) > LARGEST_SCALE:
-        raise ValueError(f"--scales {' '.join(map(str, args.scales))}: take none above {LARGEST_SCALE:g}.")
     if not 0 <= args.balance <= 1:
         raise ValueError(f"--balance {args.balance} is not from 0 (no weights) to 1 (each class weighs the same).")
     if not 0 <= args.weight_decay < math.inf:
@@ -216,23 +231,21 @@ def check(args: argparse.Namespace) -> None:
         raise ValueError(f"--ema {args.ema} is not a share from 0 up to, but not including, 1.")
     if args.batch_size < 1:
         raise ValueError(f"--batch-size {args.batch_size} is not a positive number of pictures.")
-    sizes = {stage.size for stage in stages if stage.epochs}
+
+
+def _check_sizes(args: argparse.Namespace) -> None:
+    size = f"--size {args.size[0]} {args.size[1]}"
+    sizes = {stage.size for stage in recipe(args) if stage.epochs}
     smallest = 64 if sizes != {tuple(args.size)} else 32
     if min(args.size) < smallest:
-        raise ValueError(
-            f"--size {args.size[0]} {args.size[1]} is too small: both sides need {smallest} pixels"
-            + (", since half of it must still be 32." if smallest == 64 else ".")
-        )
+        why = ", since half of it must still be 32" if smallest == 64 else ""
+        raise ValueError(f"{size} is too small: both sides need {smallest} pixels{why}.")
     if max(args.size) > LARGEST_SIDE:
-        raise ValueError(
-            f"--size {args.size[0]} {args.size[1]} is too large: no side above {LARGEST_SIDE} pixels; "
-            "CamVid's pictures have 720 × 960."
-        )
+        raise ValueError(f"{size} is too large: no side above {LARGEST_SIDE} pixels; CamVid's pictures have 720 × 960.")
+    if max(args.scales) > LARGEST_SCALE:
+        raise ValueError(f"--scales {' '.join(map(str, args.scales))}: take none above {LARGEST_SCALE:g}.")
     if max(args.scales) * max(args.size) > LARGEST_SIDE:
-        raise ValueError(
-            f"--scales {max(args.scales)} of --size {args.size[0]} {args.size[1]} is too large: no side above "
-            f"{LARGEST_SIDE} pixels."
-        )
+        raise ValueError(f"--scales {max(args.scales)} of {size} is too large: no side above {LARGEST_SIDE} pixels.")
     if args.batch_size == 1 and max(min(sizes)) <= 32:
         raise ValueError(
             "a batch of one picture of 32×32 pixels gives batch norm one value to train on; "

@@ -1,6 +1,6 @@
 """The U-Net on any encoder: find where the grid changes, and build one decoder block for each of these places."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,140 +10,22 @@ from torch import Tensor, nn
 from course_utils.checks import check_choice, check_flags, check_sides, check_whole, describe, is_batch_of_floats
 from course_utils.hooks import activation_sizes, in_channels_of, size_change_indices
 from course_utils.layers import (
-    NORM_TYPES,
     ActivationFactory,
     BottleneckBlock,
     ConvLayer,
     ResBlock,
-    SelfAttention,
     SigmoidRange,
     batch_norm,
-    check_activation,
     set_conv_weight,
 )
 from course_utils.memory_format import match_gradient_format
-from course_utils.unet2015 import UNet2015, predict_tiled  # noqa: F401  (part of this module's public names)
-from course_utils.upsampling import UPSAMPLERS, icnr_, make_upsampler
+from course_utils.unet2015 import UNet2015, predict_tiled
+from course_utils.unet_block import MIDDLES, UnetBlock, check_block_options, middle_layers, resize_to, upsampler
+from course_utils.upsampling import icnr_
 
-BLOCKS = ("double_conv", "res", "bottleneck")
-SKIPS = ("concat", "add", "none")
+__all__ = ["TAILS", "DynamicUnet", "UNet2015", "UnetBlock", "predict_tiled"]
+
 TAILS = ("full", "unshuffle", "merged")
-MIDDLES = ("double_conv", "bottleneck")
-UPSAMPLE_OPTIONS = {"pixel_shuffle": ("icnr",), "nearest": (), "bilinear": (), "transposed": ("kernel_size",)}
-
-
-class UnetBlock(nn.Module):
-    """One step up: upsample, join the skip, ReLU, two 3×3 convolutions (Ronneberger et al. 2015; Howard et al. 2019).
-
-    ``(N, in_channels, h, w)`` and the encoder's ``(N, skip_channels, H, W)`` become ``(N, out_channels, H, W)`` with
-    ``out_channels = in_channels // 2 + skip_channels``, halved where `halve` is set. The width is the same for every
-    kind of `skip`, so that kinds can be compared.
-
-    Args:
-        skip: ``"concat"`` puts the batch-normalised encoder features beside the upsampled ones; ``"add"`` adds them
-            (after a 1×1 convolution where the channels differ); ``"none"`` ignores them but for their grid size.
-        upsample_options: ``{"kernel_size": 2}`` (or more) of ``"transposed"``, ``{"icnr": False}`` of
-            ``"pixel_shuffle"``.
-        block: ``"double_conv"``, ``"res"`` for one `ResBlock`, or ``"bottleneck"`` for one `BottleneckBlock`.
-        blur, self_attention, act_cls, norm_type: as in `DynamicUnet`, for this block.
-
-    Raises:
-        ValueError: for an option out of range.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        skip_channels: int,
-        *,
-        halve: bool = False,
-        upsample: str = "pixel_shuffle",
-        upsample_options: Mapping[str, Any] | None = None,
-        block: str = "double_conv",
-        skip: str = "concat",
-        blur: bool = False,
-        self_attention: bool = False,
-        act_cls: ActivationFactory = nn.ReLU,
-        norm_type: str | None = None,
-    ) -> None:
-        super().__init__()
-        check_choice("block", block, BLOCKS)
-        check_choice("skip", skip, SKIPS)
-        _check_upsampler(upsample, upsample_options, blur)
-        check_whole(in_channels=in_channels, skip_channels=skip_channels)
-        if in_channels < 2:
-            raise ValueError(f"in_channels={in_channels}: the block halves them, so it needs 2 or more.")
-        self.skip = skip
-        up_channels = in_channels // 2
-        self.up = _upsampler(upsample, upsample_options, in_channels, up_channels, blur, act_cls, norm_type)
-        self.skip_norm = batch_norm(skip_channels) if skip != "none" else None
-        self.skip_proj = nn.Identity()
-        if skip == "add" and skip_channels != up_channels:
-            self.skip_proj = ConvLayer(skip_channels, up_channels, kernel_size=1, norm_type=None, act_cls=None)
-        joined = up_channels + (skip_channels if skip == "concat" else 0)
-        full = up_channels + skip_channels
-        self.out_channels = full // 2 if halve else full
-        self.convs = _convolutions(block, joined, self.out_channels, self_attention, act_cls, norm_type)
-        self.relu = act_cls()
-
-    def forward(self, x: Tensor, encoder_features: Tensor) -> Tensor:
-        x = _resize_to(self.up(x), encoder_features.shape[-2:])
-        if self.skip == "concat":
-            x = torch.cat([x, match_gradient_format(self.skip_norm(encoder_features))], dim=1)
-        elif self.skip == "add":
-            x = x + self.skip_proj(self.skip_norm(encoder_features))
-        elif getattr(self.relu, "inplace", False):
-            x = x.clone()  # the upsampler's own activation still needs what an in-place one would overwrite
-        return self.convs(self.relu(x))
-
-
-def _upsampler(
-    name: str,
-    options: Mapping[str, Any] | None,
-    in_channels: int,
-    out_channels: int,
-    blur: bool,
-    act_cls: ActivationFactory,
-    norm_type: str | None,
-) -> nn.Module:
-    options = {"act_cls": act_cls, **(options or {})}
-    if name == "pixel_shuffle":
-        options["blur"] = blur
-    if name != "transposed":
-        options["norm_type"] = norm_type
-    return make_upsampler(name, in_channels, out_channels, **options)
-
-
-def _convolutions(
-    block: str,
-    in_channels: int,
-    out_channels: int,
-    self_attention: bool,
-    act_cls: ActivationFactory,
-    norm_type: str | None,
-) -> nn.Sequential:
-    if block == "res":
-        layers = [ResBlock(in_channels, out_channels, norm_type=norm_type, act_cls=act_cls)]
-    elif block == "bottleneck":
-        layers = [BottleneckBlock(in_channels, out_channels, norm_type, act_cls)]
-    else:
-        layers = [
-            ConvLayer(in_channels, out_channels, norm_type=norm_type, act_cls=act_cls),
-            ConvLayer(out_channels, out_channels, norm_type=norm_type, act_cls=act_cls),
-        ]
-    return nn.Sequential(*layers, *([SelfAttention(out_channels)] if self_attention else []))
-
-
-def _middle(name: str, channels: int, act_cls: ActivationFactory, norm_type: str | None) -> nn.Sequential:
-    if name == "bottleneck":
-        return nn.Sequential(BottleneckBlock(channels, channels, norm_type, act_cls))
-    common = {"act_cls": act_cls, "norm_type": norm_type}
-    return nn.Sequential(ConvLayer(channels, channels * 2, **common), ConvLayer(channels * 2, channels, **common))
-
-
-def _resize_to(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Nearest-neighbour resize to the grid ``(H, W)``: an odd grid halved and doubled comes back a pixel off."""
-    return x if tuple(x.shape[-2:]) == tuple(size) else F.interpolate(x, size, mode="nearest")
 
 
 class DynamicUnet(nn.Module):
@@ -214,48 +96,26 @@ class DynamicUnet(nn.Module):
         norm_type: str | None = None,
     ) -> None:
         super().__init__()
-        _check_options(encoder, n_out, img_size)
-        choices = {
-            "block": (block, BLOCKS),
-            "skip": (skip, SKIPS),
-            "tail": (tail, TAILS),
-            "middle": (middle, MIDDLES),
-            "norm_type": (norm_type, NORM_TYPES),
-        }
-        for name, (chosen, known) in choices.items():
-            check_choice(name, chosen, known)
-        if bottle and block == "bottleneck":
-            raise ValueError('bottle=True narrows the last residual block, which block="bottleneck" does already.')
-        check_flags(
-            blur=blur, blur_final=blur_final, self_attention=self_attention, last_cross=last_cross, bottle=bottle
-        )
-        _check_upsampler(upsample, upsample_options, blur)
-        check_activation(act_cls)
+        _check_encoder(encoder, n_out, img_size)
+        check_block_options(upsample, upsample_options, block, skip, blur, act_cls, norm_type)
+        check_choice("tail", tail, TAILS)
+        check_choice("middle", middle, MIDDLES)
+        check_flags(blur_final=blur_final, self_attention=self_attention, last_cross=last_cross, bottle=bottle)
+        _check_last_block(block, skip, last_cross, bottle, tail)
         if y_range is not None and not (isinstance(y_range, (tuple, list)) and len(y_range) == 2):
             raise ValueError(f"y_range={y_range!r} is not (low, high).")
         sizes = activation_sizes(encoder, img_size)
-        self.skip_indices = tuple(size_change_indices(sizes))
-        if not self.skip_indices:
-            raise ValueError(f"the encoder keeps one grid for a picture of {img_size}: there is nothing to decode.")
-        self.merged = tail == "merged"
-        if self.merged and (not last_cross or bottle or skip == "none"):
-            raise ValueError(
-                'tail="merged" joins the picture with the finest skip, without a residual block: '
-                'it takes last_cross=True, bottle=False and no skip="none".'
-            )
-        if self_attention and len(self.skip_indices) < 3:
-            raise ValueError(
-                f"self_attention=True wants a third block from the top; this encoder gives {len(self.skip_indices)}."
-            )
+        self.skip_indices = _skip_indices(sizes, img_size, self_attention)
         finest = tuple(sizes[self.skip_indices[0]][-2:])
         self.fold = round(img_size[0] / finest[0]) if tail != "full" else 1
+        self.merged = tail == "merged"
         self.encoder, self.in_channels = encoder, in_channels_of(encoder)
         unshuffled = self.in_channels * self.fold**2
         common = {"act_cls": act_cls, "norm_type": norm_type}
         channels = sizes[-1][1]
         self.encoder_norm = batch_norm(channels)
         self.relu = nn.ReLU()
-        self.middle = _middle(middle, channels, **common)
+        self.middle = middle_layers(middle, channels, **common)
         self.blocks = nn.ModuleList()
         for i, index in enumerate(reversed(self.skip_indices)):
             is_last = i == len(self.skip_indices) - 1
@@ -276,7 +136,7 @@ class DynamicUnet(nn.Module):
         # As in the reference: this one never blurs; and it upsamples once, however coarse the encoder's first grid is.
         self.final_up = nn.Identity()
         if finest != tuple(img_size) and tail == "full":
-            self.final_up = _upsampler(upsample, upsample_options, channels, channels, blur=False, **common)
+            self.final_up = upsampler(upsample, upsample_options, channels, channels, blur=False, **common)
         self.last_block = None
         if last_cross and not self.merged:
             channels += unshuffled
@@ -303,11 +163,11 @@ class DynamicUnet(nn.Module):
             picture = F.pad(picture, (0, -width % self.fold, 0, -height % self.fold), mode="replicate")
             picture = F.pixel_unshuffle(picture, self.fold)
         if self.merged:
-            skips[0] = torch.cat([_resize_to(skips[0], picture.shape[-2:]), picture], dim=1)
+            skips[0] = torch.cat([resize_to(skips[0], picture.shape[-2:]), picture], dim=1)
         x = self.middle(self.relu(self.encoder_norm(x)))
         for unet_block in self.blocks:
             x = unet_block(x, skips.pop())
-        x = _resize_to(self.final_up(x), picture.shape[-2:])
+        x = resize_to(self.final_up(x), picture.shape[-2:])
         if self.last_block is not None:
             x = self.last_block(torch.cat([x, picture], dim=1))
         x = match_gradient_format(self.head(x))
@@ -322,7 +182,7 @@ class DynamicUnet(nn.Module):
         return [encoder, [parameter for parameter in self.parameters() if id(parameter) not in known]]
 
 
-def _check_options(encoder: nn.Module, n_out: int, img_size: tuple[int, int]) -> None:
+def _check_encoder(encoder: nn.Module, n_out: int, img_size: tuple[int, int]) -> None:
     if not isinstance(encoder, nn.Sequential):
         raise ValueError(
             f"the encoder is a {type(encoder).__name__}, not an nn.Sequential; create_encoder(name) makes one."
@@ -333,19 +193,21 @@ def _check_options(encoder: nn.Module, n_out: int, img_size: tuple[int, int]) ->
     check_sides(32, img_size=img_size)
 
 
-def _check_upsampler(upsample: str, options: Mapping[str, Any] | None, blur: bool) -> None:
-    check_choice("upsample", upsample, UPSAMPLERS)
-    options = {} if options is None else options
-    if not isinstance(options, Mapping):
-        raise ValueError(f'upsample_options={options!r} is no mapping such as {{"kernel_size": 2}}.')
-    allowed = UPSAMPLE_OPTIONS[upsample]
-    unknown = [name for name in options if name not in allowed]
-    if unknown:
+def _check_last_block(block: str, skip: str, last_cross: bool, bottle: bool, tail: str) -> None:
+    if bottle and block == "bottleneck":
+        raise ValueError('bottle=True narrows the last residual block, which block="bottleneck" does already.')
+    if tail == "merged" and (not last_cross or bottle or skip == "none"):
         raise ValueError(
-            f"upsample_options has {unknown[0]!r}, and upsample={upsample!r} takes {' and '.join(allowed) or 'none'}."
+            'tail="merged" joins the picture with the finest skip, without a residual block: '
+            'it takes last_cross=True, bottle=False and no skip="none".'
         )
-    kernel_size, icnr = options.get("kernel_size", 2), options.get("icnr", True)
-    check_whole(2, kernel_size=kernel_size)
-    check_flags(icnr=icnr)
-    if blur and upsample != "pixel_shuffle":
-        raise ValueError(f'blur=True belongs to upsample="pixel_shuffle", and got upsample={upsample!r}.')
+
+
+def _skip_indices(sizes: Sequence[tuple[int, ...]], img_size: tuple[int, int], self_attention: bool) -> tuple[int, ...]:
+    """Where the encoder's grid changes, from the finest on."""
+    indices = tuple(size_change_indices(sizes))
+    if not indices:
+        raise ValueError(f"the encoder keeps one grid for a picture of {img_size}: there is nothing to decode.")
+    if self_attention and len(indices) < 3:
+        raise ValueError(f"self_attention=True wants a third block from the top; this encoder gives {len(indices)}.")
+    return indices

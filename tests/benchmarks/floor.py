@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from course_utils.command_line import command_again, exit_status, provenance, usable_device
-from course_utils.unet import BLOCKS, MIDDLES, TAILS
+from course_utils.unet import TAILS
+from course_utils.unet_block import BLOCKS, MIDDLES
 from tests.benchmarks._networks import ENCODERS, LIBRARIES, Contender, Runner
 from tests.benchmarks._report import (
     add_common_options,
