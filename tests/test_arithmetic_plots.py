@@ -148,8 +148,8 @@ def test_a_period_of_two_is_at_the_edge_of_the_spectrum():
 def test_spectra_stand_below_their_pictures():
     flat = torch.ones(8, 8) + 1e-7 * torch.rand(8, 8)
     figure = show_spectra({"flat": flat, "noise": torch.rand(8, 8)})
-    assert len(figure.axes) == 4
-    assert {"flat", "noise", "strength of each wave (log)\ncycles per pixel"} <= set(texts(figure))
+    assert len(figure.axes) == 5, "two pictures, two spectra, their scale"
+    assert {"flat", "noise", "strength of each wave", "cycles per pixel"} <= set(texts(figure))
     pixels(figure)
     low, high = figure.axes[0].images[0].get_clim()
     assert high - low > 1, "rounding errors would look like a pattern"

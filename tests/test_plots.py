@@ -62,7 +62,7 @@ def smallest_difference(colours, sight):
 
 
 PALETTES = {
-    "classes": [np.array(colour) / 255 for colour in CLASS_COLOURS],
+    "classes": [np.array(colour) / 255 for colour in (*CLASS_COLOURS, scenes.WRONG)],
     "curves and bars": figures.SERIES,
     "responses of kernels": [colour for _, colour in interpolation_plots._STYLES],
     "arithmetic": [arithmetic_plots.FRAME, arithmetic_plots.STAMP, arithmetic_plots.INK, arithmetic_plots.PALE_INK],
@@ -126,8 +126,8 @@ def test_error_picture_marks_exactly_the_wrong_labelled_pixels(scene):
     image, mask, prediction = scene
     prediction = torch.where(mask == VOID, 5, prediction)
     picture = plots.error_picture(image, mask, prediction, VOID)
-    red = (picture == np.array(scenes.WRONG_RED)).all(axis=2)
-    assert np.array_equal(red, (mask == 8).numpy())
+    marked = (picture == np.array(scenes.WRONG)).all(axis=2)
+    assert np.array_equal(marked, (mask == 8).numpy())
 
 
 def test_show_segmentation_names_classes_and_the_error(scene):

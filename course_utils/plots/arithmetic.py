@@ -215,8 +215,8 @@ def show_spectra(pictures: Mapping[str, Numbers], *, panel: int = 224) -> Figure
     zooms = [max(round(panel / max(array.shape)), 1) for array in arrays.values()]
     widths = [zoom * array.shape[1] for zoom, array in zip(zooms, arrays.values(), strict=True)]
     tallest = max(zoom * array.shape[0] for zoom, array in zip(zooms, arrays.values(), strict=True))
-    before, gap, head, foot = 78, 40, 26, 30
-    width, height = before + sum(widths) + gap * len(widths), head + 2 * tallest + 18 + foot
+    before, gap, head, foot, scale = 62, 40, 26, 46, 84
+    width, height = before + sum(widths) + gap * len(widths) + scale, head + 2 * tallest + 18 + foot
     figure = Figure(figsize=(width / 100, height / 100), dpi=100)
     left = before
     for (name, picture), zoom, side in zip(arrays.items(), zooms, widths, strict=True):
@@ -233,11 +233,15 @@ def show_spectra(pictures: Mapping[str, Numbers], *, panel: int = 224) -> Figure
         top.set_title(name, fontsize=TEXT_SIZE)
         top.set_axis_off()
         extent = (-0.5, 0.5, 0.5, -0.5)
-        bottom.imshow(log_spectrum(picture).numpy(), cmap="magma", vmin=-5, vmax=0, extent=extent, **style)
+        spectrum = bottom.imshow(log_spectrum(picture).numpy(), cmap="magma", vmin=-5, vmax=0, extent=extent, **style)
         bottom.set_xticks((-0.5, 0, 0.5), ("-½", "0", "½"), fontsize=SMALL_SIZE)
         bottom.set_yticks((-0.5, 0, 0.5), ("-½", "0", "½"), fontsize=SMALL_SIZE)
+        bottom.set_xlabel("cycles per pixel", fontsize=SMALL_SIZE)
         left += side + gap
-    figure.axes[1].set_ylabel("strength of each wave (log)\ncycles per pixel", fontsize=SMALL_SIZE)
+    figure.axes[1].set_ylabel("cycles per pixel", fontsize=SMALL_SIZE)
+    bar = figure.add_axes((left / width, foot / height, 12 / width, rows / height))
+    figure.colorbar(spectrum, cax=bar).set_ticks((-5, 0), labels=("10⁻⁵", "1"), fontsize=SMALL_SIZE)
+    bar.set_ylabel("strength of each wave", fontsize=SMALL_SIZE)
     return figure
 
 

@@ -85,13 +85,14 @@ def show_responses(kernels: Mapping[str, Tensor], factor: int = 2) -> Figure:
     for (name, kernel), (dashes, colour) in zip(kernels.items(), _STYLES, strict=False):
         gain = response(kernel.detach(), frequencies) / factor
         ax.plot(frequencies, gain, dashes, color=colour, lw=2.2, label=name)
-    ax.text(limit / 2, 0.06, "the picture", ha="center", fontsize=11)
-    ax.text((limit + 0.5) / 2, 0.9, "copies made by the zeros", ha="center", fontsize=11)
-    ax.set(xlim=(0, 0.5), ylim=(-0.03, 1.08))
+    for middle, what in ((limit / 2, "waves of the picture"), ((limit + 0.5) / 2, "copies made by the zeros")):
+        ax.text(middle, 1.06, what, ha="center", fontsize=11)
+    ax.set(xlim=(0, 0.5), ylim=(-0.03, 1.15))
     ax.set_xlabel("cycles per new pixel", fontsize=11)
     ax.set_ylabel("amplitude that is left", fontsize=11)
     ax.set_xticks(np.linspace(0, 0.5, 5), ("0", "⅛", "¼", "⅜", "½"), fontsize=11)
-    ax.legend(fontsize=10, loc="lower left", bbox_to_anchor=(0.01, 0.1))
+    ax.set_title("What each kernel lets through after zeros were inserted", fontsize=12)
+    figure.legend(fontsize=10, loc="outside right center")
     return figure
 
 

@@ -1,7 +1,7 @@
 """Photographs and their classes: overlays, panels of truth, prediction and errors, contact sheets, a legend."""
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import matplotlib.patheffects as patheffects
 import numpy as np
@@ -18,7 +18,9 @@ from course_utils.plots.figures import SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, Notebo
 
 Picture = Tensor | np.ndarray
 
-WRONG_RED = (215, 0, 60)
+WRONG = (190, 70, 220)
+"""A bright violet, which no class has: of wrong pixels."""
+
 _MIN_LABELLED_DISTANCE = 6
 
 
@@ -107,16 +109,16 @@ def show_segmentation(
             _write_class_names(ax, regions, codes)
     if title:
         figure.suptitle(title, fontsize=TITLE_SIZE)
-    _legend_below(figure, sorted(present - {void}), codes)
+    legend_below(figure, present - {void}, codes)
     return figure
 
 
 def error_picture(image: Picture, mask: Picture, prediction: Picture, void: int) -> np.ndarray:
-    """Grey image with the wrong pixels in red, ``(H, W, 3)`` uint8; void pixels cannot be wrong."""
+    """Grey image with the wrong pixels in violet, ``(H, W, 3)`` uint8; void pixels cannot be wrong."""
     labels, predicted = to_codes(mask), to_codes(prediction)
     grey = to_rgb(image).mean(axis=2, keepdims=True) * 0.5 + 100
     wrong = ((labels != predicted) & (labels != void))[..., None]
-    return np.where(wrong, np.array(WRONG_RED), grey).astype(np.uint8)
+    return np.where(wrong, np.array(WRONG), grey).astype(np.uint8)
 
 
 def show_scenes(
@@ -142,7 +144,7 @@ def show_scenes(
         _show(axes[row, column], to_rgb(images[pick]), f"{label} {pick}")
         _show(axes[row + 1, column], class_colours(codes)[to_codes(masks[pick])], "")
     present = sorted({code for pick in picks for code in np.unique(to_codes(masks[pick])).tolist()})
-    _legend_below(figure, present, codes)
+    legend_below(figure, present, codes)
     return figure
 
 
@@ -184,7 +186,8 @@ def _write_class_names(ax: Axes, labels: np.ndarray, codes: Sequence[str]) -> No
             text.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground="black")])
 
 
-def _legend_below(figure: Figure, present: Sequence[int], codes: Sequence[str]) -> None:
+def legend_below(figure: Figure, present: Iterable[int], codes: Sequence[str] = CLASS_NAMES) -> None:
+    """Names and colours of the classes that are `present`, below a figure of constrained layout."""
     colours = class_colours(codes) / 255
-    handles = [Patch(facecolor=colours[code], edgecolor="0.3", label=codes[code]) for code in present]
+    handles = [Patch(facecolor=colours[code], edgecolor="0.3", label=codes[code]) for code in sorted(present)]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 7), fontsize=TEXT_SIZE)
