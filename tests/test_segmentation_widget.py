@@ -55,13 +55,13 @@ def test_the_sentence_counts_labelled_pixels_only():
     mask = np.array([[3, 3, 9, VOID]])
     prediction = np.array([[3, 1, 9, 9]])
     everything, people = np.ones(12, bool), np.arange(12) == 9
-    said = describe_view(4, mask, prediction, everything, CLASS_NAMES, VOID)
+    said = describe_view("Picture 4", mask, prediction, everything, CLASS_NAMES, VOID)
     assert said == "Picture 4. 66.7% of the labelled pixels are right. Void is not counted."
-    said = describe_view(4, mask, prediction, people, CLASS_NAMES, VOID)
+    said = describe_view("Picture 4", mask, prediction, people, CLASS_NAMES, VOID)
     assert "Pedestrian: 33.3% of the truth, of which 100.0% right" in said
-    assert "All but Pedestrian: 66.7%" in describe_view(4, mask, prediction, ~people, CLASS_NAMES, VOID)
-    assert "No class: 0.0%" in describe_view(4, mask, prediction, ~everything, CLASS_NAMES, VOID)
-    assert "right" not in describe_view(4, mask, None, people, CLASS_NAMES, VOID)
+    assert "All but Pedestrian: 66.7%" in describe_view("Picture 4", mask, prediction, ~people, CLASS_NAMES, VOID)
+    assert "No class: 0.0%" in describe_view("Picture 4", mask, prediction, ~everything, CLASS_NAMES, VOID)
+    assert "right" not in describe_view("Picture 4", mask, None, people, CLASS_NAMES, VOID)
 
 
 def test_every_control_changes_the_picture(data):

@@ -187,5 +187,5 @@ def _controls(names: tuple[str, ...]) -> dict[str, ipywidgets.DOMWidget]:
         "quality": SelectionSlider(options=QUALITIES, value=30, description="JPEG quality", **slider),
         "numbers": IntSlider(1, 0, 4, description="Printed numbers", **slider),
         "seed": IntSlider(0, 0, 9, description="Damage seed", **slider),
-        "wipe": IntSlider(50, 0, 100, 5, description="Wipe (%)", style=style, layout=Layout(width="926px")),
+        "wipe": IntSlider(40, 0, 100, 5, description="Wipe (%)", style=style, layout=Layout(width="926px")),
     }

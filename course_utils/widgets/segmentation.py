@@ -55,9 +55,9 @@ def segmentation_view(
 
 
 def describe_view(
-    number: int, mask: np.ndarray, prediction: np.ndarray | None, shown: np.ndarray, codes: Sequence[str], void: int
+    title: str, mask: np.ndarray, prediction: np.ndarray | None, shown: np.ndarray, codes: Sequence[str], void: int
 ) -> str:
-    """What the viewer shows, in numbers; void pixels are not counted."""
+    """What the viewer shows, in numbers, after a `title`; void pixels are not counted."""
     labelled = mask != void
     total = max(int(labelled.sum()), 1)
     chosen = labelled & shown[mask]
@@ -72,7 +72,7 @@ def describe_view(
         if prediction is not None and chosen.any():
             text += f", of which {(chosen & (mask == prediction)).sum() / chosen.sum():.1%} right"
         parts.append(text)
-    return f"Picture {number}. " + ". ".join([*parts, "Void is not counted."])
+    return ". ".join([title, *parts, "Void is not counted."])
 
 
 class SegmentationViewer(FigureWidget):
@@ -186,4 +186,5 @@ class SegmentationViewer(FigureWidget):
             seen = share > 0 if layer == "errors" else shown[code]
             for artist in (patch, text):
                 artist.set_alpha(1 if seen else 0.25)
-        return self._figure, describe_view(picture, mask, prediction, shown, self.codes, self.void)
+        title = f"Picture {picture}" if network is None else f"Picture {picture}, {network}"
+        return self._figure, describe_view(title, mask, prediction, shown, self.codes, self.void)

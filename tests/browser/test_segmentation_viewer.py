@@ -26,14 +26,14 @@ SegmentationViewer(images, masks, {f"right on {n} %": torch.where(found[n], mask
 def test_every_control_by_keyboard(lab_alone):
     notebook = lab_alone("viewer", SOURCE)
     viewer = notebook.widget("segmentation-viewer")
-    assert viewer.sentence.startswith("Picture 0. ") and viewer.sentence.endswith("Void is not counted.")
-    viewer.press("Picture", "ArrowRight", "ArrowRight", until="Picture 2. ")
-    viewer.press("Opacity (%)", "ArrowRight", until="Picture 2. ")
-    viewer.press("Show", "Tab", "Enter", until="Picture 2. ")
+    assert viewer.sentence.startswith("Picture 0, ") and viewer.sentence.endswith("Void is not counted.")
+    viewer.press("Picture", "ArrowRight", "ArrowRight", until="Picture 2, ")
+    viewer.press("Opacity (%)", "ArrowRight", until="Picture 2, ")
+    viewer.press("Show", "Tab", "Enter", until="Picture 2, ")
     narrowest = viewer.sentence
-    viewer.press("Network", "Tab", "Enter", until="Picture 2. ")
+    viewer.press("Network", "Tab", "Enter", until="Picture 2, ")
     assert viewer.sentence != narrowest, "another network, another share of right pixels"
-    viewer.press("Show", "Tab", "Enter", until="Picture 2. ")
+    viewer.press("Show", "Tab", "Enter", until="Picture 2, ")
     viewer.press("Road", "Space", until="All but Road: ")
     viewer.press("No class", "Enter", until="No class: 0.0% of the truth")
     viewer.press("Road", "Space", until=". Road: ")
