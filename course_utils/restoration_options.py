@@ -13,7 +13,7 @@ from course_utils.data_layout import DATA_DIR
 from course_utils.experiments.painting_file import check_painting
 from course_utils.experiments.restoration_tasks import BATCH_SIZE, SIZE, STEPS, TASKS
 
-LOSSES = ("pixel", "feature", "pixel+feature")
+LOSSES = ("pixel", "absolute", "feature", "pixel+feature")
 STYLES = ("patches", "gram")
 PACKAGED = "photographs"
 MOST_PATCHES = 1_000_000
@@ -44,7 +44,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=["pixel"],
         choices=(*LOSSES, *STYLES),
-        help="which losses, one run for each; pixel+feature takes half of the steps with each, in this order; the task "
+        help="which losses, one run for each; absolute is the mean absolute difference of pixels, with no feature in "
+        "it; pixel+feature takes half of the steps with each, in this order; the task "
         "monet has losses of its own, patches (taken if neither is named) and gram, which compare with the painting",
     )
     parse.add_argument(

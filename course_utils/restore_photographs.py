@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils.camvid import load_split
@@ -94,6 +95,7 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
     pictures = load_patches(args.data, "train", args.steps * args.batch_size, seed, progress=False).to(device)
     known = {
         "pixel": task.loss_fn,
+        "absolute": F.l1_loss,
         "feature": FeatureLoss(judge.features, judge.weights, gram=judge.gram).to(device),
     }
     if name == "colour":

@@ -60,7 +60,16 @@ def test_ctrl_c_is_one_sentence_and_keeps_what_is_done(tmp_path, monkeypatch, ca
     assert [one["seed"] for one in load_record(out)["runs"]] == [0]
 
 
-def test_pixel_and_feature_share_the_steps_and_the_model(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ("pixel", [(5, "mse_loss")]),
+        ("absolute", [(5, "l1_loss")]),
+        ("feature", [(5, "FeatureLoss")]),
+        ("pixel+feature", [(3, "mse_loss"), (2, "FeatureLoss")]),
+    ],
+)
+def test_each_loss_trains_with_what_its_name_says(tmp_path, monkeypatch, loss, expected):
     phases = []
 
     def spy(task, pictures, *, loss_fn, model, batch_size, **options):
@@ -68,10 +77,10 @@ def test_pixel_and_feature_share_the_steps_and_the_model(tmp_path, monkeypatch):
         return make_restorer()
 
     monkeypatch.setattr(restore_photographs, "train_restorer", spy)
-    command = ["--tasks", "text", "--losses", "pixel+feature", "--seeds", "0", "--steps", "5", "--device", "cpu"]
+    command = ["--tasks", "text", "--losses", loss, "--seeds", "0", "--steps", "5", "--device", "cpu"]
     assert main([*command, "--out", str(tmp_path / "out.json")]) == 0
-    assert [phase[:2] for phase in phases] == [(3, "mse_loss"), (2, "FeatureLoss")]
-    assert phases[0][2] is None and phases[1][2] is not None
+    assert [phase[:2] for phase in phases] == expected
+    assert [phase[2] is None for phase in phases] == [True, False][: len(phases)], "the second goes on with the model"
 
 
 def test_the_painting_has_losses_of_its_own_and_is_judged_by_its_style(tmp_path, capsys):
