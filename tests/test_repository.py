@@ -294,6 +294,23 @@ def test_readme_quotes_the_restorations_of_photographs():
         assert f"| {said} | {' | '.join(cells)} | {mean(made):.2f} ± {stdev(made):.2f} |" in README
 
 
+def test_notebook_07_and_the_page_of_results_say_of_the_losses_what_the_records_show():
+    richer = 0
+    for steps, features in ((150, "feature"), (1000, "pixel+feature")):
+        runs = json.loads((ROOT / f"notebooks/results/restorations_{steps}.json").read_text())["runs"]
+        network = {(run["task"], run["loss"], run["seed"]): run["scores"]["network"] for run in runs}
+        nothing = next(run["scores"]["nothing"] for run in runs if run["task"] == "text")
+        for seed in range(3):
+            for job in ("super-resolution", "jpeg"):
+                pixel, by_features = (network[job, loss, seed] for loss in ("pixel", features))
+                assert by_features["psnr"] < pixel["psnr"], "features cost PSNR in every seed"
+                richer += by_features["detail"] > pixel["detail"]
+            pixel, absolute = (network["super-resolution", loss, seed] for loss in ("pixel", "absolute"))
+            assert absolute["features"] < pixel["features"], "in every seed of both records"
+            assert abs(network["text", "absolute", seed]["psnr"] - nothing["psnr"]) < 0.05, "it never begins"
+    assert richer == 10, "detail, in 10 runs of 12"
+
+
 def test_the_page_of_results_quotes_the_restorations_of_streets():
     words = " ".join(RESULTS.split())
     found = {run["task"]: run["scores"] for run in run_of("on_camvid_restorations_1000")["runs"]}
