@@ -62,26 +62,6 @@ def read_split(root: Path | str, split: str) -> list[str]:
     return _read_lines(root, f"{split}.txt")
 
 
-def frames_to_training(stems: list[str], train_stems: list[str]) -> list[int | None]:
-    """How many video frames lie between each picture and the nearest one of `train_stems` in the same clip.
-
-    CamVid's names are ``CLIP_FRAME`` (``0016E5_07959``, ``Seq05VD_f00000``), 30 frames a second. None where training
-    shows nothing of that clip.
-    """
-    train = [_clip_and_frame(stem) for stem in train_stems]
-    gaps = []
-    for clip, frame in map(_clip_and_frame, stems):
-        same_clip = [abs(frame - other) for other_clip, other in train if other_clip == clip]
-        gaps.append(min(same_clip, default=None))
-    return gaps
-
-
-def _clip_and_frame(stem: str) -> tuple[str, int]:
-    clip, _, frame = stem.rpartition("_")
-    digits = frame.lstrip("f")
-    return (clip, int(digits)) if digits.isdecimal() else (stem, 0)
-
-
 def void_code(codes: tuple[str, ...]) -> int:
     """The code called `Void`, or -1 where a data set has none: no pixel is then left out."""
     return codes.index(VOID_NAME) if VOID_NAME in codes else -1

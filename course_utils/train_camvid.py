@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from course_utils.averaged_views import AveragedViews
-from course_utils.camvid import SPLITS, Batches, CachedSplit, frames_to_training, load_split, read_codes, read_split
+from course_utils.camvid import SPLITS, Batches, CachedSplit, load_split, read_codes, read_split
 from course_utils.camvid_options import AFTERWARDS, AMP, PLACES, augmentation, check, parse_command, parser, recipe
+from course_utils.clips import by_clip, frames_to_training
 from course_utils.command_line import command_again, find_data, provenance, usable_device
 from course_utils.depthwise import use_float32_depthwise_gradients
 from course_utils.distributed import own_device, process_group, rank, world_size
@@ -89,14 +90,40 @@ def seconds_to_levels(rows: list[dict], size: tuple[int, int]) -> dict[str, floa
 
 
 def judge(model: nn.Module, train: CachedSplit, split: CachedSplit, batch_size: int) -> dict:
-    """Everything that is reported of one split; the IoU of a class that occurs nowhere is None."""
-    confusion = count_confusion(model, Batches(split, batch_size), len(split.codes), split.void)
-    return {
+    """Everything that is reported of one split, clip by clip too if it has several.
+
+    What no labelled pixel decides, as the IoU of a class that occurs nowhere, is None.
+    """
+    clips = by_clip(split)
+    parts = clips if 1 < len(clips) < len(split) else {"all": split}
+    confusions = {
+        name: count_confusion(model, Batches(part, batch_size), len(split.codes), split.void)
+        for name, part in parts.items()
+    }
+    confusion = sum(confusions.values())
+    found = {
         **scores_of(confusion),
-        "iou": {name: None if math.isnan(iou) else iou for name, iou in iou_of(confusion, split).items()},
+        "iou": _known(iou_of(confusion, split)),
         "baselines": baselines(train, split),
         "frames_to_training": frames_to_training(split.stems, train.stems),
     }
+    if parts is clips:
+        known = by_clip(train)
+        found["clips"] = {
+            clip: {
+                "pictures": len(part),
+                "in_train": clip in known,
+                **_known(scores_of(confusions[clip])),
+                "baselines": _known(baselines(train, part)),
+            }
+            for clip, part in clips.items()
+        }
+    return found
+
+
+def _known(values: dict[str, float]) -> dict[str, float | None]:
+    """nan as None, which JSON can hold."""
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def measure(

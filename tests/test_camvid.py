@@ -15,7 +15,6 @@ from course_utils.camvid import (
     CachedSplit,
     CamVid,
     check_mask,
-    frames_to_training,
     load_split,
     normalise,
     read_split,
@@ -219,9 +218,3 @@ def test_other_bad_arguments(root):
     with pytest.raises(ValueError, match="leaves nothing of 10"):
         Batches(numbered_split(), 11, drop_last=True)
     assert void_code(("a", "b")) == -1
-
-
-def test_frames_to_the_nearest_training_picture_of_the_same_clip():
-    train = ["0016E5_00100", "0016E5_00160", "Seq05VD_f00030"]
-    stems = ["0016E5_00131", "0016E5_00170", "Seq05VD_f00000", "0001TP_00100", "portrait"]
-    assert frames_to_training(stems, train) == [29, 10, 30, None, None]

@@ -12,8 +12,10 @@ from PIL import Image
 from course_utils import train_camvid
 from course_utils.augment import Augment
 from course_utils.averaged_views import AveragedViews
-from course_utils.camvid import load_split
+from course_utils.camvid import Batches, CachedSplit, load_split
 from course_utils.layers import BottleneckBlock
+from course_utils.metrics import pixel_accuracy
+from course_utils.segmentation import predict
 from course_utils.stages import Stage, train_in_stages
 from course_utils.unet import DynamicUnet
 from tests.two_halves import write_two_halves
@@ -309,6 +311,27 @@ def test_a_class_that_occurs_nowhere_is_null(root):
     found = train_camvid.judge(all_sky, train, val, 2)
     assert found["iou"] == {name: None for name in train.codes if name != "Void"} | {"Sky": 0.5, "Road": 0.0}
     json.dumps(found, allow_nan=False)
+
+
+def test_a_split_of_several_clips_is_reported_clip_by_clip():
+    torch.manual_seed(0)
+
+    def split_of(stems: list[str]) -> CachedSplit:
+        images = torch.randint(0, 256, (len(stems), 3, 40, 48), dtype=torch.uint8)
+        return CachedSplit(images, torch.randint(0, 4, (len(stems), 40, 48)).byte(), stems, ("a", "b", "c", "Void"), 3)
+
+    train, test = split_of(["day_1", "day_2"]), split_of(["dusk_3", "day_9", "dusk_4", "dusk_f5", "night_1"])
+    test.masks[4] = 3
+    net = torch.nn.Conv2d(3, 4, 5, padding=2)
+    found = train_camvid.judge(net, train, test, 2)
+    prediction = predict(net, Batches(test, 1))
+    assert found["accuracy"] == pixel_accuracy(prediction, test.masks, 3)
+    facts = {clip: (row["pictures"], row["in_train"]) for clip, row in found["clips"].items()}
+    assert facts == {"dusk": (3, False), "day": (1, True), "night": (1, False)}
+    for clip, at in (("dusk", [0, 2, 3]), ("day", [1])):
+        assert found["clips"][clip]["accuracy"] == pixel_accuracy(prediction[at], test.masks[at], 3)
+    assert found["clips"]["night"]["accuracy"] is None and json.dumps(found, allow_nan=False)
+    assert "clips" not in train_camvid.judge(net, train, train, 2)
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
