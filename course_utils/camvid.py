@@ -1,6 +1,6 @@
 """A prepared CamVid folder as a torch data set, as a cache on the device, and as batches."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -219,9 +219,13 @@ def load_split(
 
 def normalise(images: Tensor) -> Tensor:
     """uint8 or ``0..255`` float ``(N, 3, H, W)`` to float32 with ImageNet's mean and standard deviation per channel."""
-    mean = torch.tensor(IMAGENET_MEAN, device=images.device).view(3, 1, 1) * 255
-    std = torch.tensor(IMAGENET_STD, device=images.device).view(3, 1, 1) * 255
+    mean, std = (_column(values, images.device) * 255 for values in (IMAGENET_MEAN, IMAGENET_STD))
     return (images.float() - mean) / std
+
+
+def _column(values: Sequence[float], device: torch.device) -> Tensor:
+    """``(C, 1, 1)``, made on the device: to take a copy, a GPU would first have to finish its work."""
+    return torch.stack([torch.full((1, 1), value, device=device) for value in values])
 
 
 class Batches:

@@ -78,7 +78,12 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     net = parse.add_argument_group("network")
     add_encoder_options(net)
     net.add_argument("--norm", default="batch", choices=[str(name) for name in NORM_TYPES], help="norm of the decoder")
-    net.add_argument("--last-cross", action="store_true", help="join the input picture to the last features")
+    net.add_argument(
+        "--last-cross",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="join the input picture to the last features",
+    )
     net.add_argument("--block", default="double_conv", choices=BLOCKS, help="what each decoder block computes with")
     net.add_argument(
         "--tail",
@@ -90,7 +95,10 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
         "--middle", default="double_conv", choices=MIDDLES, help="what computes between encoder and decoder"
     )
     net.add_argument(
-        "--bottle", action="store_true", help="make the residual block of --last-cross half as wide inside"
+        "--bottle",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="make the residual block of --last-cross half as wide inside",
     )
     train = parse.add_argument_group("training")
     train.add_argument("--frozen-epochs", type=int, default=1, help="first: encoder frozen, pictures of half size")
@@ -108,7 +116,9 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     train.add_argument("--saturation", type=float, default=0.0, help="largest change of saturation")
     train.add_argument("--balance", type=float, default=0.0, help="class weights in the loss: share ** -BALANCE")
     train.add_argument("--lovasz", type=float, default=0.0, help="weight of the Lovász extension of IoU in the loss")
-    train.add_argument("--count-void", action="store_true", help="let the loss count void as a class")
+    train.add_argument(
+        "--count-void", action=argparse.BooleanOptionalAction, default=False, help="let the loss count void as a class"
+    )
     train.add_argument("--ema", type=float, help="keep a moving average of the weights; each step keeps this share")
     train.add_argument("--seed", type=int, default=0, help="of weights, order and augmentation")
     run = parse.add_argument_group("running and reporting")
@@ -119,7 +129,9 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     run.add_argument(
         "--checkpoint", type=Path, help="save to and resume from RUN.pt: one file a stage, RUN.stage0.pt and so on"
     )
-    run.add_argument("--flips", action="store_true", help="score with the mirror image, averaged")
+    run.add_argument(
+        "--flips", action=argparse.BooleanOptionalAction, default=False, help="score with the mirror image, averaged"
+    )
     run.add_argument("--scales", type=float, nargs="+", default=(1.0,), help="score at these sizes, averaged")
     run.add_argument("--test", action="store_true", help="read the test split, once, at the end")
     run.add_argument("--out", type=Path, help="write the results to this JSON file")

@@ -1,8 +1,6 @@
 """Checkpoints that a kill cannot damage, and the state of every random generator that a training run draws from."""
 
-import contextlib
 import json
-import os
 import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -51,21 +49,8 @@ def save_checkpoint(path: Path, payload: dict[str, Any]) -> None:
     try:
         with replacing(path) as temporary, open(temporary, "wb") as file:
             torch.save({"format": FORMAT, **payload}, file)
-            file.flush()
-            os.fsync(file.fileno())
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         raise OSError(f"the checkpoint {path} could not be written ({error}); the one before it is intact.") from error
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name survive a power cut, where the system lets a folder be opened (Windows does not)."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

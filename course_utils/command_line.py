@@ -119,12 +119,12 @@ def command_again(parse: argparse.ArgumentParser, args: argparse.Namespace, plac
     for name, value in vars(args).items():
         if name in places or value == parse.get_default(name):
             continue
-        values = [] if value is True else value if isinstance(value, (list, tuple)) else [value]
+        values = [] if isinstance(value, bool) else value if isinstance(value, (list, tuple)) else [value]
         words = [shlex.quote(str(word)) for word in values]
         if name in positional:
             first += words  # an option that takes several values would swallow them
         else:
-            then += ["--" + name.replace("_", "-"), *words]
+            then += [("--no-" if value is False else "--") + name.replace("_", "-"), *words]
     return " ".join(first + then)
 
 

@@ -27,9 +27,10 @@ The result is that of one process, to rounding, for three reasons that are not a
   small share alone training would be noisier, and another one.
 - *Scores.* Correct pixels are counted together, not averaged (`course_utils.segmentation.count_confusion`).
 
-Rounding grows: after some hundred steps two runs are as far apart as two runs of one process on other hardware. Dropout
-draws another pattern than in one process. The checkpoint goes to a folder that every machine can read; a run may
-continue with another number of processes. ``compile=True`` is for one process.
+Rounding grows: after some hundred steps two runs are as far apart as two runs of one process on other hardware.
+Dropout draws another pattern than in one process, and on GPUs begins it again where a stopped run continues. The
+checkpoint goes to a folder that every machine can read; a run may continue with another number of processes.
+``compile=True`` is for one process.
 
 When one process fails, or after Ctrl-C, one sentence says why, and torchrun ends the others; its own report follows.
 """
@@ -79,7 +80,9 @@ def process_group() -> Iterator[Callable[[str], None]]:
                 print(sentence, file=sys.stderr, flush=True)
 
     yield complain
-    dist.destroy_process_group()  # not after an error: it would wait for a process that is gone
+    # Not after an error: it would wait for a process that is gone. And all is done: whom it misses now, nobody needs.
+    with contextlib.suppress(RuntimeError):
+        dist.destroy_process_group()
 
 
 def own_device(name: str) -> str:

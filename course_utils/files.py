@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 
@@ -27,15 +27,28 @@ def prove_writable(path: Path) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """A file to write to, which becomes `path` at the end: whatever stops that leaves the old file or none.
 
-    A link stays one: the file that it leads to is replaced.
+    That holds for a power cut too. A link stays one: the file that it leads to is replaced.
     """
     path = path.resolve()
     temporary = temporary_path(path)
     try:
         yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name survive a power cut, where the system lets a folder be opened (Windows does not)."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_json(path: Path, record: Mapping) -> None:
@@ -47,6 +60,18 @@ def write_json(path: Path, record: Mapping) -> None:
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def update_record(path: Path, kind: str, change: Callable[[dict], None]) -> dict:
+    """Read the record at `path`, or begin one, change it, and put it back whole; what others added meanwhile stays.
+
+    Raises:
+        ValueError: as for `read_record` and `write_json`.
+    """
+    record = read_record(path, kind) if path.exists() else {"format": kind}
+    change(record)
+    write_json(path, record)
+    return record
 
 
 def read_record(path: Path, kind: str) -> dict:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
-from course_utils import train_camvid
+from course_utils import camvid_options, train_camvid
 from course_utils.averaged_views import AveragedViews
 from course_utils.camvid import load_split
 from course_utils.command_line import (
@@ -49,7 +49,7 @@ VIEWS = {
     "flips and scales": ("scored with both", {"flip": True, "scales": (0.75, 1.0, 1.25)}),
 }
 """Ways to look at val with the networks of the base, which need no training."""
-NOT_IN_BASE = ("seed", *(name for name in train_camvid.PLACES if name != "device"), *train_camvid.AFTERWARDS)
+NOT_IN_BASE = ("seed", *(name for name in camvid_options.PLACES if name != "device"), *camvid_options.AFTERWARDS)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
 
 def options_of(name: str, base: list[str]) -> list[str]:
     """The base's options and those of an ingredient, which win."""
-    epochs = train_camvid.parse_command(base).epochs or 0  # none in a recipe whose stages no option changes
+    epochs = camvid_options.parse_command(base).epochs or 0  # none in a recipe whose stages no option changes
     return [*base, *INGREDIENTS[name][1].format(twice_the_epochs=2 * epochs).split()]
 
 
@@ -87,23 +87,23 @@ def check_base(base: list[str], names: Sequence[str]) -> None:
     Raises:
         ValueError: naming the option, or the ingredient.
     """
-    given = vars(train_camvid.parser().parse_args(base, argparse.Namespace(**dict.fromkeys(NOT_IN_BASE))))
+    given = vars(camvid_options.parser().parse_args(base, argparse.Namespace(**dict.fromkeys(NOT_IN_BASE))))
     odd = ["--" + name.replace("_", "-") for name in NOT_IN_BASE if given[name] is not None]
     if odd:
         raise ValueError(f"no effect here: {', '.join(odd)}; leave it out after --.")
-    parsed = {name: train_camvid.parse_command(options_of(name, base)) for name in dict.fromkeys([BASE, *names])}
+    parsed = {name: camvid_options.parse_command(options_of(name, base)) for name in dict.fromkeys([BASE, *names])}
     for name, args in parsed.items():
         if name != BASE and json.dumps(vars(args), default=str) == json.dumps(vars(parsed[BASE]), default=str):
             raise ValueError(f"{name} changes nothing of this base; leave it out of --only.")
         try:
-            train_camvid.check(args)
+            camvid_options.check(args)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
 
 
 def run(name: str, seed: int, base: list[str], root: Path) -> list[dict]:
     """Train and score one ingredient; with the base come the views of its network."""
-    args = train_camvid.parse_command([*options_of(name, base), "--seed", str(seed)])
+    args = camvid_options.parse_command([*options_of(name, base), "--seed", str(seed)])
     val = load_split(root, "val", tuple(args.size), usable_device(args.device))
     check_boundaries(val)
     model, _ = train_camvid.measure(args, root)
@@ -115,7 +115,7 @@ def run(name: str, seed: int, base: list[str], root: Path) -> list[dict]:
 
 def prepare(args: argparse.Namespace, root: Path) -> tuple[dict, list[tuple[str, int]]]:
     """What the runs depend on, for the record, and the runs that are missing in the file."""
-    parsed = train_camvid.parse_command(args.base)
+    parsed = camvid_options.parse_command(args.base)
     measured_on = provenance(usable_device(parsed.device))
     wanted = {
         "settings": {"data": root.name, "base": " ".join(args.base)},

@@ -145,14 +145,14 @@ def psnr(prediction: Tensor, target: Tensor) -> float:
     """Peak signal-to-noise ratio in decibels, ``-10 · log10(mean squared error)``, mean over pictures; more is better.
 
     Args:
-        prediction: ``(N, C, H, W)`` floats; white is 1, black is 0.
+        prediction: ``(N, C, H, W)`` floats; white is 1, black is 0. Values beyond are errors like others.
         target: the same shape.
 
     Returns:
         Infinite if a picture equals its target.
 
     Raises:
-        ValueError: if they are not float pictures of one shape, from 0 to 1 and finite.
+        ValueError: if they are not float pictures of one shape, finite, the target from about 0 to 1.
     """
     prediction, target = _checked_pictures(prediction, target)
     return float(peak_signal_noise_ratio(prediction, target, data_range=1.0, dim=(1, 2, 3)))
@@ -162,11 +162,13 @@ def ssim(prediction: Tensor, target: Tensor) -> float:
     """Structural similarity in a Gaussian window of 11 pixels, mean over pictures; 1 is equality (Wang et al. 2004).
 
     Args:
-        prediction: ``(N, C, H, W)`` floats; white is 1, black is 0; sides of at least 11 pixels.
+        prediction: ``(N, C, H, W)`` floats; white is 1, black is 0, values beyond are errors like others; sides of at
+            least 11 pixels.
         target: the same shape.
 
     Raises:
-        ValueError: if they are not float pictures of one shape, from 0 to 1 and finite, or smaller than the window.
+        ValueError: if they are not float pictures of one shape, finite, the target from about 0 to 1; if they are
+            smaller than the window.
     """
     prediction, target = _checked_pictures(prediction, target)
     if min(prediction.shape[-2:]) < 11:

@@ -1,11 +1,10 @@
 """One kind of progress bar, which goes away when the work is done, for terminals and notebooks."""
 
 import os
+import sys
 from typing import Any
 
 from tqdm.auto import tqdm
-
-from course_utils.distributed import rank
 
 
 def progress_bar(*args: Any, show: bool = True, **kwargs: Any) -> tqdm:
@@ -13,5 +12,14 @@ def progress_bar(*args: Any, show: bool = True, **kwargs: Any) -> tqdm:
 
     tqdm's own bar for notebooks overlooks that environment variable.
     """
-    hidden = not show or rank() > 0 or os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
+    hidden = not show or _rank() > 0 or os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
     return tqdm(*args, leave=False, disable=hidden, **kwargs)
+
+
+def _rank() -> int:
+    """The number of this process; a program that has not loaded torch works alone, and need not load it for this."""
+    if "torch" not in sys.modules:
+        return 0
+    from course_utils.distributed import rank
+
+    return rank()

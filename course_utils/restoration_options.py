@@ -10,7 +10,7 @@ import torch
 from course_utils.camvid import read_split
 from course_utils.command_line import check_files, check_seed, command_again, usable_device
 from course_utils.data_layout import DATA_DIR
-from course_utils.experiments.painting_file import check_painting
+from course_utils.experiments.painting_file import check_painting_file
 from course_utils.experiments.restoration_tasks import BATCH_SIZE, SIZE, STEPS, TASKS
 
 LOSSES = ("pixel", "absolute", "feature", "pixel+feature")
@@ -128,5 +128,5 @@ def check(args: argparse.Namespace) -> torch.device:
     if args.pictures is not None and not args.pictures.is_dir():
         raise FileNotFoundError(f"{args.pictures} is no folder; make it first.")
     if "monet" in args.tasks:
-        check_painting(args.painting)
+        check_painting_file(args.painting)
     return usable_device(args.device)

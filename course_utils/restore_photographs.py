@@ -32,7 +32,7 @@ from course_utils.experiments.restoration_tasks import (
     wanted,
 )
 from course_utils.experiments.style_distance import GramDistance, PatchDistance
-from course_utils.files import read_record, replacing, write_json
+from course_utils.files import read_record, replacing, update_record
 from course_utils.losses import FeatureLoss
 from course_utils.metrics import psnr, ssim
 from course_utils.plots.pictures import show_rows
@@ -54,7 +54,7 @@ def load_patches(root: Path | None, split: str, n: int, seed: int, progress: boo
         return photograph_patches(split, n, seed)
     if root is None:
         return patches(PHOTOGRAPHS[split], SIZE, n, short_side=SCORED_SIDE, seed=seed)
-    pictures = load_split(root, split, CAMVID_SIZE, progress=progress).images
+    pictures = _pictures(root, split, progress)
     generator = torch.Generator().manual_seed(seed)
     rows, columns = (torch.randint(side - SIZE + 1, (n,), generator=generator).tolist() for side in CAMVID_SIZE)
     return torch.stack(
@@ -63,6 +63,11 @@ def load_patches(root: Path | None, split: str, n: int, seed: int, progress: boo
             for i, (row, column) in enumerate(zip(rows, columns, strict=True))
         ]
     )
+
+
+@functools.cache
+def _pictures(root: Path, split: str, progress: bool) -> Tensor:
+    return load_split(root, split, CAMVID_SIZE, progress=progress).images
 
 
 def score(made: dict[str, Tensor], truth: Tensor, judge: FeatureNetwork) -> dict[str, dict[str, float]]:
@@ -141,15 +146,15 @@ def main(words: list[str] | None = None) -> int:
 
 def _work(args: argparse.Namespace) -> None:
     device = check(args)
-    record = load_record(args.out) if args.out.exists() else {"format": FORMAT}
     judge = feature_network()
-    _describe(args, record, judge.said)
-    _run_all(args, record, device, judge)
-    print("\n".join(table(record)))
+    print("\n".join(table(_run_all(args, device, judge))))
 
 
-def _describe(args: argparse.Namespace, record: dict, judge: str) -> None:
-    """Put into `record` what all its runs share; refuse what makes new runs another experiment than those there."""
+def _describe(args: argparse.Namespace, record: dict, judge: str, facts: dict) -> None:
+    """Put into `record` what all its runs share; refuse what makes new runs another experiment than those there.
+
+    Date, hardware and versions stand in it once; a run elsewhere or later adds what differs.
+    """
     shared = settings(args)
     wanted = shared | {"judge": judge}
     held = record.get("settings", {}) | {"judge": record.get("judge", judge)}
@@ -160,30 +165,34 @@ def _describe(args: argparse.Namespace, record: dict, judge: str) -> None:
     if odd:
         raise ValueError(f"{args.out} holds runs with other settings ({', '.join(odd)}); name another file.")
     record |= {"settings": record.get("settings", {}) | shared, "judge": judge}
+    record |= {name: record.get(name, fact) for name, fact in facts.items()}
 
 
-def _run_all(args: argparse.Namespace, record: dict, device: torch.device, judge: FeatureNetwork) -> None:
-    """Do the runs that `record` does not hold yet, and keep each one as soon as it is done.
-
-    Date, hardware and versions stand in the record once; a run elsewhere or later adds what differs.
-    """
-    runs = record.setdefault("runs", [])
-    done = {(one["task"], one["loss"], one["seed"]) for one in runs}
+def _run_all(args: argparse.Namespace, device: torch.device, judge: FeatureNetwork) -> dict:
+    """Do the runs that the file does not hold yet, and keep each one as soon as it is done; returns the record."""
+    facts = provenance(device)
+    record = load_record(args.out) if args.out.exists() else {"format": FORMAT, "runs": []}
+    _describe(args, record, judge.said, facts)
+    done = {(one["task"], one["loss"], one["seed"]) for one in record["runs"]}
     wishes = [(name, loss, s) for name in args.tasks for loss in fitting_losses(name, args.losses) for s in args.seeds]
     todo = [wish for wish in dict.fromkeys(wishes) if wish not in done]
     kept = dict.fromkeys(name for name, loss, seed in wishes if (name, loss, seed) in done and seed == args.seeds[0])
     if args.pictures and kept:
         print(f"{args.out} holds {', '.join(kept)} already; name a new file to get pictures of it.", file=sys.stderr)
-    facts = provenance(device)
-    record |= {name: record.get(name, fact) for name, fact in facts.items()}
     for name, loss, seed in progress_bar(todo, desc="runs"):
         result = run(name, loss, seed, args, device, judge)
         made = result.pop("made")
-        runs.append(result | {name: fact for name, fact in facts.items() if record[name] != fact})
-        record["command"] = command_for(args, runs)
-        write_json(args.out, record)
+
+        def add(record: dict, result: dict = result) -> None:
+            _describe(args, record, judge.said, facts)
+            runs = record.setdefault("runs", [])
+            runs.append(result | {name: fact for name, fact in facts.items() if record[name] != fact})
+            record["command"] = command_for(args, runs)
+
+        record = update_record(args.out, FORMAT, add)
         if args.pictures and seed == args.seeds[0]:
             _save_row(args.pictures / f"restored_{name}_{loss}.jpg", made)
+    return record
 
 
 def table(record: dict) -> list[str]:

@@ -109,5 +109,8 @@ class LovaszCrossEntropy(nn.CrossEntropyLoss):
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         share = torch.stack([terms(self, mask) for mask in target])
         levels = LEVELS if logits.device.type == "cpu" else None
-        extension = (lovasz_softmax(logits, target, self.ignore_index, levels) * share).sum() / share.sum()
+        total = share.sum()
+        # Where all is void, cross-entropy is nan but its gradient 0: a process may have such a share of a batch.
+        total = torch.where(total > 0, total, 1)
+        extension = (lovasz_softmax(logits, target, self.ignore_index, levels) * share).sum() / total
         return super().forward(logits, target) + self.lovasz * extension

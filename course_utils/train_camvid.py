@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from course_utils.averaged_views import AveragedViews
-from course_utils.camvid import SPLITS, Batches, CachedSplit, load_split, read_codes, read_split
+from course_utils.camvid import SPLITS, Batches, CachedSplit, load_split, normalise, read_codes, read_split
 from course_utils.camvid_options import AFTERWARDS, AMP, PLACES, augmentation, check, parse_command, parser, recipe
 from course_utils.clips import by_clip, frames_to_training
 from course_utils.command_line import command_again, find_data, provenance, usable_device
@@ -203,8 +203,9 @@ def as_scored(model: nn.Module, args: argparse.Namespace) -> nn.Module:
 
 def draw(model: nn.Module, split: CachedSplit, path: Path) -> None:
     """Truth, prediction and errors of the picture of `split` that shows the most classes."""
-    chosen = max(range(len(split)), key=lambda i: len(split.masks[i].unique()))
-    prediction = predict(model, Batches(split, 16))[chosen].cpu()
+    chosen = max(range(len(split)), key=lambda i: len(split.masks[i][split.masks[i] != split.void].unique()))
+    picture = normalise(split.images[chosen : chosen + 1])
+    prediction = predict(model, [(picture, None)])[0].cpu()
     figure = show_segmentation(split.images[chosen], split.masks[chosen], prediction, codes=split.codes)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=100, format="png")
@@ -258,14 +259,21 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_command(argv)
     try:
         with process_group() as complain:
-            return run(args, complain)
+            run(args, complain)
+    except SystemExit as stop:
+        return stop.code
     except (OSError, RuntimeError) as error:
         print(f"train_camvid: the processes do not find each other ({error})", file=sys.stderr)
         return 1
+    return 0
 
 
-def run(args: argparse.Namespace, complain: Callable[[str], None]) -> int:
-    """Measure and report; returns the exit status."""
+def run(args: argparse.Namespace, complain: Callable[[str], None]) -> None:
+    """Measure and report.
+
+    Raises:
+        SystemExit: with the exit status, after a sentence on what is wrong.
+    """
     try:
         check(args)
         root = find_data(getattr(args, "data", None))
@@ -280,13 +288,12 @@ def run(args: argparse.Namespace, complain: Callable[[str], None]) -> int:
             raise lost[0]
     except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
         complain(f"train_camvid: {error}")
-        return 1
+        raise SystemExit(1) from error
     except KeyboardInterrupt as stop:
         said = str(stop).rstrip(".") or "stopped"
         kept = "the same command goes on from its --checkpoint"
         complain(f"train_camvid: {said}; {kept if args.checkpoint else '--checkpoint FILE would have kept it'}")
-        return 130
-    return 0
+        raise SystemExit(130) from stop
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The training loop of the course: AdamW on a one-cycle schedule, mixed precision, and runs that survive a kill."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -100,14 +101,15 @@ def fit(
         channels_last: put model and inputs into the memory format that tensor cores like; same maths. On a CPU
             without AVX-512, networks with wide 3×3 kernels need `course_utils.winograd.use_winograd` with it, or train
             more slowly; with AVX-512 they gain from it too.
-        compile: run the training step through `torch.compile`; `model` itself stays as it is.
+        compile: run the model's forward and backward pass through `torch.compile`, once for each shape of batch;
+            `model` itself stays as it is.
         checkpoint: file that holds the whole state of the run, written after each epoch, and on Ctrl-C.
         checkpoint_every: write it every so many steps as well.
         resume: continue from `checkpoint` if it exists, and end where an uninterrupted run ends, bit for bit; a
             finished run returns at once. Settings and shapes must agree; data, losses and first weights cannot be
             compared, so give changed ones another file. The batches of a half-finished epoch are drawn again and
             skipped: they must follow from the epoch and the global random generators (or the data loader's own),
-            which random transforms in *persistent* loader workers do not.
+            which random transforms in *persistent* loader workers do not. Nor does a loss with a generator of its own.
         seed: seeds the global generators of Python, NumPy and torch, when the run starts and not when it resumes.
         recipe: whatever else the run depends on (data, augmentation, initial weights), in words: a checkpoint with
             another recipe is refused.
@@ -123,9 +125,10 @@ def fit(
         RuntimeError: if `batches` yields more or fewer than its length says.
         OSError: if the checkpoint cannot be written.
         CheckpointError: if the checkpoint is damaged or belongs to a run with other settings.
-        NonFiniteLossError: with the epoch, the step and the learning rate; no checkpoint holds such a state.
-        KeyboardInterrupt: after Ctrl-C, once the running step is finished and the checkpoint written; a second
-            Ctrl-C does not wait.
+        NonFiniteLossError: if the loss, or after an epoch a parameter, is infinite or nan; with the epoch, the step and
+            the learning rate. No checkpoint holds such a state.
+        KeyboardInterrupt: after Ctrl-C, once the running step, or `evaluate`, is finished and the checkpoint written; a
+            second Ctrl-C does not wait.
     """
     groups = trainable_groups(model, lr)
     _check_functions(loss_fn, evaluate, weight_decay, ema)
@@ -170,10 +173,16 @@ def fit(
     trainable = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     device = trainable[0].device
     shared = SharedTraining(model, loss_fn)
-    forward = torch.compile(shared.model) if compile else shared.model
+    # Without dynamic=False, a second picture size would get kernels for any size, which are slower.
+    forward = torch.compile(shared.model, dynamic=False) if compile else shared.model
     autocast = {"device_type": device.type, "dtype": amp, "enabled": amp is not None}
 
-    with _progress_bar(run, progress, label) as bar, shared.norms, DeferredInterrupt(world_size() > 1) as interrupt:
+    with (
+        _left_for_use(model, average),
+        _progress_bar(run, progress, label) as bar,
+        shared.norms,
+        DeferredInterrupt(world_size() > 1) as interrupt,
+    ):
         while run.epoch < epochs:
             model.train()
             for x, y in run.remaining_batches():
@@ -201,6 +210,7 @@ def fit(
                     run.save(bar)
                 if stop:
                     raise KeyboardInterrupt(run.how_to_continue())
+            run.check_finite(bar)
             judged = (model if average is None else average.module).eval()
             with torch.no_grad(), torch.autocast(**autocast):
                 metrics = _numbers(evaluate(judged)) if evaluate else {}
@@ -208,10 +218,18 @@ def fit(
             run.save(bar)
             if any_process(interrupt.asked):
                 raise KeyboardInterrupt(run.how_to_continue())
-    if average is not None:
-        model.load_state_dict(average.module.state_dict())
-    model.eval()
     return run.history
+
+
+@contextlib.contextmanager
+def _left_for_use(model: nn.Module, average: MovingAverage | None) -> Iterator[None]:
+    """Leave `model` with the averaged weights, and in evaluation mode, however the training ends."""
+    try:
+        yield
+    finally:
+        if average is not None:
+            model.load_state_dict(average.module.state_dict())
+        model.eval()
 
 
 def _numbers(metrics: object) -> dict[str, float]:

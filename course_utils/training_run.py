@@ -148,18 +148,26 @@ class TrainingRun:
         self.epoch, self.sizes, self.started = self.epoch + 1, [], time.perf_counter()
         bar.set_postfix(self._postfix(), refresh=False)
 
+    def check_finite(self, bar: tqdm) -> None:
+        """Look at all losses so far and at the parameters, which the last step may have ruined with a finite loss.
+
+        Raises:
+            NonFiniteLossError: if one is infinite or nan.
+        """
+        self.read_losses(bar)
+        finite = [p.detach().isfinite().all() for p in self.model.parameters() if p.requires_grad]
+        if not torch.stack(finite).all():
+            raise self._not_finite("a parameter became infinite or nan", self.step)
+
     def save(self, bar: tqdm) -> None:
-        """Write the checkpoint, if there is to be one and the model is worth keeping.
+        """Write the checkpoint, if there is to be one.
 
         Raises:
             NonFiniteLossError: rather than replace a good checkpoint by a useless one.
         """
         if self.path is None:
             return
-        self.read_losses(bar)
-        finite = [p.detach().isfinite().all() for p in self.model.parameters() if p.requires_grad]
-        if not torch.stack(finite).all():
-            raise self._not_finite("a parameter became infinite or nan", self.step)
+        self.check_finite(bar)
         payload = {
             "settings": self.settings,
             "model": self.model.state_dict(),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from course_utils import ingredients, train_camvid
+from course_utils import camvid_options, ingredients, train_camvid
 from tests.two_halves import write_two_halves
 
 BASE = ["--size", "32", "32", "--batch-size", "2", "--frozen-epochs", "0", "--half-epochs", "0", "--epochs", "1"]
@@ -46,9 +46,9 @@ def test_a_stopped_command_goes_on_and_views_come_with_the_base(root, tmp_path, 
 
 
 def test_every_ingredient_changes_the_base_as_it_says():
-    base = vars(train_camvid.parse_command(BASE))
+    base = vars(camvid_options.parse_command(BASE))
     for name in ingredients.INGREDIENTS:
-        args = vars(train_camvid.parse_command(ingredients.options_of(name, BASE)))
+        args = vars(camvid_options.parse_command(ingredients.options_of(name, BASE)))
         changed = {key for key in args if args[key] != base[key]}
         expected = {
             "base": set(),
@@ -60,8 +60,8 @@ def test_every_ingredient_changes_the_base_as_it_says():
             "together": {"zoom", "light", "saturation", "lovasz", "ema"},
         }
         assert changed == expected.get(name, {name}), name
-    assert train_camvid.parse_command(ingredients.options_of("longer", BASE)).epochs == 2
-    assert train_camvid.parse_command(ingredients.BASE_OPTIONS.split()).size == [72, 96]
+    assert camvid_options.parse_command(ingredients.options_of("longer", BASE)).epochs == 2
+    assert camvid_options.parse_command(ingredients.BASE_OPTIONS.split()).size == [72, 96]
 
 
 def test_the_table_by_hand():

@@ -208,6 +208,23 @@ def test_a_run_elsewhere_says_so_and_leaves_what_is_said_of_the_others(tmp_path,
     assert after["runs"][1]["hardware"] == "abacus" and "date" not in after["runs"][1]
 
 
+def test_two_commands_at_once_keep_each_others_runs(tmp_path, monkeypatch):
+    _quickly(monkeypatch)
+    out = tmp_path / "out.json"
+    real, other = restore_photographs.run, [*JPEG, "--out", str(out), "--seeds", "1"]
+
+    def meanwhile(*arguments):
+        monkeypatch.setattr(restore_photographs, "run", real)
+        assert main(other) == 0
+        return real(*arguments)
+
+    monkeypatch.setattr(restore_photographs, "run", meanwhile)
+    assert main([*JPEG, "--out", str(out)]) == 0
+    record = load_record(out)
+    assert [one["seed"] for one in record["runs"]] == [1, 0]
+    assert record["command"].split("--seeds")[1].split()[:2] == ["1", "0"]
+
+
 def test_pictures_of_runs_that_are_kept_are_missed_aloud(tmp_path, monkeypatch, capsys):
     _quickly(monkeypatch)
     command = [*JPEG, "--out", str(tmp_path / "out.json"), "--pictures", str(tmp_path)]

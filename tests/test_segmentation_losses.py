@@ -153,6 +153,16 @@ def test_a_batch_follows_from_its_shares():
     assert LovaszCrossEntropy(0, weights, VOID)(logits, target) == plain(logits, target)
 
 
+@pytest.mark.parametrize("weight", [None, torch.tensor([0.5, 1, 2, 0])])
+def test_a_share_that_is_void_throughout_pulls_at_nothing(weight):
+    """One process of several may have such a share, and its gradient is added to those of the others."""
+    logits, target = case()
+    logits.requires_grad_()
+    loss = LovaszCrossEntropy(0.5, weight, ignore_index=VOID)(logits.float(), torch.full_like(target, VOID))
+    torch.where(torch.tensor(True), 0, loss).backward()
+    assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
 def test_class_weights_are_counted():
     masks = torch.tensor([0] * 8 + [1] * 2 + [3] * 5, dtype=torch.uint8).view(1, 3, 5)
     split = CachedSplit(masks.unsqueeze(1), masks, ["a"], ("a", "b", "c", "Void"), VOID)

@@ -9,10 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from course_utils import train_camvid
+from course_utils import camvid_options, train_camvid
 from course_utils.augment import Augment
 from course_utils.averaged_views import AveragedViews
-from course_utils.camvid import Batches, CachedSplit, load_split
+from course_utils.camvid import Batches, CachedSplit, load_split, normalise
+from course_utils.classes import CLASS_NAMES
+from course_utils.command_line import command_again
 from course_utils.layers import BottleneckBlock
 from course_utils.metrics import pixel_accuracy
 from course_utils.segmentation import predict
@@ -366,3 +368,25 @@ def test_a_damaged_test_picture_is_found_before_training(root, tmp_path, capsys,
     monkeypatch.setattr(train_camvid, "train_in_stages", None)
     assert run(copy, "--test") == 1
     assert "p7.png cannot be read" in capsys.readouterr().err
+
+
+def test_what_a_recipe_sets_can_be_unset_and_the_command_says_so():
+    words = ["--recipe", "lecture", "--no-bottle", "--block", "bottleneck", "--no-count-void", "--balance", "0.5"]
+    args = camvid_options.parse_command([*words, "--device", "cpu"])
+    camvid_options.check(args)
+    command = command_again(camvid_options.parser("lecture"), args, camvid_options.PLACES)
+    again = camvid_options.parse_command(command.split()[3:])
+    assert vars(again) | {"device": "cpu"} == vars(args) and "--no-bottle" in command
+
+
+def test_the_picture_drawn_shows_the_most_classes_and_costs_one_pass_over_one_picture(tmp_path):
+    masks = torch.full((3, 40, 48), 11, dtype=torch.uint8)
+    masks[0, :20], masks[1, :20], masks[1, 20:] = 3, 3, 4  # void is no class
+    masks[2] = 5
+    split = CachedSplit(torch.zeros(3, 3, 40, 48, dtype=torch.uint8), masks, ["a", "b", "c"], CLASS_NAMES, 11)
+    split.images[1] = 200
+    seen = []
+    net = torch.nn.Conv2d(3, 12, 1)
+    net.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    train_camvid.draw(net, split, tmp_path / "picture.png")
+    assert len(seen) == 1 and torch.equal(seen[0], normalise(split.images[1:2]))

@@ -450,6 +450,14 @@ class TestInterrupting:
         with pytest.raises(KeyboardInterrupt, match=r"after step 3, .*only checkpoint=\.\.\. lets a run continue"):
             train(loss_fn=self.press_at(3))
 
+    def test_the_model_is_left_as_it_would_be_used(self, path):
+        model = SmallNet()
+        with pytest.raises(KeyboardInterrupt):
+            train(model, loss_fn=self.press_at(3), ema=0.5, checkpoint=path)
+        assert not any(module.training for module in model.modules())
+        average = load_checkpoint(path)["average"]
+        assert all(torch.equal(tensor, average[f"module.{name}"]) for name, tensor in model.state_dict().items())
+
     def test_a_second_ctrl_c_acts_at_once(self, path):
         with pytest.raises(KeyboardInterrupt, match="at once"):
             train(checkpoint=path, loss_fn=self.press_at(3, times=2))
@@ -489,15 +497,25 @@ class TestNonFinite:
             train(model, loss_fn=Spy(lambda call: math.nan if call == 3 else None))
         assert all(parameter.isfinite().all() for parameter in model.parameters())
 
-    def test_a_finite_loss_with_a_bad_gradient_is_not_saved_either(self, path):
-        def flat_root(x, y):  # a square root has no slope at zero
-            root = ((x - x) ** 2).sum().sqrt() if loss_fn.calls == 8 else 0
+    @staticmethod
+    def flat_root_at(step):
+        def loss_fn(x, y):  # a square root has no slope at zero
+            root = ((x - x) ** 2).sum().sqrt() if spy.calls == step else 0
             return cross_entropy(x, y) + root
 
-        loss_fn = Spy(loss_fn=flat_root)
+        spy = Spy(loss_fn=loss_fn)
+        return spy
+
+    def test_a_finite_loss_with_a_bad_gradient_is_not_saved_either(self, path):
         with pytest.raises(NonFiniteLossError, match=r"a parameter became infinite or nan at step 8 \(epoch 2"):
-            train(checkpoint=path, checkpoint_every=1, loss_fn=loss_fn)
+            train(checkpoint=path, checkpoint_every=1, loss_fn=self.flat_root_at(8))
         assert len(load_checkpoint(path)["history"]["step_losses"]) == 7
+
+    def test_the_last_step_is_looked_at_too_without_a_checkpoint_and_before_any_score(self):
+        judged = []
+        with pytest.raises(NonFiniteLossError, match=rf"a parameter became infinite or nan at step {STEPS} "):
+            train(loss_fn=self.flat_root_at(STEPS), evaluate=lambda model: judged.append(model) or {})
+        assert len(judged) == EPOCHS - 1
 
     def test_looking_rarely_gives_the_same_history(self, monkeypatch):
         often = results(*train())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median, stdev
 
-from course_utils.files import read_record, write_json
+from course_utils import files
 
 FORMAT = "ablations of the hooked U-Net, version 1"
 METRICS = ("accuracy", "mean_iou", "boundary_error")
@@ -14,15 +14,12 @@ METRICS = ("accuracy", "mean_iou", "boundary_error")
 
 def load_record(path: Path) -> dict:
     """Read a record that `update_record` wrote."""
-    return read_record(path, FORMAT)
+    return files.read_record(path, FORMAT)
 
 
 def update_record(path: Path, change: Callable[[dict], None]) -> dict:
     """Read the record, change it, and put it back whole: a kill leaves either the old file or the new one."""
-    record = load_record(path) if path.exists() else {"format": FORMAT}
-    change(record)
-    write_json(path, record)
-    return record
+    return files.update_record(path, FORMAT, change)
 
 
 def differing(record: Mapping, wanted: Mapping) -> list[str]:

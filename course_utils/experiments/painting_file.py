@@ -26,7 +26,7 @@ def painting_digest(path: Path) -> str:
     return hashlib.sha256(read_painting(path).numpy().tobytes()).hexdigest()[:16]
 
 
-def check_painting(path: Path) -> None:
+def check_painting_file(path: Path) -> None:
     """Refuse a file that is no picture, is black, or is too small for patches of `SIZE` pixels.
 
     Raises:
