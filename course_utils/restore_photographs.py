@@ -45,22 +45,29 @@ CAMVID_SIZE = (192, 256)
 ASKED = 400
 """So many training patches say what the mean colour is."""
 
+PICTURE_MEASURES = [("psnr", "dB", 2)]
+STYLE_MEASURES = [("style", "from the style, by patches", 3), ("gram", "by Gram matrices", 2)]
 STYLE_WEIGHTS = {"patches": {}, "gram": {"style": 0.2}}
 
 
 def load_patches(root: Path | None, split: str, n: int, seed: int, progress: bool = True) -> Tensor:
-    """`n` patches ``(n, 3, 96, 96)`` uint8 of one split, for training if that is ``"train"``, else for scoring."""
+    """`n` patches ``(n, 3, 96, 96)`` uint8 of one split, for training if that is ``"train"``, else for scoring.
+
+    Training goes through the pictures of a data set in order, again and again. What is scored is spread over its
+    split: the first test pictures of CamVid follow a few seconds after those to train on.
+    """
     if root is None and split == "train":
         return photograph_patches(split, n, seed)
     if root is None:
         return patches(PHOTOGRAPHS[split], SIZE, n, short_side=SCORED_SIDE, seed=seed)
     pictures = _pictures(root, split, progress)
+    chosen = [i % len(pictures) if split == "train" else i * len(pictures) // n for i in range(n)]
     generator = torch.Generator().manual_seed(seed)
     rows, columns = (torch.randint(side - SIZE + 1, (n,), generator=generator).tolist() for side in CAMVID_SIZE)
     return torch.stack(
         [
-            pictures[i % len(pictures), :, row : row + SIZE, column : column + SIZE]
-            for i, (row, column) in enumerate(zip(rows, columns, strict=True))
+            pictures[i, :, row : row + SIZE, column : column + SIZE]
+            for i, row, column in zip(chosen, rows, columns, strict=True)
         ]
     )
 
@@ -105,9 +112,11 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
     }
     if name == "colour":
         untrained["one colour"] = one_colour(inputs, pictures[:ASKED].float() / 255)
+        untrained["the answer's mean"] = one_colour(inputs, originals)  # no guess: it has looked
     if loss in STYLES:
         painting = read_painting(args.painting).to(device)
         untrained["mean colour"] = mean_colour(originals, painting)
+        untrained["noise in it"] = mean_colour(inputs, painting)
         distances = {"patches": PatchDistance(painting), "gram": GramDistance(judge, painting)}
         known[loss] = PaintingLoss(distances[loss], **STYLE_WEIGHTS[loss]).to(device)
     phases = loss.split("+")
@@ -196,17 +205,17 @@ def _run_all(args: argparse.Namespace, device: torch.device, judge: FeatureNetwo
 
 
 def table(record: dict) -> list[str]:
-    """One line for each task and loss: PSNR on held-out pictures, or distance from the painting's style."""
+    """A line for each task and loss, PSNR on held-out pictures; of a painting two, both distances from its style."""
     lines = []
     for name, loss in dict.fromkeys((one["task"], one["loss"]) for one in record["runs"]):
         found = [one["scores"] for one in record["runs"] if (one["task"], one["loss"]) == (name, loss)]
-        parts, measure = [], _measure(loss)
-        unit, digits = ("from the style, by patches", 3) if loss in STYLES else ("dB", 2)
-        for kind in found[0]:
-            values = torch.tensor([scores[kind][measure] for scores in found if kind in scores], dtype=torch.float64)
-            spread = f" ± {values.std():.{digits}f}" if len(values) > 1 and kind == "network" else ""
-            parts.append(f"{kind} {values.mean():.{digits}f}{spread}")
-        lines.append(f"{name:17} {loss:13} {', '.join(parts)} {unit}")
+        for measure, unit, digits in STYLE_MEASURES if loss in STYLES else PICTURE_MEASURES:
+            parts = []
+            for kind in found[0]:
+                values = torch.tensor([one[kind][measure] for one in found if kind in one], dtype=torch.float64)
+                spread = f" ± {values.std():.{digits}f}" if len(values) > 1 and kind == "network" else ""
+                parts.append(f"{kind} {values.mean():.{digits}f}{spread}")
+            lines.append(f"{name:17} {loss:13} {', '.join(parts)} {unit}")
     return lines
 
 
@@ -217,10 +226,6 @@ def load_record(path: Path) -> dict:
         ValueError: if the file is something else.
     """
     return read_record(path, FORMAT)
-
-
-def _measure(loss: str) -> str:
-    return "style" if loss in STYLES else "psnr"
 
 
 def _save_row(path: Path, made: dict[str, Tensor], n: int = 6) -> None:

@@ -89,7 +89,7 @@ def test_the_painting_has_losses_of_its_own_and_is_judged_by_its_style(tmp_path,
     command = ["--tasks", "monet", "--seeds", "0", "--steps", "1", "--out", str(out)]
     assert main([*command, "--painting", str(tmp_path / "pond.png"), "--device", "cpu"]) == 0
     (only,) = load_record(out)["runs"]
-    assert only["loss"] == "patches" and set(only["scores"]) == {"nothing", "mean colour", "network"}
+    assert only["loss"] == "patches" and set(only["scores"]) == {"nothing", "mean colour", "noise in it", "network"}
     assert all(scores["style"] > 0 and scores["gram"] > 0 for scores in only["scores"].values())
     assert "from the style, by patches" in capsys.readouterr().out
     command += ["--losses", "gram", "patches"]
@@ -153,6 +153,22 @@ def test_patches_of_a_prepared_folder_come_from_the_split_named(tmp_path):
     found = {split: load_patches(tmp_path, split, 5, 0, progress=False) for split in ("train", "val", "test")}
     assert all(patches.shape == (5, 3, SIZE, SIZE) and patches.dtype == torch.uint8 for patches in found.values())
     assert not torch.equal(found["train"], found["test"])
+
+
+def test_what_is_scored_is_spread_over_its_split(monkeypatch):
+    """The first test pictures of CamVid follow a few seconds after training pictures, in the same clip."""
+    numbered = torch.arange(9, dtype=torch.uint8).view(9, 1, 1, 1).expand(9, 3, 192, 256)
+    monkeypatch.setattr(restore_photographs, "_pictures", lambda root, split, progress: numbered)
+    scored, trained = (load_patches(Path("any"), split, n, 0)[:, 0, 0, 0] for split, n in (("test", 4), ("train", 11)))
+    assert scored.tolist() == [0, 2, 4, 6] and trained.tolist() == [*range(9), 0, 1]
+
+
+def test_the_table_has_both_distances_of_a_painting():
+    scores = {"nothing": {"style": 0.18, "gram": 2.0}, "network": {"style": 0.07, "gram": 1.2}}
+    run = {"task": "monet", "loss": "patches", "seed": 0, "scores": scores}
+    by_patches, by_gram = table({"runs": [run]})
+    assert "nothing 0.180, network 0.070 from the style, by patches" in by_patches
+    assert "nothing 2.00, network 1.20 by Gram matrices" in by_gram
 
 
 def test_other_settings_are_not_mixed_into_one_file(tmp_path, capsys):
