@@ -30,7 +30,7 @@ _DAMAGE = (
     RuntimeError,
     ValueError,
 )
-_NAMES = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+IMPOSSIBLE_NAMES = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 """An entry that is a file and a folder at once, or whose name is too long for the file system."""
 
 
@@ -58,9 +58,9 @@ def unpack(
     except (*_DAMAGE, OSError) as error:
         # gzip reports damaged data as an OSError without a number, and a damaged offset ends in an invalid seek;
         # a full disk and the like have numbers of their own, but not what comes of impossible names of entries.
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL, *_NAMES):
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL, *IMPOSSIBLE_NAMES):
             raise
-        reason = error.strerror if getattr(error, "errno", None) in _NAMES else str(error).rstrip(".")
+        reason = error.strerror if getattr(error, "errno", None) in IMPOSSIBLE_NAMES else str(error).rstrip(".")
         raise DataError(
             f"{name} is not a complete .zip, .tar or .tgz archive ({reason}): fetch or pack it again"
         ) from error

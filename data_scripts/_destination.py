@@ -3,8 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -25,26 +25,36 @@ def resolved(path: Path) -> Path:
 
 
 @contextmanager
-def workplace(dest: Path) -> Iterator[Path]:
+def _printed(text: str) -> Iterator[None]:
+    """Prints `text`, which stays."""
+    print(text, flush=True)
+    yield
+
+
+@contextmanager
+def workplace(dest: Path, waiting: Callable[[str], AbstractContextManager] = _printed) -> Iterator[Path]:
     """A hidden folder beside `dest` for one run at a time; it stays only while it keeps a part of a download.
 
-    Raises:
-        DataError: if `dest` is something that these scripts did not prepare and so must not replace.
+    An exchange of folders that a killed run left half-done is put right first, so look at `dest` again in here.
+
+    Args:
+        dest: the folder to prepare, `resolved`; whether it may be replaced is for the caller to check.
+        waiting: shows a sentence for as long as another run has the place.
     """
-    _refuse_foreign(dest)
     dest.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(dest.with_name(f".{dest.name}.lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"Another run is preparing {dest}; waiting for it to end", flush=True)
-        lock.acquire()
+        with waiting(f"Another run is preparing {dest}; waiting for it to end"):
+            lock.acquire()
     work = dest.with_name(f".{dest.name}.part")
     try:
         work.mkdir(exist_ok=True)
         _settle(dest, work)
         for stale in work.glob(f"{_SCRATCH_PREFIX}*"):
-            shutil.rmtree(stale)
+            # A helper of a killed run may still write there; what is left then goes with the next run.
+            shutil.rmtree(stale, ignore_errors=True)
         yield work
     finally:
         with suppress(OSError):
@@ -67,6 +77,25 @@ def put_in_place(prepared: Path, dest: Path, work: Path) -> None:
         os.replace(prepared, dest)
     finally:
         _settle(dest, work)
+
+
+def refuse_foreign(dest: Path) -> None:
+    """Refuse to replace what holds more than a prepared CamVid.
+
+    Raises:
+        DataError: if `dest` is a file, or a folder with other things in it.
+    """
+    if not dest.exists():
+        return
+    if not dest.is_dir():
+        raise DataError(f"{dest} is a file: choose a folder with --dest")
+    if foreign := foreign_names(dest, _PREPARED_NAMES):
+        raise DataError(f"{dest} holds other things, such as {foreign[0]!r}: choose an empty or new folder with --dest")
+
+
+def foreign_names(folder: Path, known: set[str]) -> list[str]:
+    """Sorted names of what lies in a folder besides the `known` and the hidden."""
+    return sorted(path.name for path in folder.iterdir() if path.name not in known and path.name[0] != ".")
 
 
 def already_there(dest: Path, source: Source | None) -> bool:
@@ -118,16 +147,6 @@ def _first_missing(dest: Path) -> str | None:
             if not mask.is_file() or mask.stat().st_size == 0:
                 return f"the mask {stem}"
     return None
-
-
-def _refuse_foreign(dest: Path) -> None:
-    if not dest.exists():
-        return
-    if not dest.is_dir():
-        raise DataError(f"{dest} is a file: choose a folder with --dest")
-    foreign = sorted(path.name for path in dest.iterdir() if path.name not in _PREPARED_NAMES and path.name[0] != ".")
-    if foreign:
-        raise DataError(f"{dest} holds other things, such as {foreign[0]!r}: choose an empty or new folder with --dest")
 
 
 def _settle(dest: Path, work: Path) -> None:

@@ -59,6 +59,10 @@ class _PassingFailure(Exception):
     """The attempt failed in a way that may pass."""
 
 
+class _WrongFile(DataError):
+    """What arrives is not what is wanted, so no part of it is worth keeping."""
+
+
 def download(url: str, target: Path, expected: Expected, patience: Patience) -> None:
     """Fetch `url` into the file `target`.
 
@@ -74,6 +78,10 @@ def download(url: str, target: Path, expected: Expected, patience: Patience) -> 
     try:
         _attempts(url, part, expected, patience)
         part.finish()
+    except _WrongFile:
+        # Here, where the file is closed: Windows removes no open one, and would hide the reason.
+        part.remove()
+        raise
     finally:
         if not part.can_resume():
             part.remove()
@@ -140,8 +148,7 @@ class _Part:
         with self.path.open("rb") as file:
             found = hashlib.md5(file.read(self.expected.head_bytes), usedforsecurity=False).hexdigest()
         if found != self.expected.head_md5:
-            self.remove()
-            raise DataError(
+            raise _WrongFile(
                 f"{self.url} is not the published file: its first {self.expected.head_bytes:,} bytes have the MD5 "
                 f"{found} instead of {self.expected.head_md5}; get the archive elsewhere and pass it with --from"
             )
@@ -150,14 +157,12 @@ class _Part:
         """Refuse a file of another size than the published one."""
         wanted, limit = self.expected.n_bytes, self.expected.max_bytes
         if wanted is not None and n_bytes != wanted:
-            self.remove()
-            raise DataError(
+            raise _WrongFile(
                 f"{self.url} is not the published file: it has {n_bytes:,} bytes instead of {wanted:,}; "
                 "get the archive elsewhere and pass it with --from"
             )
         if n_bytes > limit:
-            self.remove()
-            raise DataError(
+            raise _WrongFile(
                 f"{self.url} is not the wanted file: it has more than {limit:,} bytes; pass one with --from"
             )
 

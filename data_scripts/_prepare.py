@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -67,11 +68,18 @@ def write(plan: Plan, target: Path, *, move: bool) -> None:
     """Write the prepared layout into the new folder `target`.
 
     Files are taken over byte for byte (`move`d, where they are ours to move); only palette masks are re-encoded,
-    because readers would expand them to colours.
+    because readers would expand them to colours. What the lists name twice is written as often: the checks that follow
+    find it in the lists.
     """
     for name in ("images", "labels"):
         (target / name).mkdir(parents=True)
-    transfer = os.replace if move else shutil.copyfile
+    uses = Counter(path for pair in plan.pairs for path in (pair.photo, pair.mask))
+
+    def transfer(path: Path, to: Path) -> None:
+        uses[path] -= 1
+        # A file that is named again is moved only then.
+        (os.replace if move and uses[path] == 0 else shutil.copyfile)(path, to)
+
     for pair in tqdm(plan.pairs, desc="Preparing", unit="pair", leave=False):
         if pair.photo is not None:
             suffix = _PHOTO_SUFFIXES[pair.photo.suffix.lower()]
@@ -152,6 +160,7 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
     paths = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
+    paths = [path for path in paths if path.is_file()]
     return {path.stem: path for path in sorted(paths, key=lambda path: suffixes.index(path.suffix.lower()))}
 
 

@@ -36,6 +36,7 @@ def paint_all(root: Path, tasks: list[dict[str, Any]], advance: Callable[[int], 
 
     Raises:
         RuntimeError: if a helper process fails.
+        OSError: if one does not start.
     """
     count = min(available_cores(), MOST_PROCESSES, len(tasks) // WORTH_A_PROCESS)
     if count < 2:
@@ -44,8 +45,10 @@ def paint_all(root: Path, tasks: list[dict[str, Any]], advance: Callable[[int], 
             advance(1)
         return
     with tempfile.TemporaryFile("w+") as errors:
-        helpers = [start_helper(root, tasks[i::count], errors) for i in range(count)]
+        helpers = []
         try:
+            for i in range(count):
+                helpers.append(start_helper(root, tasks[i::count], errors))
             follow(helpers, root / "labels", advance)
         finally:
             for helper in helpers:
@@ -64,16 +67,16 @@ def available_cores() -> int:
 def start_helper(root: Path, tasks: list[dict[str, Any]], errors: Any) -> subprocess.Popen:
     """Start a process that paints `tasks`, which it reads from its standard input."""
     repository = Path(__file__).resolve().parents[1]
-    helper = subprocess.Popen(
-        [sys.executable, "-m", "data_scripts._scene_workers", str(root)],
-        cwd=repository,
-        stdin=subprocess.PIPE,
-        stderr=errors,
-        text=True,
-    )
-    helper.stdin.write(json.dumps(tasks))
-    helper.stdin.close()
-    return helper
+    # Not a pipe: writing to that would fail, with a reason that says nothing, if the process has died already.
+    with tempfile.TemporaryFile("w+") as list_of_tasks:
+        json.dump(tasks, list_of_tasks)
+        list_of_tasks.seek(0)
+        return subprocess.Popen(
+            [sys.executable, "-m", "data_scripts._scene_workers", str(root)],
+            cwd=repository,
+            stdin=list_of_tasks,
+            stderr=errors,
+        )
 
 
 def follow(helpers: list[subprocess.Popen], folder: Path, advance: Callable[[int], object]) -> None:

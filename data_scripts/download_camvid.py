@@ -17,12 +17,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from data_scripts._archive import unpack
+from data_scripts._archive import IMPOSSIBLE_NAMES, unpack
 from data_scripts._checks import Report, check_folder, differences, published_version, summary
 from data_scripts._destination import (
     DEFAULT_DEST,
     already_there,
     put_in_place,
+    refuse_foreign,
     refuse_overlap,
     resolved,
     scratch,
@@ -48,6 +49,7 @@ def download_camvid(
         OSError: if the disk refuses.
     """
     dest = resolved(dest)
+    refuse_foreign(dest)
     with workplace(dest) as work:
         if not force and already_there(dest, source):
             return
@@ -64,8 +66,10 @@ def download_camvid(
                         "if you want it all the same, fetch it yourself and pass it with --from"
                     )
                 put_in_place(room / "prepared", dest, work)
-        except DataError:
-            archive.unlink()  # it arrived whole and is wrong: the next run must not use it again
+        except (DataError, OSError) as error:
+            # It arrived whole, so where it is wrong, the next run must not use it again; a full disk is not its fault.
+            if isinstance(error, DataError) or error.errno in IMPOSSIBLE_NAMES:
+                archive.unlink()
             raise
         archive.unlink()
         _say_prepared(dest, report)
@@ -93,6 +97,7 @@ def import_camvid(
     if not origin.is_dir() and not origin.is_file():
         raise DataError(f"{origin} is no ordinary file or folder: pass an archive or a folder with --from")
     refuse_overlap(origin, dest)
+    refuse_foreign(dest)
     with workplace(dest) as work:
         if not force and already_there(dest, source):
             return

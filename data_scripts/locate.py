@@ -30,7 +30,12 @@ def camvid_or_street_scenes(data_dir: str | Path | None = None, **settings: int)
         print(f"Data: real CamVid, from {camvid.parent.name}/{camvid.name}.")
         return camvid
     if settings or not is_prepared(scenes):
-        make_street_scenes(scenes, **settings)
+        try:
+            make_street_scenes(scenes, **settings)
+        except FileExistsError:
+            # Scenes of other settings have come meanwhile: from another run, or back from a killed one.
+            if settings or not is_prepared(scenes):
+                raise
     print(f"Data: painted street scenes, from {scenes.parent.name}/{scenes.name} (no real CamVid is prepared there).")
     return scenes
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from pathlib import Path
+
+from tqdm.auto import tqdm
 
 from course_utils.classes import CLASS_NAMES
 from course_utils.progress import progress_bar
+from data_scripts._destination import foreign_names, put_in_place, resolved, scratch, workplace
 from data_scripts._errors import sentence
 from data_scripts._scene_plan import paint_scene
 from data_scripts._scene_workers import paint_all
@@ -43,7 +44,7 @@ def make_street_scenes(
     seed: int = 0,
     force: bool = False,
 ) -> bool:
-    """Paint a data set of street scenes into the folder `dest`, all of it or nothing.
+    """Paint a data set of street scenes into the folder `dest`, all of it or nothing, and one run at a time.
 
     Args:
         dest: folder to make; it appears only when it is complete.
@@ -53,7 +54,8 @@ def make_street_scenes(
         force: replace the street scenes that are at `dest` now; anything else is never replaced.
 
     Returns:
-        False if `dest` already held exactly this data set and nothing was painted, else True.
+        False if `dest` already held exactly this data set, perhaps from a run that this one has waited for, and
+        nothing was painted, else True.
 
     Raises:
         ValueError: if a setting is out of range.
@@ -66,19 +68,22 @@ def make_street_scenes(
     dest = Path(dest).absolute()
     if not force and is_made(dest, settings):
         return False
-    check_destination(dest, force)
-    dest.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{dest.name}-partial-", dir=dest.parent))
-    try:
-        write_scenes(partial / "new", settings)
-        if dest.exists():
-            dest.rename(partial / "old")
-        (partial / "new").rename(dest)
-    finally:
-        if (partial / "old").exists() and not dest.exists():
-            (partial / "old").rename(dest)
-        shutil.rmtree(partial)
+    check_destination(dest, settings, force)
+    dest = resolved(dest)
+    with workplace(dest, passing_note) as work:
+        # While this run waited, another may have painted; and what a killed one had moved away is back.
+        if not force and is_made(dest, settings):
+            return False
+        check_destination(dest, settings, force)
+        with scratch(work) as room:
+            write_scenes(room / "new", settings)
+            put_in_place(room / "new", dest, work)
     return True
+
+
+def passing_note(text: str) -> tqdm:
+    """Shows `text` where progress bars are shown, until the `with` block ends."""
+    return progress_bar(desc=text, bar_format="{desc}")
 
 
 def check_settings(settings: dict[str, int]) -> None:
@@ -89,7 +94,7 @@ def check_settings(settings: dict[str, int]) -> None:
             raise ValueError(f"{name} is {settings[name]!r}: give an integer of {least} or more")
 
 
-def check_destination(dest: Path, force: bool) -> None:
+def check_destination(dest: Path, settings: dict[str, int], force: bool) -> None:
     """Raise FileExistsError if painting into `dest` would destroy something it should not."""
     if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
         return
@@ -97,11 +102,12 @@ def check_destination(dest: Path, force: bool) -> None:
         raise FileExistsError(f"{dest} is not an ordinary folder: choose another dest")
     if dest.resolve() in (Path.cwd().resolve(), *Path.cwd().resolve().parents):
         raise FileExistsError(f"{dest} holds the folder you work in: choose another dest")
-    foreign = sorted(path.name for path in dest.iterdir() if path.name not in MADE and path.name[0] != ".")
+    foreign = foreign_names(dest, MADE)
     if foreign or read_settings(dest) is None:
         what = f"such as {foreign[0]!r}" if foreign else f"and no {SETTINGS_FILE} of street scenes"
         raise FileExistsError(f"{dest} holds other things, {what}: choose another dest, --force replaces none of them")
-    if not force:
+    # A run that ended just now may have made what the caller missed.
+    if not force and not is_made(dest, settings):
         raise FileExistsError(
             f"{dest} holds street scenes of other settings, or not all of them: choose another dest, or replace them "
             "with --force (force=True)"
@@ -149,8 +155,16 @@ def write_scenes(root: Path, settings: dict[str, int]) -> None:
     (root / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run from the command line."""
+def short_path(path: Path) -> str:
+    """The path as seen from the current folder, or as it is where there is none: on Windows, on another drive."""
+    try:
+        return os.path.relpath(path)
+    except ValueError:
+        return str(path)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m data_scripts.make_street_scenes", description=__doc__.split("\n")[0]
     )
@@ -168,17 +182,20 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         painted = make_street_scenes(options["dest"], **{k: v for k, v in options.items() if k != "dest"})
     except OSError as error:
-        sys.exit(f"error: {sentence(error)}")
+        print(f"error: {sentence(error)}", file=sys.stderr)
+        return 1
     except (ValueError, RuntimeError) as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        sys.exit("interrupted: nothing was left behind")
+        print(f"interrupted: {options['dest']} is as it was", file=sys.stderr)
+        return 130
     state = "painted" if painted else "already there, nothing to do:"
     total = sum(options[f"n_{split}"] for split in SPLITS)
-    print(
-        f"{state} {total} scenes of {options['height']}x{options['width']} pixels in {os.path.relpath(options['dest'])}"
-    )
+    size = f"{options['height']}x{options['width']}"
+    print(f"{state} {total} scenes of {size} pixels in {short_path(options['dest'])}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

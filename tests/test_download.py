@@ -1,8 +1,11 @@
 """The resumable download, against a local server that breaks off, stalls, lies and forgets."""
 
 import hashlib
+import os
 import re
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,6 +153,32 @@ def test_the_digest_of_the_head_is_checked_as_soon_as_the_head_is_there(tmp_path
             download(server.url, tmp_path / "other", Expected(len(BODY), 1000, right), QUICK)
         assert len(server.asked) == 1
     assert leftovers(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("wrong", ["head", "size"])
+def test_a_wrong_file_is_removed_when_it_is_closed_as_windows_demands(tmp_path, monkeypatch, wrong):
+    unlink = Path.unlink
+
+    def unlink_closed(path, missing_ok=False):
+        if path.exists() and is_open(path):
+            raise PermissionError(f"{path} is open")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink_closed)
+    expected = Expected(head_bytes=1000, head_md5="0" * 32) if wrong == "head" else Expected(max_bytes=100_000)
+    says = "first 1,000 bytes have the MD5" if wrong == "head" else "more than 100,000 bytes"
+    with serving(BODY, ("no length", len(BODY))) as server, pytest.raises(DataError, match=says):
+        download(server.url, tmp_path / "file", expected, QUICK)
+    assert leftovers(tmp_path) == []
+
+
+def is_open(path):
+    """Whether this process holds the file open."""
+    for number in range(256):
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(number), path.stat()):
+                return True
+    return False
 
 
 def test_a_closed_port_and_an_unknown_host_are_named(tmp_path):

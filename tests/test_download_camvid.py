@@ -1,5 +1,6 @@
 """The download command from end to end: whatever goes wrong is one sentence, and the data stays as it was."""
 
+import errno
 import os
 import re
 import shutil
@@ -234,6 +235,14 @@ def test_a_truncated_archive_is_removed_and_fetched_anew(dest, archive, capsys):
     assert_prepared(dest)
 
 
+def make_folder_of(path):
+    """Put a folder, with a picture in it, where the picture was."""
+    picture = path.read_bytes()
+    path.unlink()
+    path.mkdir()
+    (path / "picture.png").write_bytes(picture)
+
+
 FIRST = SPLITS["train"][0]
 FAULTS = {
     "missing mask: 1": lambda camvid: (camvid / f"trainannot/{FIRST}.png").unlink(),
@@ -246,6 +255,7 @@ FAULTS = {
     ),
     "unreadable mask: 1": lambda camvid: (camvid / f"trainannot/{FIRST}.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken"),
     "missing mask: 2": lambda camvid: shutil.rmtree(camvid / "testannot"),
+    "missing photograph: 1 .train": lambda camvid: make_folder_of(camvid / f"train/{FIRST}.png"),
     "empty list": lambda camvid: (camvid / "val.txt").write_text(""),
     "in more than one split": lambda camvid: (camvid / "val.txt").write_text((camvid / "train.txt").read_text()),
     "holds no CamVid": lambda camvid: shutil.rmtree(camvid / "train"),
@@ -268,6 +278,46 @@ def test_a_set_with_faults_is_refused_whole(dest, tmp_path, capsys, says, form):
         code = run("--from", tmp_path / ("origin" if form == "folder" else "archive"), "--dest", dest, "--force")
     assert_failed(code, capsys, dest, before, says)
     assert snapshot(tmp_path / "origin") == origin_before
+
+
+TWICE = {
+    "segnet": (write_segnet, "train.txt", f"/SegNet/CamVid/train/{FIRST}.png /SegNet/CamVid/trainannot/{FIRST}.png"),
+    "prepared": (lambda folder: write_prepared(folder / "mine"), "train.txt", FIRST),
+    "another split": (lambda folder: write_prepared(folder / "mine"), "val.txt", FIRST),
+}
+
+
+@pytest.mark.parametrize("layout", TWICE)
+@pytest.mark.parametrize("form", ["folder", "tgz", "download"])
+def test_a_name_that_is_listed_twice_is_reported_as_such(dest, tmp_path, capsys, layout, form):
+    write, name, line = TWICE[layout]
+    camvid = write(tmp_path / "origin")
+    with (camvid / name).open("a") as file:
+        file.write(f"{line}\n")
+    before, says = snapshot(dest), r"is not a sound CamVid: listed twice: 1 \(train/"
+    if layout == "another split":
+        says = r"is not a sound CamVid: in more than one split: 1 \("
+    origin = camvid if form == "folder" else tmp_path / "archive"
+    (tmp_path / "archive").write_bytes(tar_bytes(camvid))
+    with serving(tar_bytes(camvid)) as server:
+        arguments = [] if form == "download" else ["--from", origin]
+        code = run(*arguments, "--dest", dest, "--force", segnet=segnet_source(server.url))
+    assert_failed(code, capsys, dest, before, says)
+
+
+def test_an_archive_that_cannot_be_prepared_is_fetched_anew_and_one_for_which_there_is_no_room_is_not(
+    dest, archive, capsys, monkeypatch
+):
+    before = snapshot(dest)
+    for number, keeps in ((errno.ENAMETOOLONG, False), (errno.ENOSPC, True)):
+
+        def refuse(*_, number=number, **__):
+            raise OSError(number, os.strerror(number))
+
+        with monkeypatch.context() as patched, serving(archive) as server:
+            patched.setattr(download_camvid, "write", refuse)
+            code = run("--dest", dest, "--force", segnet=segnet_source(server.url))
+        assert_failed(code, capsys, dest, before, os.strerror(number).lower(), keeps_part=keeps)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,14 @@ def test_other_settings_than_those_on_disk_are_refused(tmp_path):
         camvid_or_street_scenes(tmp_path, **{**SMALL, "n_val": 2})
 
 
+def test_scenes_that_a_killed_run_had_moved_away_are_taken_as_they_are(tmp_path):
+    scenes = camvid_or_street_scenes(tmp_path, **SMALL)
+    (tmp_path / ".street_scenes.part").mkdir()
+    scenes.rename(tmp_path / ".street_scenes.part" / "previous")
+    assert camvid_or_street_scenes(tmp_path) == scenes
+    assert is_prepared(scenes) and len(list((scenes / "images").iterdir())) == 3
+
+
 def test_the_default_folder_is_the_repositorys():
     from data_scripts.locate import DATA_DIR
 
