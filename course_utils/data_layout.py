@@ -3,7 +3,9 @@
 from pathlib import Path
 
 DATA_DIR = Path(__file__).resolve().parents[1] / "data"
-LAYOUT = ("codes.txt", "train.txt", "val.txt", "test.txt", "images", "labels")
+PAINTING = DATA_DIR / "painting.png"
+SPLITS = ("train", "val", "test")
+LAYOUT = ("codes.txt", *(f"{split}.txt" for split in SPLITS), "images", "labels")
 
 
 def is_prepared(root: str | Path) -> bool:

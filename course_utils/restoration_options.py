@@ -9,7 +9,7 @@ import torch
 
 from course_utils.camvid import read_split
 from course_utils.command_line import check_files, check_seed, command_again, usable_device
-from course_utils.data_layout import DATA_DIR
+from course_utils.data_layout import PAINTING
 from course_utils.experiments.painting_file import check_painting_file
 from course_utils.experiments.restoration_tasks import BATCH_SIZE, SIZE, STEPS, TASKS
 
@@ -20,7 +20,6 @@ MOST_PATCHES = 1_000_000
 """All patches of a run are made first: a million of them take 28 GB."""
 
 PLACES = ("data", "out", "device", "pictures", "painting")
-PAINTING = DATA_DIR / "painting.png"
 
 
 def parser() -> argparse.ArgumentParser:

@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from course_utils.averaged_views import AveragedViews
-from course_utils.camvid import SPLITS, Batches, CachedSplit, load_split, normalise, read_codes, read_split
+from course_utils.camvid import Batches, CachedSplit, load_split, normalise, read_codes, read_split
 from course_utils.camvid_options import AFTERWARDS, AMP, PLACES, augmentation, check, parse_command, parser, recipe
 from course_utils.clips import by_clip, frames_to_training
 from course_utils.command_line import command_again, find_data, provenance, usable_device
+from course_utils.data_layout import SPLITS
 from course_utils.depthwise import use_float32_depthwise_gradients
 from course_utils.distributed import own_device, process_group, rank, world_size
 from course_utils.encoders import create_encoder

@@ -12,7 +12,8 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from course_utils.classes import CLASS_NAMES, VOID_NAME
-from data_scripts._sources import SPLITS, Source, is_camvid_stem
+from course_utils.data_layout import SPLITS
+from data_scripts._sources import Source, is_camvid_stem
 
 PHOTO_SUFFIXES = (".png", ".jpg")
 _EXAMPLES = 3

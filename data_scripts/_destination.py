@@ -9,12 +9,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from course_utils.data_layout import DATA_DIR, LAYOUT, SPLITS
 from data_scripts._checks import find_photo, read_lines
 from data_scripts._errors import DataError
-from data_scripts._sources import SPLITS, Source
+from data_scripts._sources import Source
 
-DEFAULT_DEST = Path(__file__).resolve().parents[1] / "data" / "camvid"
-_PREPARED_NAMES = {"images", "labels", "codes.txt", *(f"{split}.txt" for split in SPLITS)}
+DEFAULT_DEST = DATA_DIR / "camvid"
+_PREPARED_NAMES = set(LAYOUT)
 _SCRATCH_PREFIX = "scratch-"
 _PREVIOUS = "previous"
 

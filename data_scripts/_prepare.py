@@ -11,9 +11,10 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from course_utils.classes import CLASS_NAMES
+from course_utils.data_layout import SPLITS
 from data_scripts._checks import read_lines
 from data_scripts._errors import DataError
-from data_scripts._sources import SPLITS, is_test_stem
+from data_scripts._sources import is_test_stem
 
 _MAX_DEPTH = 12
 _PHOTO_SUFFIXES = {".png": ".png", ".jpg": ".jpg", ".jpeg": ".jpg"}

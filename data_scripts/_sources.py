@@ -7,8 +7,6 @@ from types import MappingProxyType
 
 from course_utils.classes import CLASS_NAMES
 
-SPLITS = ("train", "val", "test")
-
 _CAMVID_STEM = re.compile(r"(0001TP_\d{6}|0006R0_f\d{5}|0016E5_\d{5}|Seq05VD_f\d{5})")
 _FIRST_TEST_FRAME = 8550
 

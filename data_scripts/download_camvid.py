@@ -17,6 +17,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from course_utils.data_layout import SPLITS
 from data_scripts._archive import IMPOSSIBLE_NAMES, unpack
 from data_scripts._checks import Report, check_folder, differences, published_version, summary
 from data_scripts._destination import (
@@ -32,7 +33,7 @@ from data_scripts._destination import (
 from data_scripts._download import Expected, Patience, download
 from data_scripts._errors import DataError, sentence
 from data_scripts._prepare import find_camvid, plan, write
-from data_scripts._sources import SEGNET, SOURCES, SPLITS, Source
+from data_scripts._sources import SEGNET, SOURCES, Source
 
 DEFAULT_PATIENCE = Patience()
 

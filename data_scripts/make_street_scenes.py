@@ -17,6 +17,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from course_utils.classes import CLASS_NAMES
+from course_utils.data_layout import DATA_DIR, LAYOUT, SPLITS
 from course_utils.progress import progress_bar
 from data_scripts._destination import foreign_names, put_in_place, resolved, scratch, workplace
 from data_scripts._errors import sentence
@@ -25,10 +26,9 @@ from data_scripts._scene_workers import paint_all
 
 __all__ = ["make_street_scenes", "paint_scene"]
 
-DEFAULT_DEST = Path(__file__).resolve().parents[1] / "data" / "street_scenes"
-SPLITS = ("train", "val", "test")
+DEFAULT_DEST = DATA_DIR / "street_scenes"
 SETTINGS_FILE = "settings.json"
-MADE = {"images", "labels", "codes.txt", SETTINGS_FILE, *(f"{split}.txt" for split in SPLITS)}
+MADE = {*LAYOUT, SETTINGS_FILE}
 PAINTER = 1
 """Raise this when a change makes the same seed paint other pixels, so that old folders are recognised as such."""
 

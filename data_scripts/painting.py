@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from course_utils.data_layout import PAINTING
 from course_utils.picture_files import to_colour
 from data_scripts._download import Expected, Patience, download
 from data_scripts._errors import DataError, sentence
@@ -21,7 +22,6 @@ from data_scripts._lily_pond import paint_lily_pond
 
 __all__ = ["load_painting", "paint_lily_pond", "prepare_painting"]
 
-DEFAULT_DEST = Path(__file__).resolve().parents[1] / "data" / "painting.png"
 MONET = "https://commons.wikimedia.org/wiki/Special:FilePath/Claude_Monet,_Impression,_soleil_levant.jpg?width=1024"
 """*Impression, soleil levant*, 1872; the painter died in 1926, and the painting is in the public domain."""
 
@@ -29,7 +29,7 @@ SMALLEST_SIDE, LONGEST_SIDE, MAX_BYTES = 128, 1024, 30 * 2**20
 
 
 def prepare_painting(
-    dest: str | Path = DEFAULT_DEST,
+    dest: str | Path = PAINTING,
     *,
     source: str | Path | None = None,
     fetch: bool = False,
@@ -75,7 +75,7 @@ def prepare_painting(
     return True
 
 
-def load_painting(path: str | Path = DEFAULT_DEST) -> np.ndarray:
+def load_painting(path: str | Path = PAINTING) -> np.ndarray:
     """The prepared painting ``(H, W, 3)`` uint8, or the lily pond of this course; one line says which."""
     path = Path(path)
     if path.exists():
@@ -129,7 +129,7 @@ def main(words: list[str] | None = None) -> int:
     )
     parse.add_argument("--from", dest="source", type=Path, metavar="FILE", help="a picture file of yours")
     parse.add_argument("--fetch", action="store_true", help="download Monet's Impression, soleil levant (1872)")
-    parse.add_argument("--dest", type=Path, default=DEFAULT_DEST, help="PNG file to write")
+    parse.add_argument("--dest", type=Path, default=PAINTING, help="PNG file to write")
     parse.add_argument("--seed", type=int, default=0, help="of the painted one")
     parse.add_argument("--force", action="store_true", help="replace the painting that is there")
     args = parse.parse_args(words)
