@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from course_utils.experiments.enlarger_scores import Result
 from course_utils.plots.initialisation import InitialisationFigure, pattern_frequencies, show_contest, show_pictures
 from course_utils.plots.rendering import render_png
-from course_utils.upsampling_contest import Result
 
 
 def test_pattern_frequencies():
@@ -66,6 +66,6 @@ def test_the_contest_has_a_dot_for_each_seed():
 
 
 def test_pictures_in_rows():
-    figure = show_pictures({str(i): torch.rand(3, 8, 8) * 1.4 - 0.2 for i in range(6)}, columns=4)
+    figure = show_pictures({str(i): torch.rand(3, 8, 8) * 1.4 - 0.2 for i in range(6)})
     assert [ax.get_title() for ax in figure.axes[:6]] == list("012345") and len(figure.axes) == 8
     assert render_png(figure, 900)

@@ -6,10 +6,11 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from course_utils.experiments.enlarger import Enlarger, SizePairs, one_thread, training
+from course_utils.experiments.enlarger_scores import plain_checkerboard
 from course_utils.experiments.photographs import PHOTOGRAPHS, patches, photograph
 from course_utils.metrics import psnr
 from course_utils.upsampling import checkerboard_energy
-from course_utils.upsampling_contest import Enlarger, Pairs, one_thread, plain_checkerboard, training
 
 STARTS = {"random": "shuffle", "ICNR": "shuffle + ICNR"}
 """What the explorer calls them, and their scheme in the contest."""
@@ -54,9 +55,9 @@ def lesson() -> Tensor:
 def watch(start: str, blur: bool, scale: int, full: Tensor) -> dict[int, State]:
     """Train one network on the pictures `full` and look at it after each number of steps in `WATCHED`."""
     network = Enlarger(STARTS[start], WIDTH, scale=scale, blur=blur)
-    truth = Pairs.of(face(), scale)
+    truth = SizePairs.of(face(), scale)
     states = {0: _state(network, truth, scale)}
-    for step in training(network, Pairs.of(full, scale), steps=max(WATCHED)):
+    for step in training(network, SizePairs.of(full, scale), steps=max(WATCHED)):
         if step in WATCHED:
             states[step] = _state(network, truth, scale)
     return states
@@ -70,7 +71,7 @@ def watch_all() -> dict[Setting, dict[int, State]]:
 
 
 @torch.no_grad()
-def _state(network: Enlarger, truth: Pairs, scale: int) -> State:
+def _state(network: Enlarger, truth: SizePairs, scale: int) -> State:
     enlarged = network(truth.small)
     grey = enlarged.mean(1)
     quality = psnr(enlarged.clamp(0, 1), truth.full)

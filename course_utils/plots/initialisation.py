@@ -11,14 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from course_utils.experiments.enlarger_scores import Result
 from course_utils.plots.arithmetic import FRAME, log_spectrum
 from course_utils.plots.figures import SMALL_SIZE, TEXT_SIZE
 from course_utils.plots.scenes import to_rgb
-from course_utils.upsampling_contest import Result
 
 SHADES = {"cmap": "gray", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
 SPECTRUM = {"cmap": "magma", "vmin": -5, "vmax": 0, "extent": (-0.5, 0.5, 0.5, -0.5), "interpolation": "nearest"}
 BLUE = "#0072B2"
+COLUMNS, PICTURE_SIZE = 4, 2.3
+"""`show_pictures` has so many in a row, each of so many inches."""
 
 
 class InitialisationFigure:
@@ -131,11 +133,11 @@ def show_contest(tables: Mapping[str, Sequence[Result]], baseline: Result) -> Fi
     return figure
 
 
-def show_pictures(pictures: Mapping[str, Tensor], *, columns: int = 4, panel: float = 2.3) -> Figure:
+def show_pictures(pictures: Mapping[str, Tensor]) -> Figure:
     """Colour pictures ``(3, H, W)`` from 0 to 1 in rows, each below its title, pixel by pixel."""
-    rows = -(-len(pictures) // columns)
-    figure = Figure(figsize=(panel * columns, (panel + 0.3) * rows), layout="constrained")
-    for ax in (axes := figure.subplots(rows, columns, squeeze=False)).flat:
+    rows = -(-len(pictures) // COLUMNS)
+    figure = Figure(figsize=(PICTURE_SIZE * COLUMNS, (PICTURE_SIZE + 0.3) * rows), layout="constrained")
+    for ax in (axes := figure.subplots(rows, COLUMNS, squeeze=False)).flat:
         ax.set_axis_off()
     for ax, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
         ax.imshow(to_rgb(picture.clamp(0, 1)), interpolation="nearest")
