@@ -101,7 +101,7 @@ CPU_ROWS = {
     "hour_camvid_lite0_seed0": "EfficientNet-Lite0 from ImageNet, 176 × 240, one hour ◐",
     "full_size_camvid_lite0_seed0": "EfficientNet-Lite0 from ImageNet, 360 × 480 ◐",
     "full_size_camvid_lite2_seed0": "EfficientNet-Lite2 from ImageNet, 360 × 480 ◐",
-    "hour_camvid_lite2_seed0": "EfficientNet-Lite2 from ImageNet, 360 × 480, three scales ◐",
+    "hour_camvid_lite2": "EfficientNet-Lite2 from ImageNet, 360 × 480, three scales, two seeds ◐",
 }
 GPU_ROWS = {
     "ours_lite2": "EfficientNet-Lite2 from ImageNet, 360 × 480, three seeds ◐",
@@ -111,9 +111,9 @@ GPU_ROWS = {
 
 
 def runs_of(kind: str) -> list[dict]:
-    """One run on a CPU, or all seeds on a GPU."""
-    if kind in CPU_ROWS:
-        return [run_of(kind)]
+    """One run or two on a CPU, or all seeds on a GPU."""
+    if kind not in GPU_ROWS:
+        return [run_of(kind)] if "_seed" in kind else [run_of(f"{kind}_seed{seed}") for seed in (0, 1)]
     runs = [json.loads(path.read_text()) for path in sorted((RECORDS / "gpu").glob(f"{kind}_seed*.json"))]
     assert [run["seed"] for run in runs] == list(range(3 if "three seeds" in GPU_ROWS[kind] else 1))
     return runs
@@ -128,7 +128,8 @@ def test_results_in_the_readme_are_those_that_were_recorded(kind):
     ]
     (n_epochs,) = {len(run["epochs"]) for run in runs}
     device = "GPU" if kind in GPU_ROWS else "CPU in bfloat16" if "--amp bf16" in runs[0]["command"] else "CPU"
-    took = f"{median(run['training_seconds'] for run in runs):.0f} s, {device}"
+    timed = runs if kind in GPU_ROWS else runs[:1]  # beside the second on a CPU, other work ran
+    took = f"{median(run['training_seconds'] for run in timed):.0f} s, {device}"
     row = (CPU_ROWS | GPU_ROWS)[kind]
     assert f"| {' | '.join([row, str(n_epochs), *cells, took])} |" in README
     mirrored = any(option in runs[0]["command"] for option in ("--flips", "--recipe strong"))
@@ -136,10 +137,15 @@ def test_results_in_the_readme_are_those_that_were_recorded(kind):
 
 
 def test_the_readme_says_in_short_what_was_reached():
-    run = run_of("hour_camvid_lite2_seed0")
-    assert run["test"]["accuracy"] > 0.915 and f"one seed has {100 * run['test']['accuracy']:.2f}." in README
-    val, test = (f"{100 * run[split]['accuracy']:.1f} %" for split in ("val", "test"))
-    assert f"gets {val} and {test} after {run['training_seconds'] / 60:.0f} minutes" in README
+    two = runs_of("hour_camvid_lite2")
+    (val,) = {f"{100 * run['val']['accuracy']:.1f} %" for run in two}
+    tests = [100 * run["test"]["accuracy"] for run in two]
+    assert [score > 91.5 for score in tests] == [True, False]
+    assert f"one of two seeds passes it ({tests[0]:.2f} and {tests[1]:.2f} %)." in README
+    minutes = f"{two[0]['training_seconds'] / 60:.0f} minutes"
+    assert f"get {val} on val, {tests[0]:.1f} and {tests[1]:.1f} % on test after {minutes}" in README
+    seed = f"has {100 * two[1]['val']['accuracy']:.2f} % on val and {tests[1]:.2f} % on test"
+    assert f"[Seed 1](hour_camvid_lite2_seed1.json), scored in the same way, {seed}" in RESULTS
     baselines = run_of("camvid_lite0_imagenet_seed0")
     val, test = (percent([baselines[split]["accuracy"]]) for split in ("val", "test"))
     assert f"gets {val} right on val and\n{test} on test after four minutes on two CPU cores" in README
