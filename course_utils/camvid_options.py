@@ -216,19 +216,25 @@ def _check_files(args: argparse.Namespace) -> None:
 def _check_network(args: argparse.Namespace) -> None:
     create_encoder(args.encoder, pretrained=False)  # refuses an unknown name
     if args.bottle and args.block == "bottleneck":
-        raise ValueError("--bottle narrows the last residual block, which --block bottleneck does already.")
+        raise ValueError(
+            "--bottle narrows the last residual block, as --block bottleneck does already; --no-bottle leaves it out."
+        )
     if args.tail == "merged" and (not args.last_cross or args.bottle):
         raise ValueError(
-            "--tail merged joins the picture with the finest skip: it takes --last-cross, and no --bottle."
+            "--tail merged joins the picture with the finest skip: it takes --last-cross, and --no-bottle."
         )
     if args.bottle and not args.last_cross:
-        raise ValueError("--bottle narrows the last residual block, which only --last-cross brings.")
+        raise ValueError(
+            "--bottle narrows the last residual block, which only --last-cross brings; --no-bottle leaves it out."
+        )
 
 
 def _check_numbers(args: argparse.Namespace) -> None:
     check_seed(args.seed)
     if args.count_void and args.balance:
-        raise ValueError("--count-void and --balance exclude each other: void has no weight.")
+        raise ValueError(
+            "--count-void and --balance exclude each other, since void has no weight: --no-count-void, or --balance 0."
+        )
     # Each refuses now what it would refuse after the data have been read, or after training.
     augmentation(args, void=0)
     LovaszCrossEntropy(args.lovasz)

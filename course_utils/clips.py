@@ -8,7 +8,7 @@ from course_utils.camvid import CachedSplit
 def clip_and_frame(stem: str) -> tuple[str, int]:
     """Clip and video frame of ``CLIP_FRAME`` (``0016E5_07959``, ``Seq05VD_f00000``), 30 frames a second.
 
-    A name of another kind is a clip of its own.
+    A name of another kind belongs to the clip of that name.
     """
     clip, _, frame = stem.rpartition("_")
     digits = frame.lstrip("f")

@@ -1,26 +1,70 @@
 """Files that are written whole or not at all: whatever stops a program leaves the old file, or none."""
 
 import contextlib
+import glob
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+import platform
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 
-def temporary_path(path: Path) -> Path:
-    """Where a file grows before it replaces the old one: in the same folder, so that moving it is atomic."""
-    return path.with_name(f".{path.name}.tmp")
+
+def temporary_path(path: Path, process: int | None = None) -> Path:
+    """Where a process lets a file grow before it replaces the old one: in the same folder, so that moving is atomic."""
+    return path.with_name(f".{path.name}.{platform.node()}-{process or os.getpid()}.tmp")
 
 
 def prove_writable(path: Path) -> None:
-    """Write the file that would become `path` and remove it, also while another process does the same.
+    """Write the file that would become `path` and remove it, with all that killed processes left of it.
 
     Raises:
         OSError: if it cannot be written.
     """
     temporary = temporary_path(path.resolve())
     temporary.write_bytes(b"")
-    temporary.unlink(missing_ok=True)
+    temporary.unlink()
+    before, after = temporary.name.rsplit(str(os.getpid()), 1)
+    for other in temporary.parent.glob(f"{glob.escape(before)}*{after}"):
+        process = other.name.removeprefix(before).removesuffix(after)
+        if process.isdecimal() and _is_gone(int(process)):
+            other.unlink(missing_ok=True)
+
+
+def _is_gone(process: int) -> bool:
+    """Whether no process of this machine has that number; False where that cannot be asked without harm."""
+    if os.name != "posix":
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # another user's, or a number that no process can have
+        pass
+    return False
+
+
+@contextlib.contextmanager
+def one_at_a_time(path: Path, wait: bool = True) -> Iterator[None]:
+    """Context that one process of this machine at a time has for `path`; its lock lies where temporary files lie.
+
+    Raises:
+        OSError: if another process has it, and this one is not to `wait`.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]
+    lock = FileLock(Path(tempfile.gettempdir()) / f"unet-course-{user}-{digest}.lock")
+    try:
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout as error:
+        raise OSError(f"another process is at work on {path}; let it end, or name another file.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager
@@ -68,14 +112,18 @@ def update_record(path: Path, kind: str, change: Callable[[dict], None]) -> dict
     Raises:
         ValueError: as for `read_record` and `write_json`.
     """
-    record = read_record(path, kind) if path.exists() else {"format": kind}
-    change(record)
-    write_json(path, record)
+    with one_at_a_time(path):
+        record = read_record(path, kind) if path.exists() else {"format": kind}
+        change(record)
+        write_json(path, record)
     return record
 
 
-def read_record(path: Path, kind: str) -> dict:
+def read_record(path: Path, kind: str, fields: Collection[str] = ()) -> dict:
     """What a command put into a JSON file of its own; `kind` is the ``"format"`` that it wrote there.
+
+    Args:
+        fields: what each of its ``"runs"`` must have.
 
     Raises:
         ValueError: if the file is something else.
@@ -86,4 +134,7 @@ def read_record(path: Path, kind: str) -> dict:
         raise ValueError(f"{path} is no JSON file ({error}); name another file.") from error
     if not isinstance(record, dict) or record.get("format") != kind:
         raise ValueError(f"{path} is no record of {kind.partition(',')[0]}; name another file.")
+    runs = record.get("runs", [])
+    if not isinstance(runs, list) or not all(isinstance(run, dict) and run.keys() >= set(fields) for run in runs):
+        raise ValueError(f"{path} is damaged: one of its runs is none; restore the file, or name another.")
     return record

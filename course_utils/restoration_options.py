@@ -90,6 +90,11 @@ def command_for(args: argparse.Namespace, runs: list[dict]) -> str:
     return command if args.data is None else f"{command} --data {shlex.quote(f'data/{args.data.resolve().name}')}"
 
 
+def picture_file(folder: Path, task: str, loss: str) -> Path:
+    """Where ``--pictures`` puts what was made of the patches of one task with one loss."""
+    return folder / f"restored_{task}_{loss}.jpg"
+
+
 def check(args: argparse.Namespace) -> torch.device:
     """Refuse what would fail later on, before anything is read or written; the device that `args` ask for.
 
@@ -126,6 +131,11 @@ def check(args: argparse.Namespace) -> torch.device:
         raise ValueError(f"{args.data}: a record calls the packaged pictures so; give the folder another name.")
     if args.pictures is not None and not args.pictures.is_dir():
         raise FileNotFoundError(f"{args.pictures} is no folder; make it first.")
+    made = [(name, loss) for name in args.tasks for loss in fitting_losses(name, args.losses)]
+    if args.pictures is not None and args.out.resolve() in [
+        picture_file(args.pictures, *one).resolve() for one in made
+    ]:
+        raise ValueError(f"--out {args.out} would be overwritten by a picture; name another file.")
     if "monet" in args.tasks:
         check_painting_file(args.painting)
     return usable_device(args.device)

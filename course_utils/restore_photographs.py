@@ -37,7 +37,7 @@ from course_utils.losses import FeatureLoss
 from course_utils.metrics import psnr, ssim
 from course_utils.plots.pictures import show_rows
 from course_utils.progress import progress_bar
-from course_utils.restoration_options import STYLES, check, command_for, fitting_losses, parser, settings
+from course_utils.restoration_options import STYLES, check, command_for, fitting_losses, parser, picture_file, settings
 
 FORMAT = "restorations, version 1"
 SCORED, SCORED_SIDE, DAMAGE_SEED = 24, 160, 1000
@@ -180,9 +180,9 @@ def _describe(args: argparse.Namespace, record: dict, judge: str, facts: dict) -
 def _run_all(args: argparse.Namespace, device: torch.device, judge: FeatureNetwork) -> dict:
     """Do the runs that the file does not hold yet, and keep each one as soon as it is done; returns the record."""
     facts = provenance(device)
-    record = load_record(args.out) if args.out.exists() else {"format": FORMAT, "runs": []}
+    record = load_record(args.out) if args.out.exists() else {"format": FORMAT}
     _describe(args, record, judge.said, facts)
-    done = {(one["task"], one["loss"], one["seed"]) for one in record["runs"]}
+    done = {(one["task"], one["loss"], one["seed"]) for one in record.setdefault("runs", [])}
     wishes = [(name, loss, s) for name in args.tasks for loss in fitting_losses(name, args.losses) for s in args.seeds]
     todo = [wish for wish in dict.fromkeys(wishes) if wish not in done]
     kept = dict.fromkeys(name for name, loss, seed in wishes if (name, loss, seed) in done and seed == args.seeds[0])
@@ -200,7 +200,7 @@ def _run_all(args: argparse.Namespace, device: torch.device, judge: FeatureNetwo
 
         record = update_record(args.out, FORMAT, add)
         if args.pictures and seed == args.seeds[0]:
-            _save_row(args.pictures / f"restored_{name}_{loss}.jpg", made)
+            _save_row(picture_file(args.pictures, name, loss), made)
     return record
 
 
@@ -225,7 +225,7 @@ def load_record(path: Path) -> dict:
     Raises:
         ValueError: if the file is something else.
     """
-    return read_record(path, FORMAT)
+    return read_record(path, FORMAT, ("task", "loss", "seed", "scores"))
 
 
 def _save_row(path: Path, made: dict[str, Tensor], n: int = 6) -> None:

@@ -20,6 +20,7 @@ from course_utils.checkpoint import (
 )
 from course_utils.checks import check_flags, check_whole, is_number, is_whole
 from course_utils.distributed import SharedTraining, any_process, rank, wait_for_all, world_size
+from course_utils.files import one_at_a_time
 from course_utils.history import History
 from course_utils.interrupt import DeferredInterrupt
 from course_utils.moving_average import MovingAverage
@@ -94,7 +95,7 @@ def fit(
         pct_start: share of the steps in which the learning rate rises.
         grad_clip: largest norm of the gradient over all parameters together.
         ema: evaluate, and leave in `model`, the moving average of weights and running statistics, of which each step
-            keeps this share (0.99: a memory of a hundred steps); None takes the weights of the last step.
+            keeps this share (0.99: a memory of a hundred steps); their shapes must stay. None takes the last weights.
         amp: ``torch.bfloat16``, or ``torch.float16`` on CUDA (with a loss scale), for mixed precision. On a CPU it
             pays with instructions for bfloat16; networks with depthwise convolutions need
             `course_utils.depthwise.use_float32_depthwise_gradients` for it.
@@ -123,7 +124,7 @@ def fit(
         ValueError: for an argument out of range, before anything is changed; during the run, if `loss_fn` does not
             give one number, or `evaluate` no dict of numbers with names of its own.
         RuntimeError: if `batches` yields more or fewer than its length says.
-        OSError: if the checkpoint cannot be written.
+        OSError: if the checkpoint cannot be written, or another run on this machine is writing it.
         CheckpointError: if the checkpoint is damaged or belongs to a run with other settings.
         NonFiniteLossError: if the loss, or after an epoch a parameter, is infinite or nan; with the epoch, the step and
             the learning rate. No checkpoint holds such a state.
@@ -178,6 +179,7 @@ def fit(
     autocast = {"device_type": device.type, "dtype": amp, "enabled": amp is not None}
 
     with (
+        one_at_a_time(path, wait=False) if path is not None and rank() == 0 else contextlib.nullcontext(),
         _left_for_use(model, average),
         _progress_bar(run, progress, label) as bar,
         shared.norms,
@@ -227,9 +229,9 @@ def _left_for_use(model: nn.Module, average: MovingAverage | None) -> Iterator[N
     try:
         yield
     finally:
+        model.eval()
         if average is not None:
             model.load_state_dict(average.module.state_dict())
-        model.eval()
 
 
 def _numbers(metrics: object) -> dict[str, float]:
@@ -238,7 +240,7 @@ def _numbers(metrics: object) -> dict[str, float]:
         raise ValueError(f"evaluate returned {metrics!r:.80}; return a dict of numbers by name.")
     try:
         return {str(name): float(value) for name, value in metrics.items()}
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"evaluate returned {metrics!r:.80}; return a dict of numbers by name.") from error
 
 

@@ -93,6 +93,10 @@ class TrainingRun:
 
     def log(self, loss: Tensor, batch_size: int, bar: tqdm) -> None:
         """Note the loss of a step, before the step changes the model; look at it now if that costs no waiting."""
+        if not isinstance(loss, Tensor) or not loss.requires_grad:
+            raise ValueError(
+                f"loss_fn returned {loss!r:.80}; return a number computed from the model's output by torch."
+            )
         if loss.ndim > 0:
             raise ValueError(f"loss_fn returned a tensor of shape {tuple(loss.shape)}; return its mean, one number.")
         self.unread.append(loss.detach())
@@ -149,15 +153,18 @@ class TrainingRun:
         bar.set_postfix(self._postfix(), refresh=False)
 
     def check_finite(self, bar: tqdm) -> None:
-        """Look at all losses so far and at the parameters, which the last step may have ruined with a finite loss.
+        """Look at all losses so far, at parameters and at batch norms' statistics: a finite loss may hide their ruin.
 
         Raises:
             NonFiniteLossError: if one is infinite or nan.
         """
         self.read_losses(bar)
-        finite = [p.detach().isfinite().all() for p in self.model.parameters() if p.requires_grad]
-        if not torch.stack(finite).all():
-            raise self._not_finite("a parameter became infinite or nan", self.step)
+        parameters = [p.detach() for p in self.model.parameters() if p.requires_grad]
+        norms = [m for m in self.model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        statistics = [each for m in norms for each in (m.running_mean, m.running_var) if each is not None]
+        for what, tensors in (("a parameter", parameters), ("a batch norm's running statistic", statistics)):
+            if tensors and not torch.stack([tensor.isfinite().all() for tensor in tensors]).all():
+                raise self._not_finite(f"{what} became infinite or nan", self.step)
 
     def save(self, bar: tqdm) -> None:
         """Write the checkpoint, if there is to be one.

@@ -133,9 +133,13 @@ def test_preparing_makes_the_folder_and_removes_what_a_kill_left(tmp_path):
     path = tmp_path / "new" / "folder" / "run.pt"
     prepare_checkpoint(path)
     assert path.parent.is_dir()
-    temporary_path(path).write_bytes(b"half")
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    alive = temporary_path(path, os.getppid())
+    for process in (gone.pid, os.getppid()):
+        temporary_path(path, process).write_bytes(b"half")
     prepare_checkpoint(path)
-    assert list(path.parent.iterdir()) == []
+    assert list(path.parent.iterdir()) == [alive], "another run is writing that one"
 
 
 def test_places_where_nothing_can_be_written_are_refused(tmp_path):

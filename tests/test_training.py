@@ -517,6 +517,13 @@ class TestNonFinite:
             train(loss_fn=self.flat_root_at(STEPS), evaluate=lambda model: judged.append(model) or {})
         assert len(judged) == EPOCHS - 1
 
+    def test_a_batch_norm_that_has_seen_too_much_is_noticed(self):
+        huge = [(1e30 * x, y) for x, y in pictures(n=1)]
+        with pytest.raises(
+            NonFiniteLossError, match="a batch norm's running statistic became infinite or nan at step 1"
+        ):
+            train(batches=huge, epochs=1)
+
     def test_looking_rarely_gives_the_same_history(self, monkeypatch):
         often = results(*train())
         monkeypatch.setitem(training_run.STEPS_BETWEEN_LOOKS, "cpu", 4)
@@ -604,6 +611,19 @@ class TestBadInput:
     def test_a_length_that_lies(self, length, message):
         with pytest.raises(RuntimeError, match=message):
             train(batches=WrongLength(pictures(), length))
+
+    @pytest.mark.parametrize("loss", [1.0, None, torch.tensor(1.0)])
+    def test_a_loss_without_a_gradient(self, loss):
+        with pytest.raises(ValueError, match="return a number computed from the model's output"):
+            train(loss_fn=lambda x, y: loss)
+
+    def test_a_checkpoint_that_another_run_writes(self, path):
+        def second_run(model):
+            with pytest.raises(OSError, match=r"another process is at work on .*run\.pt; let it end, or name another"):
+                train(checkpoint=path, resume=False)
+            return {}
+
+        train(checkpoint=path, evaluate=second_run, epochs=1)
 
     def test_a_loss_for_each_pixel(self):
         with pytest.raises(ValueError, match=r"a tensor of shape \(4, 8, 8\); return its mean"):

@@ -139,7 +139,6 @@ def stamp(path):
 def main(folder):
     """Start children until one reaches the end; print how many were killed and how many left half a file behind."""
     checkpoint = folder / "run.pt"
-    temporary = temporary_path(checkpoint)
     torch.set_num_threads(1)
     train()  # what torch imports late is then there in every child
     rng = random.Random(0)
@@ -163,7 +162,7 @@ def main(folder):
             status = os.waitpid(pid, 0)[1]
         attempt += 1
         kills += os.WIFSIGNALED(status)
-        leftovers += temporary.exists()
+        leftovers += temporary_path(checkpoint, pid).exists()
         if not os.WIFSIGNALED(status):
             assert status == 0, f"a child failed with status {status}"
             break

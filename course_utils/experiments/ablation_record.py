@@ -14,7 +14,7 @@ METRICS = ("accuracy", "mean_iou", "boundary_error")
 
 def load_record(path: Path) -> dict:
     """Read a record that `update_record` wrote."""
-    return files.read_record(path, FORMAT)
+    return files.read_record(path, FORMAT, ("variant", "seed", *METRICS))
 
 
 def update_record(path: Path, change: Callable[[dict], None]) -> dict:
