@@ -112,7 +112,7 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
     }
     if name == "colour":
         untrained["one colour"] = one_colour(inputs, pictures[:ASKED].float() / 255)
-        untrained["the answer's mean"] = one_colour(inputs, originals)  # no guess: it has looked
+        untrained["answer's mean"] = one_colour(inputs, originals)  # no guess: it has looked
     if loss in STYLES:
         painting = read_painting(args.painting).to(device)
         untrained["mean colour"] = mean_colour(originals, painting)
