@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import lzma
 import stat
 import struct
 import tarfile
@@ -24,6 +25,7 @@ _DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
+    lzma.LZMAError,
     struct.error,
     ArithmeticError,
     NotImplementedError,

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from data_scripts._sources import Source
 
 DEFAULT_DEST = DATA_DIR / "camvid"
 _PREPARED_NAMES = set(LAYOUT)
+_LITTER = {".DS_Store", ".directory", ".ipynb_checkpoints", "Thumbs.db", "desktop.ini"}
 _SCRATCH_PREFIX = "scratch-"
 _PREVIOUS = "previous"
 
@@ -90,13 +91,39 @@ def refuse_foreign(dest: Path) -> None:
         return
     if not dest.is_dir():
         raise DataError(f"{dest} is a file: choose a folder with --dest")
-    if foreign := foreign_names(dest, _PREPARED_NAMES):
+    if is_where_we_work(dest):
+        raise DataError(f"{dest} holds the folder you work in: choose another with --dest")
+    foreign = foreign_names(dest, _PREPARED_NAMES)
+    lists = [dest / f"{split}.txt" for split in SPLITS if (dest / f"{split}.txt").is_file()]
+    if not foreign and lists:
+        foreign = unlisted_names(dest, {stem for path in lists for stem in read_lines(path)})
+    elif not foreign and not (dest / "codes.txt").is_file():
+        foreign = foreign_names(dest, set())  # an images folder alone is somebody's
+    if foreign:
         raise DataError(f"{dest} holds other things, such as {foreign[0]!r}: choose an empty or new folder with --dest")
 
 
+def is_where_we_work(folder: Path) -> bool:
+    """Whether to replace a folder would take the one away in which the command was started."""
+    here = Path.cwd().resolve()
+    return folder.resolve() in (here, *here.parents)
+
+
 def foreign_names(folder: Path, known: set[str]) -> list[str]:
-    """Sorted names of what lies in a folder besides the `known` and the hidden."""
-    return sorted(path.name for path in folder.iterdir() if path.name not in known and path.name[0] != ".")
+    """Names of what lies in a folder besides the `known` and what systems and editors leave; hidden ones last."""
+    names = [path.name for path in folder.iterdir() if path.name not in {*known, *_LITTER}]
+    return sorted(names, key=lambda name: (name.startswith("."), name))
+
+
+def unlisted_names(folder: Path, stems: Collection[str]) -> list[str]:
+    """What lies in `images` and `labels` of a data set, as ``images/NAME``, and is no picture of one of the `stems`."""
+    return [
+        f"{name}/{path.name}"
+        for name in ("images", "labels")
+        if (folder / name).is_dir()
+        for path in sorted((folder / name).iterdir())
+        if path.name not in _LITTER and (path.stem not in stems or path.is_dir())
+    ]
 
 
 def already_there(dest: Path, source: Source | None) -> bool:

@@ -73,6 +73,9 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         print(f"error: {sentence(error)}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted: nothing was changed", file=sys.stderr)
+        return 130
     version = published_version(report, SOURCES)
     if problems:
         command = (

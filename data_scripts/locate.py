@@ -55,6 +55,9 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted: the data folder is as it was", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -19,7 +19,15 @@ from tqdm.auto import tqdm
 from course_utils.classes import CLASS_NAMES
 from course_utils.data_layout import DATA_DIR, LAYOUT, SPLITS
 from course_utils.progress import progress_bar
-from data_scripts._destination import foreign_names, put_in_place, resolved, scratch, workplace
+from data_scripts._destination import (
+    foreign_names,
+    is_where_we_work,
+    put_in_place,
+    resolved,
+    scratch,
+    unlisted_names,
+    workplace,
+)
 from data_scripts._errors import sentence
 from data_scripts._scene_plan import paint_scene
 from data_scripts._scene_workers import paint_all
@@ -89,21 +97,26 @@ def passing_note(text: str) -> tqdm:
 def check_settings(settings: dict[str, int]) -> None:
     """Raise ValueError, naming the setting, the value and the remedy, if one is out of range."""
     smallest = {"n_train": 1, "n_val": 1, "n_test": 1, "height": 32, "width": 32, "seed": 0}
+    largest = {"height": 4096, "width": 4096, "n_train": 100_000, "n_val": 100_000, "n_test": 100_000}
     for name, least in smallest.items():
         if not isinstance(settings[name], int) or settings[name] < least:
             raise ValueError(f"{name} is {settings[name]!r}: give an integer of {least} or more")
+        if settings[name] > largest.get(name, settings[name]):
+            raise ValueError(f"{name} is {settings[name]!r}: give {largest[name]} or less")
 
 
 def check_destination(dest: Path, settings: dict[str, int], force: bool) -> None:
     """Raise FileExistsError if painting into `dest` would destroy something it should not."""
+    if dest.is_dir() and is_where_we_work(dest):
+        raise FileExistsError(f"{dest} holds the folder you work in: choose another dest")
     if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
         return
     if not dest.is_dir() or dest.is_symlink():
         raise FileExistsError(f"{dest} is not an ordinary folder: choose another dest")
-    if dest.resolve() in (Path.cwd().resolve(), *Path.cwd().resolve().parents):
-        raise FileExistsError(f"{dest} holds the folder you work in: choose another dest")
-    foreign = foreign_names(dest, MADE)
-    if foreign or read_settings(dest) is None:
+    made_with = read_settings(dest)
+    stems = [stem for split in SPLITS for stem in split_stems(split, made_with)] if made_with else []
+    foreign = foreign_names(dest, MADE) or unlisted_names(dest, set(stems))
+    if foreign or made_with is None:
         what = f"such as {foreign[0]!r}" if foreign else f"and no {SETTINGS_FILE} of street scenes"
         raise FileExistsError(f"{dest} holds other things, {what}: choose another dest, --force replaces none of them")
     # A run that ended just now may have made what the caller missed.
@@ -117,9 +130,11 @@ def check_destination(dest: Path, settings: dict[str, int], force: bool) -> None
 def read_settings(dest: Path) -> dict | None:
     """The settings that a folder of street scenes was made with; None if it is none."""
     try:
-        return json.loads((dest / SETTINGS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads((dest / SETTINGS_FILE).read_text(encoding="utf-8"))
+        check_settings(found)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
+    return found
 
 
 def is_made(dest: Path, settings: dict[str, int]) -> bool:

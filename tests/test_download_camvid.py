@@ -351,6 +351,28 @@ def test_a_destination_that_holds_other_things_is_never_replaced(tmp_path, capsy
         assert snapshot(tmp_path) == before
 
 
+@pytest.mark.parametrize("name", ["images/a.jpg", ".git/config", "images/my_holiday.png", "labels/sub/notes.txt"])
+def test_pictures_and_hidden_things_of_ones_own_are_never_replaced(tmp_path, capsys, name):
+    camvid, dest = write_segnet(tmp_path / "origin"), tmp_path / "mine"
+    if name != "images/a.jpg":
+        write_prepared(dest)
+    (dest / name).parent.mkdir(parents=True, exist_ok=True)
+    (dest / name).write_text("years of work")
+    before = snapshot(tmp_path)
+    assert run("--from", camvid, "--dest", dest, "--force") == 1
+    said = capsys.readouterr().err
+    assert "holds other things" in said and "--force" not in said
+    assert snapshot(tmp_path) == before
+
+
+def test_the_folder_we_work_in_is_not_replaced(tmp_path, capsys, monkeypatch):
+    camvid = write_segnet(tmp_path / "origin")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert run("--from", camvid, "--dest", ".") == 1
+    assert "holds the folder you work in" in capsys.readouterr().err
+
+
 def test_an_incomplete_or_other_destination_is_named_and_replaced_by_force(tmp_path, capsys):
     camvid, dest = write_segnet(tmp_path / "origin"), write_prepared(tmp_path / "data" / "camvid")
     (dest / f"labels/{FIRST}.png").unlink()

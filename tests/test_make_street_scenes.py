@@ -342,6 +342,32 @@ class TestCommandLine:
         assert contents(tmp_path) == {"letters.txt": b"dear reader"}
         assert not tmp_path.with_name(f".{tmp_path.name}.lock").exists()
 
+    @pytest.mark.parametrize("foreign", [".git/config", "images/my_holiday.png", "labels/sub/thesis.txt"])
+    def test_force_takes_nothing_along_that_lies_among_the_scenes(self, foreign, tmp_path, capsys):
+        dest = tmp_path / "scenes"
+        assert main(["--dest", str(dest), *FLAGS]) == 0
+        (dest / foreign).parent.mkdir(exist_ok=True)
+        (dest / foreign).write_text("years of work")
+        name = foreign if foreign.startswith("images") else foreign.rpartition("/")[0]
+        assert_refused(["--dest", str(dest), *FLAGS, "--seed", "5", "--force"], capsys, f"such as '{name}'")
+        assert (dest / foreign).read_text() == "years of work"
+
+    def test_settings_of_something_else_make_no_street_scenes(self, tmp_path, capsys):
+        (tmp_path / "settings.json").write_text('{"editor": 1}')
+        (tmp_path / "images").mkdir()
+        (tmp_path / "images" / "mine.png").write_text("mine")
+        assert_refused(["--dest", str(tmp_path), *FLAGS, "--force"], capsys, "such as 'images/mine.png'")
+        assert (tmp_path / "images" / "mine.png").exists()
+
+    def test_the_folder_we_work_in_stays_also_when_it_is_empty(self, tmp_path, capsys, monkeypatch):
+        (tmp_path / "empty").mkdir()
+        monkeypatch.chdir(tmp_path / "empty")
+        assert_refused(["--dest", ".", *FLAGS], capsys, "holds the folder you work in")
+
+    @pytest.mark.parametrize("flag, value", [("--height", "200000"), ("--n-train", "1000000000")])
+    def test_more_than_a_machine_can_hold_is_refused(self, flag, value, tmp_path, capsys):
+        assert_refused(["--dest", str(tmp_path / "scenes"), *FLAGS, flag, value], capsys, "or less")
+
     def test_force_replaces_nothing_but_street_scenes(self, tmp_path, capsys):
         scenes = tmp_path / "scenes"
         main(["--dest", str(scenes), *FLAGS])
