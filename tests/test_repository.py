@@ -324,11 +324,15 @@ def test_the_page_of_results_quotes_the_restorations_of_streets():
         "super-resolution": ("half the resolution", ("bicubic",)),
         "jpeg": ("JPEG", ("bicubic",)),
         "text": ("numbers", ("bicubic",)),
-        "colour": ("colour", ("one colour",)),
+        "colour": ("colour", ("one colour", "answer's mean")),
         "holes": ("holes", ("smooth", "biharmonic")),
         "sketch": ("sketch", ("grey",)),
     }
-    called = {"one colour": "one colour for all", "smooth": "smooth filling"}
+    called = {
+        "one colour": "one colour for all",
+        "smooth": "smooth filling",
+        "answer's mean": "the mean colour of the answer",
+    }
     assert rows.keys() == found.keys()
     for task, (said, names) in rows.items():
         psnr = {name: f"{one['psnr']:.2f}" for name, one in found[task].items()}
