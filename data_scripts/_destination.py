@@ -10,13 +10,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from course_utils.data_layout import DATA_DIR, LAYOUT, SPLITS
-from data_scripts._checks import find_photo, read_lines
+from data_scripts._checks import PHOTO_SUFFIXES, find_photo, read_lines
 from data_scripts._errors import DataError
-from data_scripts._sources import Source
+from data_scripts._sources import Source, is_camvid_stem
 
 DEFAULT_DEST = DATA_DIR / "camvid"
 _PREPARED_NAMES = set(LAYOUT)
-_LITTER = {".DS_Store", ".directory", ".ipynb_checkpoints", "Thumbs.db", "desktop.ini"}
+_PICTURE_FOLDERS = {"images", "labels"}
+_LITTER = {".DS_Store", "Thumbs.db"}
+"""Files that systems leave in folders one looks at, and that nobody misses."""
 _SCRATCH_PREFIX = "scratch-"
 _PREVIOUS = "previous"
 
@@ -93,12 +95,14 @@ def refuse_foreign(dest: Path) -> None:
         raise DataError(f"{dest} is a file: choose a folder with --dest")
     if is_where_we_work(dest):
         raise DataError(f"{dest} holds the folder you work in: choose another with --dest")
-    foreign = foreign_names(dest, _PREPARED_NAMES)
-    lists = [dest / f"{split}.txt" for split in SPLITS if (dest / f"{split}.txt").is_file()]
-    if not foreign and lists:
-        foreign = unlisted_names(dest, {stem for path in lists for stem in read_lines(path)})
-    elif not foreign and not (dest / "codes.txt").is_file():
-        foreign = foreign_names(dest, set())  # an images folder alone is somebody's
+    lists = [path for split in SPLITS if (path := dest / f"{split}.txt").is_file()]
+    # Folders of pictures alone are somebody's.
+    is_set = bool(lists) or (dest / "codes.txt").is_file()
+    foreign = foreign_names(dest, _PREPARED_NAMES if is_set else ())
+    if not foreign:
+        listed = {stem for path in lists for stem in read_lines(path)}
+        # A set that lost a list may be replaced: CamVid's own names are known without it.
+        foreign = unlisted_names(dest, lambda stem: stem in listed or is_camvid_stem(stem), PHOTO_SUFFIXES)
     if foreign:
         raise DataError(f"{dest} holds other things, such as {foreign[0]!r}: choose an empty or new folder with --dest")
 
@@ -109,21 +113,37 @@ def is_where_we_work(folder: Path) -> bool:
     return folder.resolve() in (here, *here.parents)
 
 
-def foreign_names(folder: Path, known: set[str]) -> list[str]:
-    """Names of what lies in a folder besides the `known` and what systems and editors leave; hidden ones last."""
-    names = [path.name for path in folder.iterdir() if path.name not in {*known, *_LITTER}]
+def foreign_names(folder: Path, known: Collection[str]) -> list[str]:
+    """Names of what lies in a folder besides the `known` and what systems leave; hidden ones last.
+
+    A file where a folder of pictures belongs, or a folder where a file does, is not known.
+    """
+    names = [
+        path.name
+        for path in folder.iterdir()
+        if not _is_litter(path) and (path.name not in known or path.is_dir() != (path.name in _PICTURE_FOLDERS))
+    ]
     return sorted(names, key=lambda name: (name.startswith("."), name))
 
 
-def unlisted_names(folder: Path, stems: Collection[str]) -> list[str]:
-    """What lies in `images` and `labels` of a data set, as ``images/NAME``, and is no picture of one of the `stems`."""
+def unlisted_names(folder: Path, is_listed: Callable[[str], bool], photo_suffixes: Collection[str]) -> list[str]:
+    """What lies in `images` and `labels` of a data set, as ``images/NAME``, and is no picture of a listed stem.
+
+    Args:
+        is_listed: whether the data set has a scene of this stem.
+        photo_suffixes: endings of its photographs; a mask ends in .png.
+    """
     return [
         f"{name}/{path.name}"
-        for name in ("images", "labels")
+        for name, suffixes in (("images", photo_suffixes), ("labels", (".png",)))
         if (folder / name).is_dir()
         for path in sorted((folder / name).iterdir())
-        if path.name not in _LITTER and (path.stem not in stems or path.is_dir())
+        if not _is_litter(path) and not (path.is_file() and path.suffix in suffixes and is_listed(path.stem))
     ]
+
+
+def _is_litter(path: Path) -> bool:
+    return path.name in _LITTER and path.is_file()
 
 
 def already_there(dest: Path, source: Source | None) -> bool:

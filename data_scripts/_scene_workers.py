@@ -17,6 +17,7 @@ from typing import Any
 
 from PIL import Image
 
+from data_scripts._errors import sentence
 from data_scripts._scene_plan import paint_scene
 
 WORTH_A_PROCESS = 16
@@ -35,7 +36,7 @@ def paint_all(root: Path, tasks: list[dict[str, Any]], advance: Callable[[int], 
     """Paint all scenes; `advance(n)` is called as they get ready.
 
     Raises:
-        RuntimeError: if a helper process fails.
+        RuntimeError: if a helper process fails, with the last line that it or another one said.
         OSError: if one does not start.
     """
     count = min(available_cores(), MOST_PROCESSES, len(tasks) // WORTH_A_PROCESS)
@@ -50,13 +51,16 @@ def paint_all(root: Path, tasks: list[dict[str, Any]], advance: Callable[[int], 
             for i in range(count):
                 helpers.append(start_helper(root, tasks[i::count], errors))
             follow(helpers, root / "labels", advance)
+            codes = [helper.returncode for helper in helpers if helper.returncode]  # before the others are killed
         finally:
             for helper in helpers:
                 helper.kill()
                 helper.wait()
-        if any(helper.returncode for helper in helpers):
+        if codes:
             errors.seek(0)
-            raise RuntimeError(f"a process that paints scenes failed: {errors.read().strip()[-1000:]}")
+            # The last line of a traceback names the error. A helper that was killed for its memory says nothing.
+            said = errors.read().strip().splitlines() or [f"it ended with exit code {codes[0]}"]
+            raise RuntimeError(f"a process that paints scenes failed: {said[-1]}")
 
 
 def available_cores() -> int:
@@ -96,6 +100,16 @@ def follow(helpers: list[subprocess.Popen], folder: Path, advance: Callable[[int
             continue
 
 
+def main() -> int:
+    """Paint the tasks on the standard input, as a helper; returns the exit code."""
+    try:
+        for task in json.load(sys.stdin):
+            paint_one(Path(sys.argv[1]), task)
+    except OSError as error:
+        print(sentence(error), file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    for each in json.load(sys.stdin):
-        paint_one(Path(sys.argv[1]), each)
+    sys.exit(main())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from course_utils.data_layout import DATA_DIR, is_prepared
 from data_scripts._errors import sentence
+from data_scripts._polite_kill import polite_kill
 from data_scripts.make_street_scenes import make_street_scenes
 
 
@@ -47,8 +48,10 @@ def main(argv: list[str] | None = None) -> int:
         description="Say which data set the notebooks work on; paint the street scenes where there is none.",
     )
     parser.add_argument("--data-dir", type=Path, default=DATA_DIR, help="holds camvid, street_scenes (default: data)")
+    data_dir = parser.parse_args(argv).data_dir
     try:
-        camvid_or_street_scenes(parser.parse_args(argv).data_dir)
+        with polite_kill():
+            camvid_or_street_scenes(data_dir)
     except OSError as error:
         print(f"error: {sentence(error)}", file=sys.stderr)
         return 1

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from data_scripts._destination import (
     workplace,
 )
 from data_scripts._errors import sentence
+from data_scripts._polite_kill import polite_kill
 from data_scripts._scene_plan import paint_scene
 from data_scripts._scene_workers import paint_all
 
@@ -39,6 +39,9 @@ SETTINGS_FILE = "settings.json"
 MADE = {*LAYOUT, SETTINGS_FILE}
 PAINTER = 1
 """Raise this when a change makes the same seed paint other pixels, so that old folders are recognised as such."""
+SMALLEST = {"n_train": 1, "n_val": 1, "n_test": 1, "height": 32, "width": 32, "seed": 0, "painter": 1}
+"""The settings of a data set, each with its lower limit."""
+LARGEST = {"n_train": 100_000, "n_val": 100_000, "n_test": 100_000, "height": 4096, "width": 4096}
 
 
 def make_street_scenes(
@@ -96,13 +99,13 @@ def passing_note(text: str) -> tqdm:
 
 def check_settings(settings: dict[str, int]) -> None:
     """Raise ValueError, naming the setting, the value and the remedy, if one is out of range."""
-    smallest = {"n_train": 1, "n_val": 1, "n_test": 1, "height": 32, "width": 32, "seed": 0}
-    largest = {"height": 4096, "width": 4096, "n_train": 100_000, "n_val": 100_000, "n_test": 100_000}
-    for name, least in smallest.items():
-        if not isinstance(settings[name], int) or settings[name] < least:
-            raise ValueError(f"{name} is {settings[name]!r}: give an integer of {least} or more")
-        if settings[name] > largest.get(name, settings[name]):
-            raise ValueError(f"{name} is {settings[name]!r}: give {largest[name]} or less")
+    for name, least in SMALLEST.items():
+        value = settings[name]
+        # True and False are integers to Python, but nobody counts with them.
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name} is {value!r}: give an integer of {least} or more")
+        if value > LARGEST.get(name, value):
+            raise ValueError(f"{name} is {value!r}: give {LARGEST[name]} or less")
 
 
 def check_destination(dest: Path, settings: dict[str, int], force: bool) -> None:
@@ -114,8 +117,8 @@ def check_destination(dest: Path, settings: dict[str, int], force: bool) -> None
     if not dest.is_dir() or dest.is_symlink():
         raise FileExistsError(f"{dest} is not an ordinary folder: choose another dest")
     made_with = read_settings(dest)
-    stems = [stem for split in SPLITS for stem in split_stems(split, made_with)] if made_with else []
-    foreign = foreign_names(dest, MADE) or unlisted_names(dest, set(stems))
+    stems = {stem for split in SPLITS for stem in split_stems(split, made_with)} if made_with else set()
+    foreign = foreign_names(dest, MADE) or unlisted_names(dest, stems.__contains__, (".png",))
     if foreign or made_with is None:
         what = f"such as {foreign[0]!r}" if foreign else f"and no {SETTINGS_FILE} of street scenes"
         raise FileExistsError(f"{dest} holds other things, {what}: choose another dest, --force replaces none of them")
@@ -128,13 +131,13 @@ def check_destination(dest: Path, settings: dict[str, int], force: bool) -> None
 
 
 def read_settings(dest: Path) -> dict | None:
-    """The settings that a folder of street scenes was made with; None if it is none."""
+    """The settings that a folder of street scenes was made with; None if it holds anything but exactly such."""
     try:
         found = json.loads((dest / SETTINGS_FILE).read_text(encoding="utf-8"))
         check_settings(found)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return found
+    return found if found.keys() == SMALLEST.keys() else None
 
 
 def is_made(dest: Path, settings: dict[str, int]) -> bool:
@@ -171,10 +174,10 @@ def write_scenes(root: Path, settings: dict[str, int]) -> None:
 
 
 def short_path(path: Path) -> str:
-    """The path as seen from the current folder, or as it is where there is none: on Windows, on another drive."""
+    """The path as seen from the current folder, or as it is where there is none: on another drive, or removed."""
     try:
         return os.path.relpath(path)
-    except ValueError:
+    except (ValueError, OSError):
         return str(path)
 
 
@@ -192,10 +195,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="another seed paints other streets (default: %(default)s)")
     parser.add_argument("--force", action="store_true", help="replace the street scenes that are at DEST now")
     options = vars(parser.parse_args(arguments))
-    # A polite kill then cleans up just as Ctrl-C does.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        painted = make_street_scenes(options["dest"], **{k: v for k, v in options.items() if k != "dest"})
+        with polite_kill():
+            painted = make_street_scenes(options["dest"], **{k: v for k, v in options.items() if k != "dest"})
     except OSError as error:
         print(f"error: {sentence(error)}", file=sys.stderr)
         return 1

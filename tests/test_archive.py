@@ -141,6 +141,18 @@ def test_flipped_bytes_are_named(tmp_path, kind):
         unpack(tmp_path / "archive", tmp_path / "target", name="archive")
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_entry_of_a_zip_is_named_however_it_is_compressed(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "archive", "w", method) as archive:
+        archive.writestr("CamVid/train.txt", bytes(range(256)) * 40)
+        start = archive.start_dir - archive.getinfo("CamVid/train.txt").compress_size
+    whole = bytearray((tmp_path / "archive").read_bytes())
+    whole[start + 12 : start + 60] = b"\xff" * 48
+    (tmp_path / "archive").write_bytes(whole)
+    with pytest.raises(DataError, match="not a complete"):
+        unpack(tmp_path / "archive", tmp_path / "target", name="archive")
+
+
 @pytest.mark.parametrize("damage", ["header", "cut between entries", "cut in a header"])
 def test_a_tar_whose_later_entries_are_lost_is_named(tmp_path, damage):
     """tarfile itself takes each of these for the end of the archive."""

@@ -166,3 +166,12 @@ def test_an_empty_folder_is_reported(tmp_path, capsys):
     assert check_camvid.main([str(tmp_path)]) == 1
     err = capsys.readouterr().err
     assert "codes.txt" in err and "train.txt" in err and "labels" in err
+
+
+def test_ctrl_c_ends_in_one_sentence(root, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(check_camvid, "check_folder", interrupt)
+    assert check_camvid.main([str(root)]) == 130
+    assert capsys.readouterr() == ("", "interrupted: nothing was changed\n")

@@ -351,11 +351,39 @@ def test_a_destination_that_holds_other_things_is_never_replaced(tmp_path, capsy
         assert snapshot(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", ["images/a.jpg", ".git/config", "images/my_holiday.png", "labels/sub/notes.txt"])
-def test_pictures_and_hidden_things_of_ones_own_are_never_replaced(tmp_path, capsys, name):
-    camvid, dest = write_segnet(tmp_path / "origin"), tmp_path / "mine"
-    if name != "images/a.jpg":
-        write_prepared(dest)
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".git/config",
+        ".ipynb_checkpoints/notes-checkpoint.ipynb",
+        ".directory",
+        "codes.txt/notes.txt",
+        "images/my_holiday.png",
+        f"images/{STEMS[0]}.txt",
+        f"labels/{STEMS[0]}.jpg",
+        "labels/sub/notes.txt",
+        "labels/.ipynb_checkpoints/notes-checkpoint.ipynb",
+    ],
+)
+def test_what_lies_among_the_pictures_and_hidden_things_are_never_replaced(tmp_path, capsys, name):
+    dest = write_prepared(tmp_path / "mine")
+    if name.startswith("codes.txt"):
+        (dest / "codes.txt").unlink()
+    assert_kept(tmp_path, capsys, dest, name)
+
+
+@pytest.mark.parametrize("there", [[], ["codes.txt"], [".DS_Store"]])
+@pytest.mark.parametrize("name", ["images/a.jpg", "labels/a.png"])
+def test_a_folder_of_ones_own_pictures_is_never_replaced(tmp_path, capsys, there, name):
+    for known in there:
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / known).write_text("Sky")
+    assert_kept(tmp_path, capsys, tmp_path / "mine", name)
+
+
+def assert_kept(tmp_path, capsys, dest, name):
+    """With something of one's own in it, the destination is refused even with --force, which is not suggested."""
+    camvid = write_segnet(tmp_path / "origin")
     (dest / name).parent.mkdir(parents=True, exist_ok=True)
     (dest / name).write_text("years of work")
     before = snapshot(tmp_path)
@@ -365,11 +393,12 @@ def test_pictures_and_hidden_things_of_ones_own_are_never_replaced(tmp_path, cap
     assert snapshot(tmp_path) == before
 
 
-def test_the_folder_we_work_in_is_not_replaced(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("dest", [".", ".."])
+def test_the_folder_we_work_in_is_not_replaced(tmp_path, capsys, monkeypatch, dest):
     camvid = write_segnet(tmp_path / "origin")
-    (tmp_path / "empty").mkdir()
-    monkeypatch.chdir(tmp_path / "empty")
-    assert run("--from", camvid, "--dest", ".") == 1
+    (tmp_path / "above" / "empty").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "above" / "empty")
+    assert run("--from", camvid, "--dest", dest, "--force") == 1
     assert "holds the folder you work in" in capsys.readouterr().err
 
 
@@ -380,6 +409,17 @@ def test_an_incomplete_or_other_destination_is_named_and_replaced_by_force(tmp_p
     assert_failed(run("--from", camvid, "--dest", dest), capsys, dest, before, f"the mask {FIRST} is missing.*--force")
     code = run("--source", "full", "--dest", write_prepared(tmp_path / "segnet"))
     assert code == 1 and "holds another set" in capsys.readouterr().err
+    assert run("--from", camvid, "--dest", dest, "--force") == 0
+    assert_prepared(dest)
+
+
+@pytest.mark.parametrize("name", ["codes.txt", "train.txt", "val.txt", "every list"])
+def test_a_set_that_lost_lists_is_replaced_by_force(tmp_path, name):
+    """As check_camvid advises; the pictures that no list names any more still have CamVid's names."""
+    camvid, dest = write_segnet(tmp_path / "origin"), write_prepared(tmp_path / "camvid")
+    for list_name in [f"{split}.txt" for split in SPLITS] if name == "every list" else [name]:
+        (dest / list_name).unlink()
+    (dest / "images" / ".DS_Store").write_text("")
     assert run("--from", camvid, "--dest", dest, "--force") == 0
     assert_prepared(dest)
 

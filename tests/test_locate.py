@@ -1,8 +1,16 @@
 """Which data set the notebooks get: real CamVid before painted scenes, and these on the spot."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
 from course_utils.data_layout import LAYOUT, is_prepared
+from data_scripts import locate
 from data_scripts.locate import camvid_or_street_scenes, main
 
 SMALL = {"n_train": 1, "n_val": 1, "n_test": 1, "height": 32, "width": 40}
@@ -70,3 +78,34 @@ def test_the_command_says_which_and_names_what_went_wrong(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "--data-dir" in capsys.readouterr().out
+
+
+def test_ctrl_c_ends_in_one_sentence(tmp_path, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(locate, "make_street_scenes", interrupt)
+    assert main(["--data-dir", str(tmp_path)]) == 130
+    assert capsys.readouterr() == ("", "interrupted: the data folder is as it was\n")
+
+
+def test_the_handler_of_a_polite_kill_is_put_back(tmp_path):
+    prepare(tmp_path / "camvid")
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["--data-dir", str(tmp_path)]) == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals differ on Windows")
+@pytest.mark.parametrize(("kind", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_ended_leaves_nothing(tmp_path, kind, status):
+    command = [sys.executable, "-m", "data_scripts.locate", "--data-dir", str(tmp_path)]
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob(".street_scenes.part/scratch-*/new/labels/*.png")):
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+    assert process.poll() is None, "the end is meant to come in the middle"
+    process.send_signal(kind)
+    assert process.wait(timeout=120) == status
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".lock"] == []

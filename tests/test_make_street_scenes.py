@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -225,8 +226,37 @@ class TestFolder:
         with pytest.raises(RuntimeError, match="no module named numpy"):
             _scene_workers.paint_all(tmp_path, [{"stem": "long" * 1000}] * 64, lambda n: None)
 
+    def test_a_helper_that_ends_without_a_word_is_reported_too(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(_scene_workers, "available_cores", lambda: 2)
+        (tmp_path / "labels").mkdir()
+
+        programs = iter(["import time; time.sleep(120)", "raise SystemExit(7)"])
+        monkeypatch.setattr(
+            _scene_workers, "start_helper", lambda *_: subprocess.Popen([sys.executable, "-c", next(programs)])
+        )
+        with pytest.raises(RuntimeError, match=r"failed: it ended with exit code 7$"):
+            _scene_workers.paint_all(tmp_path, [{}] * 64, lambda n: None)
+
+    def test_a_full_disk_under_the_helpers_is_one_sentence(self, tmp_path):
+        """A limit on the size of a file stands for the full disk: writes fail in the same way, with another number."""
+        resource = pytest.importorskip("resource")
+        limit = (
+            "import resource\n"
+            "from data_scripts import _scene_workers\n"
+            "_scene_workers.WORTH_A_PROCESS, _scene_workers.available_cores = 1, lambda: 2\n"
+            f"resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, {resource.RLIM_INFINITY}))\n"
+        )
+        process = start(tmp_path / "scenes", *FLAGS, before=limit)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 1
+        says = "error: a process that paints scenes failed: the disk is full or a quota is reached"
+        assert err.splitlines()[-1].startswith(says) and "Traceback" not in err
+        assert err.count("free some space") == 1
+        assert names(tmp_path) == []
+
     @pytest.mark.parametrize(
-        ("setting", "value"), [("n_train", 0), ("n_val", -1), ("height", 31), ("width", 64.0), ("seed", -1)]
+        ("setting", "value"),
+        [("n_train", 0), ("n_val", -1), ("n_test", True), ("height", 31), ("width", 64.0), ("seed", -1)],
     )
     def test_bad_settings_are_named(self, tmp_path, setting, value):
         with pytest.raises(ValueError, match=f"{setting} is {value}: give an integer"):
@@ -342,15 +372,58 @@ class TestCommandLine:
         assert contents(tmp_path) == {"letters.txt": b"dear reader"}
         assert not tmp_path.with_name(f".{tmp_path.name}.lock").exists()
 
-    @pytest.mark.parametrize("foreign", [".git/config", "images/my_holiday.png", "labels/sub/thesis.txt"])
-    def test_force_takes_nothing_along_that_lies_among_the_scenes(self, foreign, tmp_path, capsys):
+    @pytest.mark.parametrize(
+        ("foreign", "named"),
+        [
+            (".git/config", ".git"),
+            (".ipynb_checkpoints/thesis-checkpoint.ipynb", ".ipynb_checkpoints"),
+            (".DS_Store/thesis.txt", ".DS_Store"),
+            (".directory", ".directory"),
+            ("codes.txt/thesis.txt", "codes.txt"),
+            ("images/my_holiday.png", "images/my_holiday.png"),
+            ("images/train_0000.jpg", "images/train_0000.jpg"),
+            ("labels/train_0000.txt", "labels/train_0000.txt"),
+            ("labels/sub/thesis.txt", "labels/sub"),
+            ("labels/.ipynb_checkpoints/thesis-checkpoint.ipynb", "labels/.ipynb_checkpoints"),
+        ],
+    )
+    def test_force_takes_nothing_along_that_lies_among_the_scenes(self, foreign, named, tmp_path, capsys):
         dest = tmp_path / "scenes"
         assert main(["--dest", str(dest), *FLAGS]) == 0
+        if foreign.startswith("codes.txt"):
+            (dest / "codes.txt").unlink()
         (dest / foreign).parent.mkdir(exist_ok=True)
         (dest / foreign).write_text("years of work")
-        name = foreign if foreign.startswith("images") else foreign.rpartition("/")[0]
-        assert_refused(["--dest", str(dest), *FLAGS, "--seed", "5", "--force"], capsys, f"such as '{name}'")
+        flags = ["--dest", str(dest), *FLAGS, "--seed", "6", "--force"]
+        assert_refused(flags, capsys, f"such as {re.escape(repr(named))}")
         assert (dest / foreign).read_text() == "years of work"
+
+    def test_a_file_in_the_place_of_the_pictures_is_somebodys(self, tmp_path, capsys):
+        main(["--dest", str(tmp_path / "scenes"), *FLAGS])
+        shutil.rmtree(tmp_path / "scenes" / "images")
+        (tmp_path / "scenes" / "images").write_text("a list of pictures")
+        assert_refused(["--dest", str(tmp_path / "scenes"), *FLAGS, "--force"], capsys, "such as 'images'")
+        assert (tmp_path / "scenes" / "images").read_text() == "a list of pictures"
+
+    def test_what_systems_leave_behind_does_not_keep_force_from_replacing(self, tmp_path):
+        dest = tmp_path / "scenes"
+        main(["--dest", str(dest), *FLAGS])
+        for litter in (".DS_Store", "Thumbs.db", "images/.DS_Store", "labels/Thumbs.db"):
+            (dest / litter).write_text("")
+        assert main(["--dest", str(dest), *FLAGS, "--seed", "6", "--force"]) == 0
+        assert len(list(dest.rglob("*"))) == 15
+
+    @pytest.mark.parametrize(
+        "change", [{"editor": 1}, {"painter": None}, {"painter": "vim"}, {"n_val": True}, {"width": 64.0}]
+    )
+    def test_only_exactly_our_settings_make_street_scenes(self, change, tmp_path, capsys):
+        main(["--dest", str(tmp_path / "scenes"), *FLAGS])
+        file = tmp_path / "scenes" / "settings.json"
+        settings = json.loads(file.read_text()) | change
+        file.write_text(json.dumps({name: value for name, value in settings.items() if value is not None}))
+        before = contents(tmp_path)
+        assert_refused(["--dest", str(tmp_path / "scenes"), *FLAGS, "--force"], capsys, "holds other things")
+        assert contents(tmp_path) == before
 
     def test_settings_of_something_else_make_no_street_scenes(self, tmp_path, capsys):
         (tmp_path / "settings.json").write_text('{"editor": 1}')
@@ -364,7 +437,16 @@ class TestCommandLine:
         monkeypatch.chdir(tmp_path / "empty")
         assert_refused(["--dest", ".", *FLAGS], capsys, "holds the folder you work in")
 
-    @pytest.mark.parametrize("flag, value", [("--height", "200000"), ("--n-train", "1000000000")])
+    @pytest.mark.parametrize(
+        "flag, value",
+        [
+            ("--height", "4097"),
+            ("--width", "200000"),
+            ("--n-train", "1000000000"),
+            ("--n-val", "100001"),
+            ("--n-test", "100001"),
+        ],
+    )
     def test_more_than_a_machine_can_hold_is_refused(self, flag, value, tmp_path, capsys):
         assert_refused(["--dest", str(tmp_path / "scenes"), *FLAGS, flag, value], capsys, "or less")
 
@@ -390,14 +472,30 @@ class TestCommandLine:
         assert_refused(flags, capsys, "link is not an ordinary folder")
         assert contents(tmp_path / "scenes") == before
 
-    def test_a_folder_that_has_no_relative_path_is_named_in_full(self, tmp_path, monkeypatch, capsys):
-        def on_another_drive(*_):
-            raise ValueError("path is on mount 'D:', start on mount 'C:'")
+    @pytest.mark.parametrize(
+        "error", [ValueError("path is on mount 'D:', start on mount 'C:'"), FileNotFoundError("no current folder")]
+    )
+    def test_a_folder_that_has_no_relative_path_is_named_in_full(self, error, tmp_path, monkeypatch, capsys):
+        def refuse(*_):
+            raise error
 
         with monkeypatch.context() as patched:
-            patched.setattr(os.path, "relpath", on_another_drive)
+            patched.setattr(os.path, "relpath", refuse)
             assert main(["--dest", str(tmp_path / "scenes"), *FLAGS]) == 0
         assert capsys.readouterr().out == f"painted 4 scenes of 48x64 pixels in {tmp_path / 'scenes'}\n"
+
+    def test_the_handler_of_a_polite_kill_is_put_back(self, tmp_path):
+        before = signal.getsignal(signal.SIGTERM)
+        main(["--dest", str(tmp_path / "scenes"), *FLAGS])
+        assert signal.getsignal(signal.SIGTERM) is before
+
+    def test_the_command_runs_in_a_thread_too(self, tmp_path):
+        """Only the main thread may handle signals."""
+        codes = []
+        thread = threading.Thread(target=lambda: codes.append(main(["--dest", str(tmp_path / "scenes"), *FLAGS])))
+        thread.start()
+        thread.join(60)
+        assert codes == [0]
 
     def test_ctrl_c_ends_in_one_sentence(self, tmp_path, monkeypatch, capsys):
         def interrupt(*_):
