@@ -26,7 +26,7 @@ def prove_writable(path: Path) -> None:
     """
     temporary = temporary_path(path.resolve())
     temporary.write_bytes(b"")
-    temporary.unlink()
+    temporary.unlink(missing_ok=True)  # another thread may have
     before, after = temporary.name.rsplit(str(os.getpid()), 1)
     for other in temporary.parent.glob(f"{glob.escape(before)}*{after}"):
         process = other.name.removeprefix(before).removesuffix(after)
