@@ -16,6 +16,7 @@ from data_scripts import download_camvid
 from data_scripts._download import Patience
 from data_scripts._sources import SOURCES, is_camvid_stem, is_test_stem
 from tests.damaged_server import serving
+from tests.killing import BETWEEN_THE_RENAMES
 from tests.small_camvid import (
     FULL_CODES,
     SPLITS,
@@ -486,17 +487,9 @@ def test_a_run_killed_between_the_two_renames_is_put_right_by_the_next(tmp_path,
     (tmp_path / "archive.zip").write_bytes(archive)
     dest = write_prepared(tmp_path / "data" / "camvid")
     before = snapshot(dest)
-    killing = (
-        "import os, signal\n"
-        "from data_scripts import _destination\n"
-        "original = os.replace\n"
-        "def killed(first, second):\n"
-        "    original(first, second)\n"
-        "    if str(second).endswith('previous'):\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "os.replace = killed\n"
+    process = start(
+        segnet_source(), ["--from", tmp_path / "archive.zip", "--dest", dest, "--force"], BETWEEN_THE_RENAMES
     )
-    process = start(segnet_source(), ["--from", tmp_path / "archive.zip", "--dest", dest, "--force"], killing)
     process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL and not dest.exists()
     assert run("--from", tmp_path / "archive.zip", "--dest", dest) == 0

@@ -19,6 +19,7 @@ from course_utils.classes import CLASS_NAMES, VOID
 from data_scripts import _scene_workers, make_street_scenes
 from data_scripts._destination import workplace
 from data_scripts.make_street_scenes import main, paint_scene
+from tests.killing import BETWEEN_THE_RENAMES
 
 SMALL = {"n_train": 2, "n_val": 1, "n_test": 1, "height": 48, "width": 64, "seed": 5}
 FLAGS = ["--n-train", "2", "--n-val", "1", "--n-test", "1", "--height", "48", "--width", "64", "--seed", "5"]
@@ -328,16 +329,7 @@ class TestSeveralRuns:
         dest = tmp_path / "scenes"
         make_street_scenes.make_street_scenes(dest, **SMALL)
         before = contents(dest)
-        killing = (
-            "import os, signal\n"
-            "original = os.replace\n"
-            "def killed(first, second):\n"
-            "    original(first, second)\n"
-            "    if str(second).endswith('previous'):\n"
-            "        os.kill(os.getpid(), signal.SIGKILL)\n"
-            "os.replace = killed\n"
-        )
-        process = start(dest, *FLAGS, "--seed", "6", "--force", before=killing)
+        process = start(dest, *FLAGS, "--seed", "6", "--force", before=BETWEEN_THE_RENAMES)
         process.communicate(timeout=120)
         assert process.returncode == -signal.SIGKILL and not dest.exists()
         assert make_street_scenes.make_street_scenes(dest, **SMALL) is False
