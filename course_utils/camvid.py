@@ -16,11 +16,9 @@ from torchvision.transforms.v2 import functional as VF
 from course_utils.checks import check_flags, check_sides, check_whole
 from course_utils.classes import VOID_NAME
 from course_utils.data_layout import SPLITS
+from course_utils.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from course_utils.picture_files import to_colour
 from course_utils.progress import progress_bar
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Augmentation = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 

@@ -1,12 +1,10 @@
-"""Checkpoints that a kill cannot damage, and the state of every random generator that a training run draws from."""
+"""Checkpoints that a kill cannot damage, and that continue only the run they are of."""
 
 import json
-import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from course_utils.files import prove_writable, replacing
@@ -128,43 +126,3 @@ def _entries(value: Any) -> dict[str, Any] | None:
 
 def _short(value: Any) -> str:
     return f"{len(value)} tensors" if isinstance(value, list) and len(value) > 8 else repr(value)
-
-
-def rng_state(owners: Iterable[object] = ()) -> dict[str, Any]:
-    """States of the global generators of Python, NumPy and torch (all devices), and of `generator` in the `owners`."""
-    algorithm, keys, *rest = np.random.get_state()
-    return {
-        "python": random.getstate(),
-        "numpy": [algorithm, torch.from_numpy(keys.astype(np.int64)), *rest],
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
-        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
-        "owners": [generator.get_state() for generator in _generators(owners)],
-    }
-
-
-def set_rng_state(state: dict[str, Any], owners: Iterable[object] = ()) -> None:
-    """Set what `rng_state` returned; devices that are not here are left out."""
-    random.setstate(state["python"])
-    algorithm, keys, *rest = state["numpy"]
-    np.random.set_state((algorithm, keys.numpy().astype(np.uint32), *rest))
-    torch.set_rng_state(state["torch"])
-    if torch.cuda.is_available():
-        for device, device_state in enumerate(state["cuda"][: torch.cuda.device_count()]):
-            torch.cuda.set_rng_state(device_state, device)
-    if state["mps"] is not None and torch.backends.mps.is_available():
-        torch.mps.set_rng_state(state["mps"])
-    for generator, generator_state in zip(_generators(owners), state["owners"], strict=False):
-        generator.set_state(generator_state)
-
-
-def _generators(owners: Iterable[object]) -> list[torch.Generator]:
-    found = [getattr(owner, "generator", None) for owner in owners]
-    return [generator for generator in found if isinstance(generator, torch.Generator)]
-
-
-def seed_everything(seed: int) -> None:
-    """Seed the global generators of Python, NumPy and torch (all devices) with the same number."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)

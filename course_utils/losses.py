@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.camvid import IMAGENET_MEAN, IMAGENET_STD
 from course_utils.checks import describe, is_batch_of_floats
-from course_utils.restoration import check_floats, check_pictures
+from course_utils.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from course_utils.pictures import check_floats, check_pair, check_pictures
 
 
 def gram_matrix(x: Tensor) -> Tensor:
@@ -117,18 +117,6 @@ class FeatureLoss(nn.Module):
             terms = (weight**2 * F.l1_loss(gram_matrix(f), gram_matrix(w)) for weight, f, w in triples)
             parts["gram"] = self.gram * sum(terms)
         return parts
-
-
-def check_pair(prediction: Tensor, target: Tensor) -> None:
-    """Refuse what cannot be compared pixel by pixel.
-
-    Raises:
-        ValueError: if the two differ in shape, or are empty.
-    """
-    if prediction.shape != target.shape:
-        raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape.")
-    if not prediction.numel():
-        raise ValueError(f"pictures of shape {tuple(prediction.shape)} hold no pixels.")
 
 
 def _check_weights(features: FeatureStack, weights: Sequence[float]) -> None:

@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import index
 from typing import Literal, Protocol
 
 import numpy as np
@@ -20,11 +19,10 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from course_utils.checks import check_flags, check_whole, describe, is_batch_of_floats, is_number, is_whole
+from course_utils.checks import check_flags, check_whole, is_number, is_whole
+from course_utils.pictures import check_pictures, luminance
+from course_utils.random_state import seeded_generator
 from course_utils.smooth_fill import fill_smoothly
-
-LUMINANCE = (0.299, 0.587, 0.114)
-"""Share of red, green and blue in brightness (ITU-R BT.601)."""
 
 
 class Degradation(Protocol):
@@ -278,12 +276,6 @@ class Sketch:
         return lines.expand_as(pictures).contiguous()
 
 
-def luminance(pictures: Tensor) -> Tensor:
-    """Luma ``(N, 1, H, W)`` of colour pictures ``(N, 3, H, W)``: the brightness Y' of ITU-R BT.601, as in JPEG."""
-    weights = torch.tensor(LUMINANCE, dtype=pictures.dtype, device=pictures.device).view(3, 1, 1)
-    return (pictures * weights).sum(1, keepdim=True)
-
-
 def _through_jpeg(pictures: Tensor, qualities: Sequence[int]) -> Tensor:
     if not len(pictures):
         return pictures.clone()
@@ -321,17 +313,6 @@ def _print_over(pictures: Tensor, texts: Sequence[str], places: Tensor, share: f
     return printed
 
 
-def seeded_generator(seed: int) -> torch.Generator:
-    """A generator on the CPU, of any whole seed, so that every device damages the same picture in the same way.
-
-    Raises:
-        ValueError: if the seed is no whole number.
-    """
-    if not is_whole(seed):
-        raise ValueError(f"seed={seed!r} is not a whole number.")
-    return torch.Generator().manual_seed(index(seed) % 2**63)
-
-
 def _draw_integers(bounds: tuple[int, int], n: int, seed: int) -> list[int]:
     return torch.randint(bounds[0], bounds[1] + 1, (n,), generator=seeded_generator(seed)).tolist()
 
@@ -354,30 +335,3 @@ def check_step(name: str, step: object) -> None:
     """
     if not callable(step) or isinstance(step, type):
         raise ValueError(f"{name}={step!r} is no degradation; give one such as Jpeg(), with its brackets.")
-
-
-def check_floats(pictures: Tensor, network: torch.dtype | None = None) -> None:
-    """Refuse what is no batch ``(N, 3, H, W)`` of floats, or float64 for a network of another type.
-
-    Raises:
-        ValueError: with what was given instead.
-    """
-    if not is_batch_of_floats(pictures) or pictures.shape[1] != 3:
-        raise ValueError(f"got {describe(pictures)}, not floats (N, 3, H, W), white 1.")
-    if network is not None and pictures.dtype == torch.float64 != network:
-        raise ValueError(f"got {describe(pictures)} for a network of {network}; pass pictures.float().")
-
-
-def check_pictures(pictures: Tensor) -> None:
-    """Refuse what is no batch of colour pictures ``(N, 3, H, W)`` of floats from 0 (black) to 1 (white).
-
-    Raises:
-        ValueError: with what was given instead.
-    """
-    check_floats(pictures)
-    if 0 in pictures.shape[2:]:
-        raise ValueError(f"pictures of shape {tuple(pictures.shape)} hold no pixels.")
-    if pictures.numel():
-        low, high = pictures.min().item(), pictures.max().item()
-        if not (low >= -1e-4 and high <= 1 + 1e-4):
-            raise ValueError(f"pictures run from {low:.3g} to {high:.3g}, not from 0 (black) to 1 (white).")

@@ -4,12 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.camvid import IMAGENET_MEAN, IMAGENET_STD
 from course_utils.checks import check_flags, check_whole, is_whole
 from course_utils.encoders import LITE0, PretrainedOption, create_encoder
+from course_utils.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from course_utils.layers import SigmoidRange, SpectralNormConv2d, WeightNormConv2d
 from course_utils.modes import evaluation_mode
-from course_utils.restoration import check_floats, check_pictures
+from course_utils.pictures import check_floats, check_pictures
 from course_utils.unet import DynamicUnet
 
 

@@ -1,8 +1,7 @@
 """The training loop of the course: AdamW on a one-cycle schedule, mixed precision, and runs that survive a kill."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import index
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,18 @@ from course_utils.checkpoint import (
     check_same_run,
     load_checkpoint,
     prepare_checkpoint,
-    seed_everything,
 )
-from course_utils.checks import check_flags, check_whole, is_number, is_whole
+from course_utils.checks import check_flags
 from course_utils.distributed import SharedTraining, any_process, rank, wait_for_all, world_size
 from course_utils.files import one_at_a_time
 from course_utils.history import History
 from course_utils.interrupt import DeferredInterrupt
 from course_utils.moving_average import MovingAverage
-from course_utils.optimisation import ParameterGroups, adamw, one_cycle, trainable_groups
+from course_utils.optimisation import adamw, one_cycle, trainable_groups
 from course_utils.progress import progress_bar
+from course_utils.random_state import seed_everything
 from course_utils.training_run import TrainingRun
+from course_utils.training_settings import check_functions, check_steps, checked_settings
 
 
 def freeze(module: nn.Module, train_norm: bool = True) -> None:
@@ -132,31 +132,24 @@ def fit(
             second Ctrl-C does not wait.
     """
     groups = trainable_groups(model, lr)
-    _check_functions(loss_fn, evaluate, weight_decay, ema)
-    _check_arguments(groups, batches, epochs, pct_start, grad_clip, amp, checkpoint_every)
-    _check_processes(batches, compile)
+    check_functions(loss_fn, evaluate)
     check_flags(channels_last=channels_last, compile=compile, resume=resume, progress=progress)
-    if not is_whole(seed) or not -(2**63) <= seed < 2**64:
-        raise ValueError(f"seed={seed!r} is not a whole number of 64 bits.")
-    seed = index(seed)
-    if not isinstance(recipe, str):
-        raise ValueError(f"recipe={recipe!r} is not text.")
-    settings = {
-        "epochs": index(epochs),
-        "batches per epoch": len(batches),
-        "lr": [rate for _, rate in groups],
-        "weight_decay": float(weight_decay),
-        "pct_start": float(pct_start),
-        "grad_clip": None if grad_clip is None else float(grad_clip),
-        "ema": None if ema is None else float(ema),
-        "amp": str(amp),
-        "channels_last": bool(channels_last),
-        "compile": bool(compile),
-        "seed": seed,
-        "recipe": str(recipe),
-        "number of parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "trainable parameters": [name for name, parameter in model.named_parameters() if parameter.requires_grad],
-    }
+    check_steps(batches, checkpoint_every)
+    settings = checked_settings(
+        model,
+        groups,
+        len(batches),
+        epochs=epochs,
+        weight_decay=weight_decay,
+        pct_start=pct_start,
+        grad_clip=grad_clip,
+        ema=ema,
+        amp=amp,
+        channels_last=channels_last,
+        compile=compile,
+        seed=seed,
+        recipe=recipe,
+    )
     path = Path(checkpoint) if checkpoint is not None else None
     saved = _find_checkpoint(path, resume, settings, model)
 
@@ -168,7 +161,7 @@ def fit(
     average = None if ema is None else MovingAverage(model, ema)
     run = TrainingRun(model, batches, optimizer, scheduler, scaler, settings, path, average)
     if saved is None:
-        seed_everything(seed)
+        seed_everything(settings["seed"])
     else:
         run.restore(saved)
     trainable = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -215,7 +208,7 @@ def fit(
             run.check_finite(bar)
             judged = (model if average is None else average.module).eval()
             with torch.no_grad(), torch.autocast(**autocast):
-                metrics = _numbers(evaluate(judged)) if evaluate else {}
+                metrics = evaluate(judged) if evaluate else {}
             run.end_epoch(metrics, bar)
             run.save(bar)
             if any_process(interrupt.asked):
@@ -232,69 +225,6 @@ def _left_for_use(model: nn.Module, average: MovingAverage | None) -> Iterator[N
         model.eval()
         if average is not None:
             model.load_state_dict(average.module.state_dict())
-
-
-def _numbers(metrics: object) -> dict[str, float]:
-    """What `evaluate` returned, once it can be kept: plain names and numbers, without which no checkpoint is read."""
-    if not isinstance(metrics, Mapping) or not all(isinstance(name, str) for name in metrics):
-        raise ValueError(f"evaluate returned {metrics!r:.80}; return a dict of numbers by name.")
-    try:
-        return {str(name): float(value) for name, value in metrics.items()}
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"evaluate returned {metrics!r:.80}; return a dict of numbers by name.") from error
-
-
-def _check_functions(loss_fn: object, evaluate: object, weight_decay: float, ema: float | None) -> None:
-    if isinstance(loss_fn, type):
-        raise ValueError(f"loss_fn={loss_fn.__name__} is a class; give one of it, {loss_fn.__name__}().")
-    if not callable(loss_fn) or not (evaluate is None or callable(evaluate)):
-        raise ValueError(f"loss_fn={loss_fn!r} and evaluate={evaluate!r} must be functions; evaluate may be None.")
-    if not is_number(weight_decay) or not 0 <= weight_decay < float("inf"):
-        raise ValueError(f"weight_decay={weight_decay!r} is not a number of at least 0.")
-    if ema is not None and not (is_number(ema) and 0 <= ema < 1):
-        raise ValueError(f"ema={ema!r} is not a share from 0 up to, but not including, 1; None switches averaging off.")
-
-
-def _check_arguments(
-    groups: ParameterGroups,
-    batches: Iterable[tuple[Tensor, Tensor]],
-    epochs: int,
-    pct_start: float,
-    grad_clip: float | None,
-    amp: torch.dtype | None,
-    checkpoint_every: int | None,
-) -> None:
-    check_whole(epochs=epochs)
-    if checkpoint_every is not None:
-        check_whole(checkpoint_every=checkpoint_every)
-    try:
-        length = len(batches)
-    except TypeError as error:
-        raise ValueError(
-            "batches has no length, which the schedule needs; pass a list, Batches or a DataLoader."
-        ) from error
-    if length == 0:
-        raise ValueError("batches is empty; check the split, the batch size and drop_last.")
-    if not is_number(pct_start) or not 0 <= pct_start < 1:
-        raise ValueError(f"pct_start={pct_start!r} is not a share of the steps from 0 up to, but not including, 1.")
-    if grad_clip is not None and not (is_number(grad_clip) and grad_clip > 0):
-        raise ValueError(f"grad_clip={grad_clip!r} is not positive; None switches clipping off.")
-    if amp not in (None, torch.bfloat16, torch.float16):
-        raise ValueError(f"amp={amp!r} is not None, torch.bfloat16 or torch.float16.")
-    device = next(parameters[0].device for parameters, _ in groups if parameters)
-    if amp is torch.float16 and device.type != "cuda":
-        raise ValueError(f"amp=torch.float16 needs CUDA, and the model is on {device}; take torch.bfloat16.")
-
-
-def _check_processes(batches: Iterable[tuple[Tensor, Tensor]], compile: bool) -> None:
-    batch_size = getattr(batches, "batch_size", None)
-    if batch_size is not None and batch_size < world_size():
-        raise ValueError(
-            f"batch_size={batch_size} has less than one picture for each of {world_size()} processes; raise it, or "
-            "start fewer processes."
-        )
-    if compile and world_size() > 1:
-        raise ValueError(f"compile=True is for one process, and there are {world_size()}; leave it out.")
 
 
 def _find_checkpoint(

@@ -3,7 +3,7 @@
 import itertools
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
-from course_utils.checkpoint import rng_state, save_checkpoint, set_rng_state
+from course_utils.checkpoint import save_checkpoint
 from course_utils.distributed import rank, sum_over_processes, wait_for_all, world_size
 from course_utils.history import History
 from course_utils.moving_average import MovingAverage
 from course_utils.optimisation import restore_optimizer
+from course_utils.random_state import rng_state, set_rng_state
 
 # On an accelerator, looking at a number makes Python wait for all work queued so far: look at many losses at once.
 STEPS_BETWEEN_LOOKS = {"cpu": 1}
@@ -134,8 +135,13 @@ class TrainingRun:
             f"float16, or look for nan in the data, or for a batch in which no pixel has a class{kept}."
         )
 
-    def end_epoch(self, metrics: dict[str, float], bar: tqdm) -> None:
-        """Close the epoch's row of the history."""
+    def end_epoch(self, metrics: object, bar: tqdm) -> None:
+        """Close the epoch's row of the history, with what `evaluate` returned.
+
+        Raises:
+            ValueError: if that is no dict of numbers by name, or has a column that is the run's own.
+        """
+        metrics = _numbers(metrics)
         self.read_losses(bar)
         clash = [name for name in OWN_COLUMNS if name in metrics]
         if clash:
@@ -148,7 +154,7 @@ class TrainingRun:
             "lr": self.history.step_lrs[-1],
             "seconds": time.perf_counter() - self.started,
         }
-        self.history.epochs.append(row | {name: float(value) for name, value in metrics.items()})
+        self.history.epochs.append(row | metrics)
         self.epoch, self.sizes, self.started = self.epoch + 1, [], time.perf_counter()
         bar.set_postfix(self._postfix(), refresh=False)
 
@@ -215,3 +221,13 @@ class TrainingRun:
         if self.path is None:
             return f"{where}; the model keeps what it learnt, but only checkpoint=... lets a run continue."
         return f"{where}; call fit with the same arguments to continue from {self.path}."
+
+
+def _numbers(metrics: object) -> dict[str, float]:
+    """What `evaluate` returned, once it can be kept: plain names and numbers, without which no checkpoint is read."""
+    if not isinstance(metrics, Mapping) or not all(isinstance(name, str) for name in metrics):
+        raise ValueError(f"evaluate returned {metrics!r:.80}; return a dict of numbers by name.")
+    try:
+        return {str(name): float(value) for name, value in metrics.items()}
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"evaluate returned {metrics!r:.80}; return a dict of numbers by name.") from error

@@ -102,8 +102,7 @@ class DynamicUnet(nn.Module):
         check_choice("middle", middle, MIDDLES)
         check_flags(blur_final=blur_final, self_attention=self_attention, last_cross=last_cross, bottle=bottle)
         _check_last_block(block, skip, last_cross, bottle, tail)
-        if y_range is not None and not (isinstance(y_range, (tuple, list)) and len(y_range) == 2):
-            raise ValueError(f"y_range={y_range!r} is not (low, high).")
+        _check_range(y_range)
         sizes = activation_sizes(encoder, img_size)
         self.skip_indices = _skip_indices(sizes, img_size, self_attention)
         finest = tuple(sizes[self.skip_indices[0]][-2:])
@@ -140,13 +139,8 @@ class DynamicUnet(nn.Module):
         self.last_block = None
         if last_cross and not self.merged:
             channels += unshuffled
-            if block == "bottleneck":
-                self.last_block = BottleneckBlock(channels, channels, **common)
-            else:
-                self.last_block = ResBlock(channels, channels, channels // 2 if bottle else None, **common)
-        self.head = ConvLayer(channels, n_out * self.fold**2, kernel_size=1, norm_type=norm_type, act_cls=None)
-        if self.fold > 1:
-            set_conv_weight(self.head[0], icnr_(torch.empty(n_out * self.fold**2, channels, 1, 1), self.fold))
+            self.last_block = _residual_block(block, channels, bottle, **common)
+        self.head = _head(channels, n_out, self.fold, norm_type)
         self.y_range = SigmoidRange(*y_range) if y_range is not None else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -203,6 +197,11 @@ def _check_last_block(block: str, skip: str, last_cross: bool, bottle: bool, tai
         )
 
 
+def _check_range(y_range: object) -> None:
+    if y_range is not None and not (isinstance(y_range, (tuple, list)) and len(y_range) == 2):
+        raise ValueError(f"y_range={y_range!r} is not (low, high).")
+
+
 def _skip_indices(sizes: Sequence[tuple[int, ...]], img_size: tuple[int, int], self_attention: bool) -> tuple[int, ...]:
     """Where the encoder's grid changes, from the finest on."""
     indices = tuple(size_change_indices(sizes))
@@ -211,3 +210,18 @@ def _skip_indices(sizes: Sequence[tuple[int, ...]], img_size: tuple[int, int], s
     if self_attention and len(indices) < 3:
         raise ValueError(f"self_attention=True wants a third block from the top; this encoder gives {len(indices)}.")
     return indices
+
+
+def _residual_block(block: str, channels: int, bottle: bool, **common: Any) -> nn.Module:
+    """What works on the last features and the picture together."""
+    if block == "bottleneck":
+        return BottleneckBlock(channels, channels, **common)
+    return ResBlock(channels, channels, channels // 2 if bottle else None, **common)
+
+
+def _head(channels: int, n_out: int, fold: int, norm_type: str | None) -> ConvLayer:
+    """Features to outputs, `fold` × `fold` pixels of them at each place: at the start all the same (ICNR)."""
+    head = ConvLayer(channels, n_out * fold**2, kernel_size=1, norm_type=norm_type, act_cls=None)
+    if fold > 1:
+        set_conv_weight(head[0], icnr_(torch.empty(n_out * fold**2, channels, 1, 1), fold))
+    return head

@@ -1,16 +1,14 @@
-"""Checkpoints: kills and damage of every kind, and the state of the random generators."""
+"""Checkpoints: kills and damage of every kind."""
 
 import copy
 import errno
 import json
 import os
 import pickle
-import random
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -21,10 +19,7 @@ from course_utils.checkpoint import (
     check_same_run,
     load_checkpoint,
     prepare_checkpoint,
-    rng_state,
     save_checkpoint,
-    seed_everything,
-    set_rng_state,
 )
 from course_utils.files import temporary_path
 from course_utils.training import fit
@@ -165,44 +160,6 @@ def test_other_settings_and_other_shapes_are_named(path):
         check_same_run(path, saved, saved["settings"], nn.Linear(3, 2))
     with pytest.raises(CheckpointError, match=r"bias in the model was \(3,\) and is None"):
         check_same_run(path, saved, saved["settings"], nn.Linear(2, 3, bias=False))
-
-
-def draw(owner):
-    return [
-        random.random(),
-        random.gauss(0, 1),
-        np.random.rand(),
-        np.random.randn(),
-        torch.rand(()).item(),
-        torch.randn(()).item(),
-        torch.rand((), generator=owner.generator).item(),
-    ]
-
-
-class Owner:
-    generator = torch.Generator()
-
-
-def test_every_generator_comes_back_through_a_file(path):
-    seed_everything(3)
-    draw(Owner)  # an odd number of Gaussian draws leaves one in the pocket of Python's and NumPy's generators
-    save_checkpoint(path, {"rng": rng_state([Owner, object()])})
-    expected = draw(Owner)
-    seed_everything(4)
-    assert draw(Owner) != expected
-    set_rng_state(load_checkpoint(path)["rng"], [Owner, object()])
-    assert draw(Owner) == expected
-
-
-def test_one_seed_sets_all_global_generators():
-    def numbers(seed):
-        seed_everything(seed)
-        return random.random(), np.random.rand(), torch.rand(()).item()
-
-    first, second = numbers(7), numbers(8)
-    assert first == numbers(7)
-    assert all(a != b for a, b in zip(first, second, strict=True))
-    numbers(-1), numbers(2**40)
 
 
 @pytest.mark.parametrize("part", [*PARTS, "average"])

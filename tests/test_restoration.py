@@ -12,6 +12,7 @@ from torchvision.io import decode_jpeg, encode_jpeg
 
 from course_utils.experiments.photographs import patches
 from course_utils.metrics import psnr
+from course_utils.pictures import luminance
 from course_utils.restoration import (
     BrushNoise,
     Compose,
@@ -22,7 +23,6 @@ from course_utils.restoration import (
     LowerResolution,
     Overprint,
     Sketch,
-    luminance,
 )
 
 ALL = (

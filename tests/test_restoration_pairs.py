@@ -7,7 +7,8 @@ import torch
 
 from course_utils.experiments.photographs import PHOTOGRAPHS
 from course_utils.experiments.restoration_tasks import photograph_patches
-from course_utils.restoration import LowerResolution, Overprint, luminance
+from course_utils.pictures import luminance
+from course_utils.restoration import LowerResolution, Overprint
 from course_utils.restoration_pairs import Pairs
 
 PICTURES = torch.randint(0, 256, (10, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

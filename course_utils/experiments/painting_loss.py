@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from course_utils.checks import is_number
-from course_utils.losses import check_pair
-from course_utils.restoration import check_floats, luminance
+from course_utils.pictures import check_floats, check_pair, luminance
 
 BLUR = 2.5
 """Standard deviation in pixels, half the width of a stroke: coarser light and shade stay, finer ones may go."""
