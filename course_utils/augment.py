@@ -9,6 +9,8 @@ from torch import Tensor
 
 from course_utils.classes import VOID
 
+MOST_ZOOM = 16
+
 
 @dataclass(frozen=True)
 class Augment:
@@ -20,8 +22,8 @@ class Augment:
 
     Args:
         flip: probability of a left-right flip.
-        degrees: largest rotation either way.
-        zoom: ``(smallest, largest)`` magnification, drawn log-uniformly; below 1 shows a border of void.
+        degrees: largest rotation either way, up to 180.
+        zoom: ``(smallest, largest)`` magnification, 1/16 to 16, drawn log-uniformly; below 1 shows a border of void.
         brightness: largest change of brightness, as a share of the full range.
         contrast: largest change of contrast, as a share.
         saturation: largest change of saturation, as a share.
@@ -41,11 +43,15 @@ class Augment:
     void: int = VOID
 
     def __post_init__(self) -> None:
-        for name in ("degrees", "brightness", "contrast", "saturation"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name}={getattr(self, name)} is not a number of at least 0.")
-        if not 0 < self.zoom[0] <= self.zoom[1] < math.inf:
-            raise ValueError(f"zoom={self.zoom} is not (smallest, largest) with 0 < smallest <= largest.")
+        if not 0 <= self.degrees <= 180:
+            raise ValueError(f"degrees={self.degrees} is not an angle from 0 to 180.")
+        for name in ("brightness", "contrast", "saturation"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}={getattr(self, name)} is not a share from 0 to 1.")
+        if not 1 / MOST_ZOOM <= self.zoom[0] <= self.zoom[1] <= MOST_ZOOM:
+            raise ValueError(
+                f"zoom={self.zoom} is not (smallest, largest) with 1/{MOST_ZOOM} <= smallest <= largest <= {MOST_ZOOM}."
+            )
         if not 0 <= self.flip <= 1:
             raise ValueError(f"flip={self.flip} is not a probability.")
 

@@ -16,11 +16,13 @@ def class_weights(train: CachedSplit, power: float = 0.5) -> Tensor:
     ``power=1`` gives every class the same say in the loss, 0 every pixel.
 
     Raises:
-        ValueError: if `power` is not from 0 to 1.
+        ValueError: if `power` is not from 0 to 1, or no pixel of `train` has a class.
     """
     if not 0 <= power <= 1:
         raise ValueError(f"power={power} is not from 0 (no weights) to 1 (each class weighs the same).")
     counts = torch.bincount(train.masks[train.masks != train.void], minlength=len(train.codes)).double()
+    if not counts.any():
+        raise ValueError("no pixel of the training pictures has a class: all are void; look at their masks.")
     weights = torch.where(counts > 0, counts**-power, 0)
     return (weights * counts.sum() / (weights * counts).sum()).float()
 

@@ -62,6 +62,9 @@ def contest(
 
     Args:
         widths: by scheme; `WIDTH` for all if not given.
+
+    Raises:
+        FloatingPointError: if `lr` makes a network diverge.
     """
     widths = dict.fromkeys(SCHEMES, WIDTH) if widths is None else widths
     results = {name: Result(name, width, *costs(name, width)) for name, width in widths.items()}
@@ -75,6 +78,8 @@ def contest(
         network.to(memory_format=torch.channels_last)  # the same maths, faster; its time is taken as PyTorch runs it
         for _ in training(network, photographs.train, steps=steps, lr=lr, seed=seed):
             pass
+        if not all(parameter.isfinite().all() for parameter in network.parameters()):
+            raise FloatingPointError(f"with lr={lr} a network's weights became infinite or nan; lower it.")
         network.to(memory_format=torch.contiguous_format)
         return {"before": before, **score(network, photographs)}
 

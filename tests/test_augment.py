@@ -13,7 +13,13 @@ BAD_RANGES = [
     {"zoom": (1.0, float("inf"))},
     {"flip": 1.5},
     {"degrees": float("nan")},
+    {"degrees": 1e300},
     {"brightness": -0.1},
+    {"brightness": 1e300},
+    {"contrast": 1.1},
+    {"saturation": float("nan")},
+    {"zoom": (1e-300, 1.0)},
+    {"zoom": (1.0, 1e300)},
 ]
 STILL = {"flip": 0.0, "degrees": 0.0, "zoom": (1.0, 1.0), "brightness": 0.0, "contrast": 0.0}
 

@@ -175,5 +175,8 @@ def test_class_weights_are_counted():
 def test_bad_options():
     with pytest.raises(ValueError, match="power=2 is not from 0"):
         class_weights(None, 2)
+    void = torch.full((1, 3, 5), VOID)
+    with pytest.raises(ValueError, match="no pixel of the training pictures has a class"):
+        class_weights(CachedSplit(void.unsqueeze(1), void, ["a"], ("a", "b", "c", "Void"), VOID))
     with pytest.raises(ValueError, match="lovasz=-1 is not a number of at least 0"):
         LovaszCrossEntropy(-1)

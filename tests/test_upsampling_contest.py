@@ -55,6 +55,13 @@ def test_trainings_at_the_same_time_give_what_they_give_alone(photographs):
     assert found[0] == found[1]
 
 
+def test_a_rate_that_breaks_a_network_is_named(photographs):
+    with pytest.raises(
+        FloatingPointError, match=r"with lr=1e\+30 a network's weights became infinite or nan; lower it"
+    ):
+        contest(photographs, {"shuffle": 4}, seeds=(0,), steps=3, lr=1e30)
+
+
 def test_the_table_says_how_good_each_result_is_and_then_what_it_costs(results):
     quality, cost = (block.splitlines() for block in table([Result("no network", psnr=[30.0]), *results]).split("\n\n"))
     assert len(quality) == 2 + len(SCHEMES) and len(set(map(len, quality[2:]))) == 1
