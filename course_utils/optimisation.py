@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from course_utils.checks import is_number
+from course_utils.fused_adamw import FusedAdamW
 
 ParameterGroups = list[tuple[list[nn.Parameter], float]]
 
@@ -59,8 +60,9 @@ def adamw(groups: ParameterGroups, weight_decay: float) -> torch.optim.AdamW:
         options.append({"params": decayed, "lr": rate, "weight_decay": weight_decay})
         options.append({"params": spared, "lr": rate, "weight_decay": 0.0})
     options = [option for option in options if option["params"]]
-    fused = options[0]["params"][0].device.type in ("cpu", "cuda")
-    return torch.optim.AdamW(options, betas=(0.95, 0.99), fused=fused)
+    if options[0]["params"][0].device.type in ("cpu", "cuda"):
+        return FusedAdamW(options, betas=(0.95, 0.99))
+    return torch.optim.AdamW(options, betas=(0.95, 0.99))
 
 
 def one_cycle(optimizer: torch.optim.Optimizer, total_steps: int, pct_start: float) -> OneCycleLR:
@@ -74,16 +76,3 @@ def one_cycle(optimizer: torch.optim.Optimizer, total_steps: int, pct_start: flo
     rates = [group["lr"] for group in optimizer.param_groups]
     ends = {"div_factor": 1.0, "final_div_factor": 1.0} if total_steps == 1 else {}
     return OneCycleLR(optimizer, rates, total_steps=total_steps, pct_start=float(pct_start), **ends)
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
-    """Load `state`, laid out in memory as the parameters are.
-
-    A fused step walks parameter and moments side by side in memory, and is silently wrong where one is channels last
-    and the other is not.
-    """
-    optimizer.load_state_dict(state)
-    for parameter, moments in optimizer.state.items():
-        for name, value in moments.items():
-            if value.shape == parameter.shape:
-                moments[name] = torch.empty_like(parameter).copy_(value)

@@ -17,7 +17,6 @@ from course_utils.checkpoint import save_checkpoint
 from course_utils.distributed import rank, sum_over_processes, wait_for_all, world_size
 from course_utils.history import History
 from course_utils.moving_average import MovingAverage
-from course_utils.optimisation import restore_optimizer
 from course_utils.random_state import rng_state, set_rng_state
 
 # On an accelerator, looking at a number makes Python wait for all work queued so far: look at many losses at once.
@@ -205,7 +204,7 @@ class TrainingRun:
         self.model.load_state_dict(saved["model"])
         if self.average is not None:
             self.average.load_state_dict(saved["average"])
-        restore_optimizer(self.optimizer, saved["optimizer"])
+        self.optimizer.load_state_dict(saved["optimizer"])
         self.scheduler.load_state_dict(saved["scheduler"])
         self.scaler.load_state_dict(saved["scaler"])
         self.history = History(**saved["history"])
