@@ -17,8 +17,8 @@ class FusedAdamW(torch.optim.AdamW):
     another format is first copied into the weight's.
     """
 
-    def __init__(self, params: Any, **options: Any) -> None:
-        super().__init__(params, fused=True, **options)
+    def __init__(self, params: Any, lr: float | Tensor = 1e-3, **options: Any) -> None:
+        super().__init__(params, lr, fused=True, **options)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.benchmarks import compare_networks, data_stall, floor, gradient_format, sort_or_count
+from tests.benchmarks import compare_networks, data_stall, floor, gradient_format, optimizer_step, sort_or_count
 from tests.benchmarks._networks import Contender, Runner, difference
 from tests.benchmarks._timing import ratios, seconds_of, spread, take_turns
 from tests.benchmarks._worker import ContenderEndedError, ask_all, warm_up
@@ -133,6 +133,17 @@ def test_sorting_is_compared_with_counting(tmp_path, capsys):
     result = json.loads(out.read_text())
     assert result["ways"]["sorting"]["times_faster"]["median"] == 1 and 0 < result["values_apart"] < 1e-3
     assert sort_or_count.main(["--rounds", "0"]) == 1
+    assert "--rounds 0" in capsys.readouterr().err
+
+
+def test_steps_of_the_optimiser_are_compared(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(optimizer_step, "build", lambda contender, size: torch.nn.Conv2d(5, 4, 3))
+    out = tmp_path / "result.json"
+    assert optimizer_step.main(["--rounds", "2", "--threads", "1", "--device", "cpu", "--out", str(out)]) == 0
+    result = json.loads(out.read_text())
+    assert result["parameters"] == 184 and len(result["ways"]) == 6
+    assert all(found["seconds"]["median"] > 0 and found["weights_apart"] < 1e-6 for found in result["ways"].values())
+    assert optimizer_step.main(["--rounds", "0"]) == 1
     assert "--rounds 0" in capsys.readouterr().err
 
 
