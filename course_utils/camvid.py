@@ -13,7 +13,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as VF
 
-from course_utils.checks import check_flags, check_sides, check_whole
+from course_utils.checks import check_flags, check_sides, check_whole, describe
 from course_utils.classes import VOID_NAME
 from course_utils.data_layout import SPLITS
 from course_utils.imagenet import IMAGENET_MEAN, IMAGENET_STD
@@ -73,11 +73,12 @@ def check_mask(mask: Tensor, n_classes: int, name: str = "the mask") -> None:
         n_classes: codes must lie in ``0 .. n_classes - 1``.
 
     Raises:
-        ValueError: naming the codes out of range and the usual cause; `TypeError` for a mask of floats.
+        ValueError: naming the codes out of range and the usual cause; `TypeError` for what is no tensor of integers.
     """
-    if mask.is_floating_point():
-        raise TypeError(f"{name} holds {mask.dtype} numbers; class codes are integers.")
-    codes = torch.unique(mask)
+    check_whole(n_classes=n_classes)
+    if not isinstance(mask, Tensor) or mask.is_floating_point():
+        raise TypeError(f"{name} is {describe(mask)}; class codes are a tensor of integers.")
+    codes = torch.unique(mask).long()
     wrong = codes[(codes < 0) | (codes >= n_classes)].tolist()
     if wrong:
         shown = ", ".join(map(str, wrong[:5])) + (", ..." if len(wrong) > 5 else "")

@@ -76,9 +76,16 @@ def check_parts(path: Path, saved: dict[str, Any]) -> None:
     Raises:
         CheckpointError: naming the part.
     """
-    damaged = [name for name, kind in PARTS.items() if not isinstance(saved.get(name), kind)]
-    if damaged or "average" not in saved:
-        raise CheckpointError(f"{path} is damaged: it lacks {(*damaged, 'average')[0]}; {_REMEDY}.")
+    lacking = [name for name, kind in PARTS.items() if not isinstance(saved.get(name), kind)]
+    if lacking or "average" not in saved:
+        raise damaged(path, f"it lacks {(*lacking, 'average')[0]}")
+    if not all(isinstance(tensor, torch.Tensor) for tensor in saved["model"].values()):
+        raise damaged(path, "its model holds something else than tensors")
+
+
+def damaged(path: Path, why: str) -> CheckpointError:
+    """The error to raise where a checkpoint can be read and cannot be used."""
+    return CheckpointError(f"{path} is damaged: {why}; {_REMEDY}.")
 
 
 def check_same_run(path: Path, saved: dict[str, Any], settings: dict[str, Any], model: torch.nn.Module) -> None:
@@ -90,11 +97,13 @@ def check_same_run(path: Path, saved: dict[str, Any], settings: dict[str, Any], 
     differences = [
         f"{name} was {_short(was)} and is {_short(value)}" for name, was, value in _changes(saved["settings"], settings)
     ]
-    there = {name: tuple(tensor.shape) for name, tensor in saved["model"].items()}
-    here = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    odd = [name for name in (*there, *here) if there.get(name) != here.get(name)]
-    if odd:
-        differences.append(f"{odd[0]} in the model was {there.get(odd[0])} and is {here.get(odd[0])}")
+    own = model.state_dict()
+    for of in (lambda tensor: tuple(tensor.shape), lambda tensor: tensor.dtype):
+        there, here = ({name: of(tensor) for name, tensor in state.items()} for state in (saved["model"], own))
+        odd = [name for name in (*there, *here) if there.get(name) != here.get(name)]
+        if odd:
+            differences.append(f"{odd[0]} in the model was {there.get(odd[0])} and is {here.get(odd[0])}")
+            break
     if differences:
         raise CheckpointError(
             f"{path} belongs to another run: {', '.join(differences)}; use the same settings to continue it, or "

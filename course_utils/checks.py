@@ -1,7 +1,7 @@
 """Refuse what cannot be meant, in one sentence that names the value."""
 
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from torch import Tensor
@@ -42,8 +42,8 @@ def is_whole(number: object) -> bool:
 
 
 def is_number(value: object) -> bool:
-    """Whether it is a real number, and not True or False."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+    """Whether it is a real number that tensors can be calculated with, and not True or False, nor a fraction."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def is_batch_of_floats(x: object) -> bool:

@@ -24,6 +24,8 @@ class Hook:
 
     def __init__(self, module: nn.Module, detach: bool = True) -> None:
         check_flags(detach=detach)
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"Hook takes a module, and {module!r:.60} is none.")
         self.detach = detach
         self.stored: Tensor | tuple[Tensor, ...] | None = None
         self._handle: RemovableHandle | None = module.register_forward_hook(self._store)

@@ -3,15 +3,16 @@
 Each module here pickles and deep-copies, which torch's own weight and spectral norm parametrisations do not.
 """
 
-import math
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks import check_choice, check_whole
+from course_utils.checks import check_choice, check_whole, is_number
 
+LARGEST = 1e30
+"""No limit of a range may lie beyond: in 32 bits the distance of two of them stays finite."""
 NORM_TYPES = (None, "batch", "instance", "weight", "spectral")
 ActivationFactory = Callable[[], nn.Module]
 
@@ -281,8 +282,8 @@ class SigmoidRange(nn.Module):
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__()
-        if not -math.inf < low < high < math.inf:
-            raise ValueError(f"y_range needs low < high, both finite, and got ({low}, {high}).")
+        if not (is_number(low) and is_number(high) and -LARGEST < low < high < LARGEST):
+            raise ValueError(f"y_range needs low < high, numbers within ±{LARGEST:g}, and got ({low!r}, {high!r}).")
         self.low, self.high = low, high
 
     def forward(self, x: Tensor) -> Tensor:

@@ -3,13 +3,13 @@
 import copy
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks import describe, is_batch_of_floats
+from course_utils.checks import describe, is_batch_of_floats, is_number, is_whole
 from course_utils.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from course_utils.pictures import check_floats, check_pair, check_pictures
 
@@ -43,8 +43,8 @@ class FeatureStack(nn.Module):
 
     def __init__(self, body: nn.Sequential, layers: Sequence[int]) -> None:
         super().__init__()
-        layers = tuple(layers)
-        rising = all(a < b for a, b in itertools.pairwise(layers))
+        whole = isinstance(layers, Iterable) and all(map(is_whole, layers := tuple(layers)))
+        rising = whole and all(a < b for a, b in itertools.pairwise(layers))
         if not layers or not rising or layers[0] < 0 or layers[-1] >= len(body):
             raise ValueError(f"layers={layers} are not rising positions from 0 to {len(body) - 1} in the body.")
         self.layers = layers
@@ -93,8 +93,8 @@ class FeatureLoss(nn.Module):
     ) -> None:
         super().__init__()
         _check_weights(features, weights)
-        if not (0 <= pixel < math.inf and 0 <= gram < math.inf):
-            raise ValueError(f"pixel={pixel}, gram={gram}: none may be negative or not finite.")
+        if not all(is_number(weight) and 0 <= weight < math.inf for weight in (pixel, gram)):
+            raise ValueError(f"pixel={pixel!r}, gram={gram!r}: both must be numbers of at least 0.")
         self.features, self.weights, self.pixel, self.gram = features, tuple(weights), pixel, gram
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -120,10 +120,10 @@ class FeatureLoss(nn.Module):
 
 
 def _check_weights(features: FeatureStack, weights: Sequence[float]) -> None:
+    if not isinstance(weights, Sequence) or not all(is_number(w) and 0 <= w < math.inf for w in weights):
+        raise ValueError(f"weights={weights!r} is no list of numbers of at least 0.")
     if len(weights) != len(features.layers):
         raise ValueError(f"{len(weights)} weights for {len(features.layers)} layers: give one for each.")
-    if not all(0 <= weight < math.inf for weight in weights):
-        raise ValueError(f"weights={tuple(weights)}: none may be negative or not finite.")
 
 
 class StyleLoss(nn.Module):
@@ -141,6 +141,8 @@ class StyleLoss(nn.Module):
     def __init__(self, features: FeatureStack, painting: Tensor, weights: Sequence[float]) -> None:
         super().__init__()
         _check_weights(features, weights)
+        if not isinstance(painting, Tensor) or painting.ndim != 3:
+            raise ValueError(f"the painting is {describe(painting)}, not floats (3, H, W).")
         check_pictures(painting[None])
         self.features, self.weights = features, tuple(weights)
         with torch.no_grad():
@@ -150,6 +152,9 @@ class StyleLoss(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Weighted mean absolute difference of the Gram matrices, a scalar; `pictures` are ``(N, 3, H, W)``."""
+        check_floats(pictures)
+        if not pictures.numel():
+            raise ValueError(f"pictures of shape {tuple(pictures.shape)} hold no pixels.")
         total = pictures.new_zeros(())
         for i, (weight, found) in enumerate(zip(self.weights, self.features(pictures), strict=True)):
             gram = gram_matrix(found)

@@ -100,7 +100,7 @@ def boundary_distance(mask: Tensor, max_distance: int = 32, ignore_index: int = 
         raise ValueError(f"mask is {describe(mask)}, not class indices (N, H, W) or (H, W).")
     check_whole(max_distance=max_distance)
     labelled = _labelled(mask, ignore_index)
-    held = mask[labelled]
+    held = mask[labelled].long()
     if held.numel() and not 0 <= int(held.min()) <= int(held.max()) < _UNLABELLED - 1:
         raise ValueError(f"mask holds codes from {int(held.min())} to {int(held.max())}, not from 0 to 253.")
     codes = mask.to(torch.uint8) + 1

@@ -10,7 +10,12 @@ LUMINANCE = (0.299, 0.587, 0.114)
 
 
 def luminance(pictures: Tensor) -> Tensor:
-    """Luma ``(N, 1, H, W)`` of colour pictures ``(N, 3, H, W)``: the brightness Y' of ITU-R BT.601, as in JPEG."""
+    """Luma ``(N, 1, H, W)`` of colour pictures ``(N, 3, H, W)``: the brightness Y' of ITU-R BT.601, as in JPEG.
+
+    Raises:
+        ValueError: if they are no such batch of floats.
+    """
+    check_floats(pictures)
     weights = torch.tensor(LUMINANCE, dtype=pictures.dtype, device=pictures.device).view(3, 1, 1)
     return (pictures * weights).sum(1, keepdim=True)
 

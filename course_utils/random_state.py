@@ -11,15 +11,24 @@ import torch
 from course_utils.checks import is_whole
 
 
+def whole_seed(seed: int) -> int:
+    """`seed` as a number of Python, to which anything can be added.
+
+    Raises:
+        ValueError: if it is no whole number.
+    """
+    if not is_whole(seed):
+        raise ValueError(f"seed={seed!r} is not a whole number.")
+    return index(seed)
+
+
 def seeded_generator(seed: int) -> torch.Generator:
     """A generator on the CPU, of any whole seed, so that every device damages the same picture in the same way.
 
     Raises:
         ValueError: if the seed is no whole number.
     """
-    if not is_whole(seed):
-        raise ValueError(f"seed={seed!r} is not a whole number.")
-    return torch.Generator().manual_seed(index(seed) % 2**63)
+    return torch.Generator().manual_seed(whole_seed(seed) % 2**63)
 
 
 def rng_state(owners: Iterable[object] = ()) -> dict[str, Any]:
@@ -51,8 +60,8 @@ def set_rng_state(state: dict[str, Any], owners: Iterable[object] = ()) -> None:
 
 
 def _generators(owners: Iterable[object]) -> list[torch.Generator]:
-    found = [getattr(owner, "generator", None) for owner in owners]
-    return [generator for generator in found if isinstance(generator, torch.Generator)]
+    found = {id(owner): getattr(owner, "generator", None) for owner in owners}
+    return [generator for generator in found.values() if isinstance(generator, torch.Generator)]
 
 
 def seed_everything(seed: int) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from course_utils.checks import check_flags, check_whole, is_number, is_whole
 from course_utils.pictures import check_pictures, luminance
-from course_utils.random_state import seeded_generator
+from course_utils.random_state import seeded_generator, whole_seed
 from course_utils.smooth_fill import fill_smoothly
 
 
@@ -47,6 +47,7 @@ class Compose:
             check_step(f"steps[{i}]", step)
 
     def __call__(self, pictures: Tensor, seed: int) -> Tensor:
+        seed = whole_seed(seed)
         for i, step in enumerate(self._flat()):
             pictures = step(pictures, seed + 7919 * i)
         return pictures
@@ -116,6 +117,7 @@ class Overprint:
 
     def __call__(self, pictures: Tensor, seed: int) -> Tensor:
         check_pictures(pictures)
+        seed = whole_seed(seed)
         numbers = _draw_integers((10, 99), self.count * len(pictures), seed)
         places = torch.rand(self.count * len(pictures), 2, generator=seeded_generator(seed + 1))
         texts = [str(number) for number in numbers]
@@ -153,7 +155,7 @@ class Crappify:
             _check_quality(self.quality)
 
     def __call__(self, pictures: Tensor, seed: int) -> Tensor:
-        pictures = LowerResolution(self.factor)(pictures)
+        pictures, seed = LowerResolution(self.factor)(pictures), whole_seed(seed)
         drawn = _draw_integers(self.quality or (10, 99), len(pictures), seed)
         if self.text:
             printed = drawn if self.leak else _draw_integers(self.quality or (10, 99), len(pictures), seed + 1)

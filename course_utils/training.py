@@ -135,6 +135,8 @@ def fit(
     check_functions(loss_fn, evaluate)
     check_flags(channels_last=channels_last, compile=compile, resume=resume, progress=progress)
     check_steps(batches, checkpoint_every)
+    if not isinstance(label, str):
+        raise ValueError(f"label={label!r} is not text.")
     settings = checked_settings(
         model,
         groups,
@@ -158,7 +160,7 @@ def fit(
     optimizer = adamw(groups, settings["weight_decay"])
     scheduler = one_cycle(optimizer, settings["epochs"] * len(batches), pct_start)
     scaler = torch.amp.GradScaler(enabled=amp is torch.float16)
-    average = None if ema is None else MovingAverage(model, ema)
+    average = None if ema is None else MovingAverage(model, settings["ema"])
     run = TrainingRun(model, batches, optimizer, scheduler, scaler, settings, path, average)
     if saved is None:
         seed_everything(settings["seed"])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
-from course_utils.checkpoint import save_checkpoint
+from course_utils.checkpoint import damaged, save_checkpoint
 from course_utils.distributed import rank, sum_over_processes, wait_for_all, world_size
 from course_utils.history import History
 from course_utils.moving_average import MovingAverage
@@ -59,7 +59,8 @@ class TrainingRun:
         self.started = time.perf_counter()  # of this epoch, moved back by what it took before an interruption
         self.epoch_rng: dict[str, Any] = {}  # as the epoch began, to draw its batches again
         self.rng: dict[str, Any] = {}
-        self.random_owners = (batches, getattr(batches, "sampler", None))
+        drawing = (batches, getattr(batches, "sampler", None), getattr(batches, "batch_sampler", None))
+        self.random_owners = (*drawing, getattr(drawing[-1], "sampler", None))
         self.has_checkpoint = False
 
     @property
@@ -158,16 +159,16 @@ class TrainingRun:
         bar.set_postfix(self._postfix(), refresh=False)
 
     def check_finite(self, bar: tqdm) -> None:
-        """Look at all losses so far, at parameters and at batch norms' statistics: a finite loss may hide their ruin.
+        """Look at all losses so far, at parameters and at norms' statistics: a finite loss may hide their ruin.
 
         Raises:
             NonFiniteLossError: if one is infinite or nan.
         """
         self.read_losses(bar)
         parameters = [p.detach() for p in self.model.parameters() if p.requires_grad]
-        norms = [m for m in self.model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        norms = [m for m in self.model.modules() if isinstance(m, nn.modules.batchnorm._NormBase)]
         statistics = [each for m in norms for each in (m.running_mean, m.running_var) if each is not None]
-        for what, tensors in (("a parameter", parameters), ("a batch norm's running statistic", statistics)):
+        for what, tensors in (("a parameter", parameters), ("a norm's running statistic", statistics)):
             if tensors and not torch.stack([tensor.isfinite().all() for tensor in tensors]).all():
                 raise self._not_finite(f"{what} became infinite or nan", self.step)
 
@@ -200,18 +201,25 @@ class TrainingRun:
         self.has_checkpoint = True
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go back to where `save` was called."""
-        self.model.load_state_dict(saved["model"])
-        if self.average is not None:
-            self.average.load_state_dict(saved["average"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        self.scheduler.load_state_dict(saved["scheduler"])
-        self.scaler.load_state_dict(saved["scaler"])
-        self.history = History(**saved["history"])
-        self.epoch, self.sizes = saved["epoch"], saved["sizes"]
-        self.started = time.perf_counter() - saved["seconds"]
-        self.epoch_rng, self.rng = saved["epoch_rng"], saved["rng"]
-        set_rng_state(self.rng, self.random_owners)
+        """Go back to where `save` was called.
+
+        Raises:
+            CheckpointError: if a part is damaged; the model is the last to be loaded.
+        """
+        try:
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.scheduler.load_state_dict(saved["scheduler"])
+            self.scaler.load_state_dict(saved["scaler"])
+            self.history = History(**saved["history"])
+            self.epoch, self.sizes = saved["epoch"], saved["sizes"]
+            self.started = time.perf_counter() - saved["seconds"]
+            self.epoch_rng, self.rng = saved["epoch_rng"], saved["rng"]
+            set_rng_state(self.rng, self.random_owners)
+            if self.average is not None:
+                self.average.load_state_dict(saved["average"])
+            self.model.load_state_dict(saved["model"])
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise damaged(self.path, f"{type(error).__name__}: {error}") from error
         self.has_checkpoint = True
 
     def how_to_continue(self) -> str:

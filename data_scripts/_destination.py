@@ -1,5 +1,6 @@
 """The prepared folder and the hidden places beside it: one run at a time, and all or nothing."""
 
+import argparse
 import os
 import shutil
 import tempfile
@@ -21,6 +22,13 @@ _LITTER = {".DS_Store", "Thumbs.db"}
 """Files that systems leave in folders one looks at, and that nobody misses."""
 _SCRATCH_PREFIX = "scratch-"
 _PREVIOUS = "previous"
+
+
+def named_path(text: str) -> Path:
+    """A path of the command line; an empty one, as of a shell variable that is not set, is refused."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name is empty; name a file or folder")
+    return Path(text)
 
 
 def resolved(path: Path) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from course_utils.data_layout import SPLITS
 from data_scripts._checks import Report, check_folder, differences, published_version
-from data_scripts._destination import DEFAULT_DEST
+from data_scripts._destination import DEFAULT_DEST, named_path
 from data_scripts._errors import DataError, sentence
 from data_scripts._sources import SOURCES
 
@@ -63,7 +63,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m data_scripts.check_camvid", description="Check a prepared data folder."
     )
-    parser.add_argument("root", nargs="?", type=Path, default=DEFAULT_DEST, metavar="DIR", help="default: data/camvid")
+    parser.add_argument(
+        "root", nargs="?", type=named_path, default=DEFAULT_DEST, metavar="DIR", help="default: data/camvid"
+    )
     root = parser.parse_args(argv).root
     try:
         report, problems = check_camvid(root)

@@ -17,12 +17,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from course_utils.data_layout import SPLITS
+from course_utils.data_layout import PAINTED_SETTINGS, SPLITS
 from data_scripts._archive import IMPOSSIBLE_NAMES, unpack
 from data_scripts._checks import Report, check_folder, differences, published_version, summary
 from data_scripts._destination import (
     DEFAULT_DEST,
     already_there,
+    named_path,
     put_in_place,
     refuse_foreign,
     refuse_overlap,
@@ -122,6 +123,8 @@ def import_camvid(
 def _prepare(folder: Path, target: Path, *, name: str, source: Source | None, move: bool) -> Report:
     """Write what `folder` holds into the new folder `target` and check it; `name` is what messages call it."""
     found, layout = find_camvid(folder, name)
+    if (found / PAINTED_SETTINGS).is_file():
+        raise DataError(f"{name} holds painted street scenes ({PAINTED_SETTINGS}), not CamVid: pass CamVid with --from")
     content = plan(found, layout)
     if source is not None and len(content.codes) != source.n_codes:
         raise DataError(
@@ -145,9 +148,9 @@ def _parser(sources: Mapping[str, Source]) -> argparse.ArgumentParser:
         prog="python -m data_scripts.download_camvid", description="Fetch, verify and prepare CamVid."
     )
     parser.add_argument("--source", choices=list(sources), help="published version (default: segnet)")
-    parser.add_argument("--dest", type=Path, default=DEFAULT_DEST, metavar="DIR", help="default: data/camvid")
+    parser.add_argument("--dest", type=named_path, default=DEFAULT_DEST, metavar="DIR", help="default: data/camvid")
     parser.add_argument(
-        "--from", dest="origin", type=Path, metavar="PATH", help="use this archive or folder, fetch nothing"
+        "--from", dest="origin", type=named_path, metavar="PATH", help="use this archive or folder, fetch nothing"
     )
     parser.add_argument("--force", action="store_true", help="replace a prepared folder that is already there")
     return parser

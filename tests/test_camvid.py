@@ -125,12 +125,21 @@ def test_normalise_agrees_with_torchvision():
     [
         (torch.tensor([[0, 12]]), ValueError, "codes 12, and only 0 to 11"),
         (torch.tensor([[-1, 3]]), ValueError, "codes -1"),
+        (torch.tensor([[0, 300]], dtype=torch.uint16), ValueError, "codes 300"),
         (torch.tensor([[0.0]]), TypeError, "float32"),
+        (None, TypeError, "NoneType; class codes are a tensor of integers"),
     ],
 )
 def test_check_mask_names_the_codes(mask, error, message):
     with pytest.raises(error, match=message):
         check_mask(mask, 12)
+
+
+def test_check_mask_takes_any_integers():
+    for dtype in (torch.uint8, torch.int16, torch.uint16, torch.uint32, torch.int64):
+        check_mask(torch.arange(12).to(dtype), 12)
+    with pytest.raises(ValueError, match=r"n_classes=2\.5 is not a whole number"):
+        check_mask(torch.zeros(1).long(), 2.5)
 
 
 def test_damage_is_named_with_its_file(root):

@@ -158,6 +158,8 @@ def test_other_settings_and_other_shapes_are_named(path):
         check_same_run(path, saved | {"settings": recipes[0]}, recipes[1], model)
     with pytest.raises(CheckpointError, match=r"weight in the model was \(3, 2\) and is \(2, 3\)"):
         check_same_run(path, saved, saved["settings"], nn.Linear(3, 2))
+    with pytest.raises(CheckpointError, match=r"weight in the model was torch\.float32 and is torch\.float64"):
+        check_same_run(path, saved, saved["settings"], nn.Linear(2, 3).double())
     with pytest.raises(CheckpointError, match=r"bias in the model was \(3,\) and is None"):
         check_same_run(path, saved, saved["settings"], nn.Linear(2, 3, bias=False))
 
@@ -176,3 +178,24 @@ def test_a_checkpoint_that_lacks_a_part_is_refused_before_the_model_changes(path
     with pytest.raises(CheckpointError, match=f"is damaged: it lacks {part}; delete it"):
         fit(model, batches, **options)
     assert not model.weight.any() and before["weight"].any()
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "message"),
+    [
+        ("optimizer", {}, "is damaged: KeyError: .*param_groups.*; delete it"),
+        ("model", {"weight": 1, "bias": 1}, "is damaged: its model holds something else than tensors; delete it"),
+        ("rng", {}, "is damaged: KeyError"),
+        ("history", {"odd": []}, "is damaged: TypeError"),
+    ],
+)
+def test_a_part_that_is_damaged_inside_is_refused_before_the_model_changes(path, part, content, message):
+    model = nn.Linear(2, 2)
+    batches = [(torch.randn(4, 2), torch.zeros(4, dtype=torch.long))]
+    options = {"epochs": 1, "lr": 0.1, "loss_fn": nn.CrossEntropyLoss(), "checkpoint": path, "progress": False}
+    fit(model, batches, **options)
+    torch.save(torch.load(path, weights_only=True) | {part: content}, path)
+    nn.init.zeros_(model.weight)
+    with pytest.raises(CheckpointError, match=message):
+        fit(model, batches, **options)
+    assert not model.weight.any()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_scripts import download_camvid
+from data_scripts import download_camvid, make_street_scenes
 from data_scripts._download import Patience
 from data_scripts._sources import SOURCES, is_camvid_stem, is_test_stem
 from tests.damaged_server import serving
@@ -337,6 +337,21 @@ def test_a_wrong_from(dest, tmp_path, capsys, arguments, says):
     before = snapshot(dest)
     code = run(*[text.format(tmp=tmp_path, dest=dest) for text in arguments], "--dest", dest, "--force")
     assert_failed(code, capsys, dest, before, says)
+
+
+def test_painted_streets_are_no_camvid(dest, tmp_path, capsys):
+    few = ["--n-train", "2", "--n-val", "1", "--n-test", "1", "--height", "64", "--width", "64"]
+    assert make_street_scenes.main(["--dest", str(tmp_path / "painted" / "scenes"), *few]) == 0
+    before = snapshot(dest)
+    code = run("--from", tmp_path / "painted", "--dest", dest, "--force")
+    assert_failed(code, capsys, dest, before, r"painted holds painted street scenes \(settings.json\), not CamVid")
+
+
+@pytest.mark.parametrize("option", ["--from", "--dest"])
+def test_an_empty_name_is_refused(option, capsys):
+    with pytest.raises(SystemExit):
+        run(option, "")
+    assert "the name is empty; name a file or folder" in capsys.readouterr().err
 
 
 def test_a_destination_that_holds_other_things_is_never_replaced(tmp_path, capsys):

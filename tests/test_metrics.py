@@ -135,6 +135,12 @@ def test_nothing_labelled_gives_nan_not_a_crash():
     assert boundary_error(prediction, target).isnan().all()
 
 
+def test_boundary_distance_takes_any_integers():
+    mask = torch.tensor([[0, 0, 1]])
+    for dtype in (torch.uint8, torch.int16, torch.uint16, torch.uint32):
+        assert torch.equal(boundary_distance(mask.to(dtype)), boundary_distance(mask))
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_boundary_distance_of_a_small_mask(device):
     mask = torch.tensor([[0, 0, 0, VOID, 1, 1]], device=device)

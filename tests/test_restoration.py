@@ -1,6 +1,8 @@
 """Degradations: deterministic in their seed, in range and shape, and each does what its name says."""
 
 import pickle
+import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -117,6 +119,10 @@ def test_grey_is_pillows_luminance():
 def test_a_seed_may_be_one_of_numpys():
     assert torch.equal(CutOut()(PICTURES, np.int64(3)), CutOut()(PICTURES, 3))
     assert torch.equal(Overprint()(PICTURES, np.int32(3)), Overprint()(PICTURES, 3))
+    largest = np.int32(2**31 - 1)  # to which nothing can be added
+    for degradation in (Overprint(), Crappify(), Compose([CutOut(), Jpeg()])):
+        with warnings.catch_warnings(action="error"):
+            assert torch.equal(degradation(PICTURES, largest), degradation(PICTURES, int(largest)))
 
 
 def test_holes_are_where_the_masks_say():
@@ -199,6 +205,10 @@ def test_layout_copies_and_seeds_of_any_size(degradation):
         (lambda: Jpeg((True, 70)), "quality="),
         (lambda: Jpeg()(PICTURES, 1.5), "seed=1.5 is not a whole number"),
         (lambda: CutOut()(PICTURES, True), "seed=True"),
+        (lambda: Compose([Jpeg()])(PICTURES, True), "seed=True"),
+        (lambda: Compose([Jpeg()])(PICTURES, "a"), "seed='a'"),
+        (lambda: CutOut(fill=Fraction(1, 2)), "fill="),
+        (lambda: luminance(PICTURES.byte()), "uint8"),
         (lambda: CutOut(1, 0.3), "share=0.3"),
         (lambda: CutOut(1, (0.1, 0.2, 0.3)), "share="),
         (lambda: CutOut(1, (0.1, float("nan"))), r"share=\(0.1, nan\)"),
