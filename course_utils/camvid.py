@@ -76,7 +76,7 @@ def check_mask(mask: Tensor, n_classes: int, name: str = "the mask") -> None:
         ValueError: naming the codes out of range and the usual cause; `TypeError` for what is no tensor of integers.
     """
     check_whole(n_classes=n_classes)
-    if not isinstance(mask, Tensor) or mask.is_floating_point():
+    if not isinstance(mask, Tensor) or mask.is_floating_point() or mask.is_complex() or mask.dtype == torch.bool:
         raise TypeError(f"{name} is {describe(mask)}; class codes are a tensor of integers.")
     codes = torch.unique(mask).long()
     wrong = codes[(codes < 0) | (codes >= n_classes)].tolist()

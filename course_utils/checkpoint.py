@@ -79,8 +79,6 @@ def check_parts(path: Path, saved: dict[str, Any]) -> None:
     lacking = [name for name, kind in PARTS.items() if not isinstance(saved.get(name), kind)]
     if lacking or "average" not in saved:
         raise damaged(path, f"it lacks {(*lacking, 'average')[0]}")
-    if not all(isinstance(tensor, torch.Tensor) for tensor in saved["model"].values()):
-        raise damaged(path, "its model holds something else than tensors")
 
 
 def damaged(path: Path, why: str) -> CheckpointError:
@@ -99,7 +97,10 @@ def check_same_run(path: Path, saved: dict[str, Any], settings: dict[str, Any], 
     ]
     own = model.state_dict()
     for of in (lambda tensor: tuple(tensor.shape), lambda tensor: tensor.dtype):
-        there, here = ({name: of(tensor) for name, tensor in state.items()} for state in (saved["model"], own))
+        there, here = (
+            {name: of(value) for name, value in state.items() if isinstance(value, torch.Tensor)}
+            for state in (saved["model"], own)
+        )
         odd = [name for name in (*there, *here) if there.get(name) != here.get(name)]
         if odd:
             differences.append(f"{odd[0]} in the model was {there.get(odd[0])} and is {here.get(odd[0])}")

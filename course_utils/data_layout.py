@@ -5,8 +5,6 @@ from pathlib import Path
 DATA_DIR = Path(__file__).resolve().parents[1] / "data"
 PAINTING = DATA_DIR / "painting.png"
 SPLITS = ("train", "val", "test")
-PAINTED_SETTINGS = "settings.json"
-"""What only painted street scenes have besides: how they were painted."""
 LAYOUT = ("codes.txt", *(f"{split}.txt" for split in SPLITS), "images", "labels")
 
 

@@ -1,7 +1,5 @@
 """AdamW in one pass over weights in any memory format."""
 
-import contextlib
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -13,55 +11,35 @@ class FusedAdamW(torch.optim.AdamW):
 
     There PyTorch's fused step (still in 2.15) copies each gradient that is not contiguous, and then does not use the
     copy. And it walks weight, gradient and moments side by side in memory, which is silently wrong where their formats
-    differ. Here it sees each such weight in the order in which it lies in memory; a gradient, or a loaded moment, in
-    another format is first copied into the weight's.
+    differ. Here it sees each such weight in the order in which it lies in memory; a gradient or a moment in another
+    format is first copied into the weight's.
     """
 
     def __init__(self, params: Any, lr: float | Tensor = 1e-3, **options: Any) -> None:
         super().__init__(params, lr, fused=True, **options)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        parameters = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
-        with contextlib.ExitStack() as stack:
-            for parameter in parameters:
-                if parameter.device.type == "cpu":
-                    stack.enter_context(_in_order_of_memory(parameter, self.state[parameter]))
-            super().step()
-        return loss
+    def _init_group(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], *others: list[Tensor]):
+        """Fill the lists with what PyTorch's step works on: weights, gradients, moments and counts of steps."""
+        for parameter in group["params"]:
+            self._lay_out_moments(parameter)
+        has_complex = super()._init_group(group, params, grads, *others)
+        for place, parameter in enumerate(params):
+            grads[place] = _in_format_of(parameter, grads[place])
+            if parameter.device.type == "cpu" and _is_channels_last(parameter):
+                for tensors in (params, grads, *others):
+                    if tensors and tensors[place].ndim == 4:
+                        tensors[place] = tensors[place].detach().permute(0, 2, 3, 1)
+        return has_complex
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict)
-        for parameter, moments in self.state.items():
-            for name, value in moments.items():
-                if value.shape == parameter.shape:
-                    moments[name] = torch.empty_like(parameter).copy_(value)
+    def _lay_out_moments(self, parameter: nn.Parameter) -> None:
+        if parameter in self.state:
+            state = self.state[parameter]
+            state.update({name: _in_format_of(parameter, value) for name, value in state.items() if name != "step"})
 
 
-@contextlib.contextmanager
-def _in_order_of_memory(parameter: nn.Parameter, state: dict[str, Any]) -> Iterator[None]:
-    """Let a weight ``(D, C, h, w)`` in channels_last, its gradient and moments be ``(D, h, w, C)``: the same memory."""
-    data, grad = parameter.data, parameter.grad
-    if grad.stride() != data.stride():
-        grad = torch.empty_like(data).copy_(grad)
-        parameter.grad = grad
-    if parameter.ndim != 4 or data.is_contiguous() or not data.is_contiguous(memory_format=torch.channels_last):
-        yield
-        return
-    try:
-        _turn(parameter, data.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1), state, (0, 2, 3, 1))
-        yield
-    finally:
-        _turn(parameter, data, grad, state, (0, 3, 1, 2))
+def _in_format_of(parameter: Tensor, x: Tensor) -> Tensor:
+    return x if x.stride() == parameter.stride() else torch.empty_like(parameter).copy_(x)
 
 
-def _turn(parameter: nn.Parameter, data: Tensor, grad: Tensor, state: dict[str, Any], order: tuple[int, ...]) -> None:
-    parameter.grad = None  # which must have the shape of the data
-    parameter.data, parameter.grad = data, grad
-    for name, value in state.items():
-        if isinstance(value, Tensor) and value.ndim == 4:
-            state[name] = value.permute(order)
+def _is_channels_last(x: Tensor) -> bool:
+    return x.ndim == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)

@@ -107,8 +107,8 @@ def fit(
         checkpoint: file that holds the whole state of the run, written after each epoch, and on Ctrl-C.
         checkpoint_every: write it every so many steps as well.
         resume: continue from `checkpoint` if it exists, and end where an uninterrupted run ends, bit for bit; a
-            finished run returns at once. Settings and shapes must agree; data, losses and first weights cannot be
-            compared, so give changed ones another file. The batches of a half-finished epoch are drawn again and
+            finished run returns at once. Settings, shapes and types must agree; data, losses and first weights are
+            not compared, so give changed ones another file. The batches of a half-finished epoch are drawn again and
             skipped: they must follow from the epoch and the global random generators (or the data loader's own),
             which random transforms in *persistent* loader workers do not. Nor does a loss with a generator of its own.
         seed: seeds the global generators of Python, NumPy and torch, when the run starts and not when it resumes.

@@ -206,6 +206,7 @@ class TrainingRun:
         Raises:
             CheckpointError: if a part is damaged; the model is the last to be loaded.
         """
+        before = rng_state(self.random_owners)
         try:
             self.optimizer.load_state_dict(saved["optimizer"])
             self.scheduler.load_state_dict(saved["scheduler"])
@@ -214,11 +215,14 @@ class TrainingRun:
             self.epoch, self.sizes = saved["epoch"], saved["sizes"]
             self.started = time.perf_counter() - saved["seconds"]
             self.epoch_rng, self.rng = saved["epoch_rng"], saved["rng"]
-            set_rng_state(self.rng, self.random_owners)
             if self.average is not None:
                 self.average.load_state_dict(saved["average"])
+            set_rng_state(self.rng, self.random_owners)
             self.model.load_state_dict(saved["model"])
+        except torch.OutOfMemoryError:
+            raise
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            set_rng_state(before, self.random_owners)
             raise damaged(self.path, f"{type(error).__name__}: {error}") from error
         self.has_checkpoint = True
 

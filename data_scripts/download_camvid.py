@@ -17,7 +17,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from course_utils.data_layout import PAINTED_SETTINGS, SPLITS
+from course_utils.data_layout import SPLITS
 from data_scripts._archive import IMPOSSIBLE_NAMES, unpack
 from data_scripts._checks import Report, check_folder, differences, published_version, summary
 from data_scripts._destination import (
@@ -35,6 +35,7 @@ from data_scripts._download import Expected, Patience, download
 from data_scripts._errors import DataError, sentence
 from data_scripts._prepare import find_camvid, plan, write
 from data_scripts._sources import SEGNET, SOURCES, Source
+from data_scripts.make_street_scenes import read_settings
 
 DEFAULT_PATIENCE = Patience()
 
@@ -123,8 +124,8 @@ def import_camvid(
 def _prepare(folder: Path, target: Path, *, name: str, source: Source | None, move: bool) -> Report:
     """Write what `folder` holds into the new folder `target` and check it; `name` is what messages call it."""
     found, layout = find_camvid(folder, name)
-    if (found / PAINTED_SETTINGS).is_file():
-        raise DataError(f"{name} holds painted street scenes ({PAINTED_SETTINGS}), not CamVid: pass CamVid with --from")
+    if layout == "prepared" and read_settings(found) is not None:
+        raise DataError(f"{name} holds painted street scenes, not CamVid: pass CamVid with --from")
     content = plan(found, layout)
     if source is not None and len(content.codes) != source.n_codes:
         raise DataError(

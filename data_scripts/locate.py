@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from course_utils.data_layout import DATA_DIR, is_prepared
+from data_scripts._destination import named_path
 from data_scripts._errors import sentence
 from data_scripts._polite_kill import polite_kill
 from data_scripts.make_street_scenes import make_street_scenes
@@ -47,7 +48,9 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m data_scripts.locate",
         description="Say which data set the notebooks work on; paint the street scenes where there is none.",
     )
-    parser.add_argument("--data-dir", type=Path, default=DATA_DIR, help="holds camvid, street_scenes (default: data)")
+    parser.add_argument(
+        "--data-dir", type=named_path, default=DATA_DIR, help="holds camvid, street_scenes (default: data)"
+    )
     data_dir = parser.parse_args(argv).data_dir
     try:
         with polite_kill():

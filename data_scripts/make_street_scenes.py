@@ -16,11 +16,12 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from course_utils.classes import CLASS_NAMES
-from course_utils.data_layout import DATA_DIR, LAYOUT, PAINTED_SETTINGS, SPLITS
+from course_utils.data_layout import DATA_DIR, LAYOUT, SPLITS
 from course_utils.progress import progress_bar
 from data_scripts._destination import (
     foreign_names,
     is_where_we_work,
+    named_path,
     put_in_place,
     resolved,
     scratch,
@@ -35,7 +36,8 @@ from data_scripts._scene_workers import paint_all
 __all__ = ["make_street_scenes", "paint_scene"]
 
 DEFAULT_DEST = DATA_DIR / "street_scenes"
-MADE = {*LAYOUT, PAINTED_SETTINGS}
+SETTINGS_FILE = "settings.json"
+MADE = {*LAYOUT, SETTINGS_FILE}
 PAINTER = 1
 """Raise this when a change makes the same seed paint other pixels, so that old folders are recognised as such."""
 SMALLEST = {"n_train": 1, "n_val": 1, "n_test": 1, "height": 32, "width": 32, "seed": 0, "painter": 1}
@@ -119,7 +121,7 @@ def check_destination(dest: Path, settings: dict[str, int], force: bool) -> None
     stems = {stem for split in SPLITS for stem in split_stems(split, made_with)} if made_with else set()
     foreign = foreign_names(dest, MADE) or unlisted_names(dest, stems.__contains__, (".png",))
     if foreign or made_with is None:
-        what = f"such as {foreign[0]!r}" if foreign else f"and no {PAINTED_SETTINGS} of street scenes"
+        what = f"such as {foreign[0]!r}" if foreign else f"and no {SETTINGS_FILE} of street scenes"
         raise FileExistsError(f"{dest} holds other things, {what}: choose another dest, --force replaces none of them")
     # A run that ended just now may have made what the caller missed.
     if not force and not is_made(dest, settings):
@@ -132,7 +134,7 @@ def check_destination(dest: Path, settings: dict[str, int], force: bool) -> None
 def read_settings(dest: Path) -> dict | None:
     """The settings that a folder of street scenes was made with; None if it holds anything but exactly such."""
     try:
-        found = json.loads((dest / PAINTED_SETTINGS).read_text(encoding="utf-8"))
+        found = json.loads((dest / SETTINGS_FILE).read_text(encoding="utf-8"))
         check_settings(found)
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -169,7 +171,7 @@ def write_scenes(root: Path, settings: dict[str, int]) -> None:
             tasks.append({"stem": stem, "seed": seed, "height": settings["height"], "width": settings["width"]})
     with progress_bar(total=len(tasks), desc="painting streets", unit="scene") as bar:
         paint_all(root, tasks, bar.update)
-    (root / PAINTED_SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    (root / SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 def short_path(path: Path) -> str:
@@ -185,7 +187,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m data_scripts.make_street_scenes", description=__doc__.split("\n")[0]
     )
-    parser.add_argument("--dest", type=Path, default=DEFAULT_DEST, help="folder to make (default: data/street_scenes)")
+    parser.add_argument(
+        "--dest", type=named_path, default=DEFAULT_DEST, help="folder to make (default: data/street_scenes)"
+    )
     parser.add_argument("--n-train", type=int, default=200, help="scenes to train on (default: %(default)s)")
     parser.add_argument("--n-val", type=int, default=40, help="scenes to choose settings on (default: %(default)s)")
     parser.add_argument("--n-test", type=int, default=60, help="scenes for the final figure (default: %(default)s)")

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from course_utils.data_layout import PAINTING
 from course_utils.picture_files import to_colour
+from data_scripts._destination import named_path
 from data_scripts._download import Expected, Patience, download
 from data_scripts._errors import DataError, sentence
 from data_scripts._lily_pond import paint_lily_pond
@@ -127,9 +128,9 @@ def main(words: list[str] | None = None) -> int:
         description="Prepare the painting whose style notebook 08 learns. Without an option, one is painted here.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parse.add_argument("--from", dest="source", type=Path, metavar="FILE", help="a picture file of yours")
+    parse.add_argument("--from", dest="source", type=named_path, metavar="FILE", help="a picture file of yours")
     parse.add_argument("--fetch", action="store_true", help="download Monet's Impression, soleil levant (1872)")
-    parse.add_argument("--dest", type=Path, default=PAINTING, help="PNG file to write")
+    parse.add_argument("--dest", type=named_path, default=PAINTING, help="PNG file to write")
     parse.add_argument("--seed", type=int, default=0, help="of the painted one")
     parse.add_argument("--force", action="store_true", help="replace the painting that is there")
     args = parse.parse_args(words)

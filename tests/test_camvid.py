@@ -127,6 +127,7 @@ def test_normalise_agrees_with_torchvision():
         (torch.tensor([[-1, 3]]), ValueError, "codes -1"),
         (torch.tensor([[0, 300]], dtype=torch.uint16), ValueError, "codes 300"),
         (torch.tensor([[0.0]]), TypeError, "float32"),
+        (torch.tensor([[True]]), TypeError, "torch.bool of shape"),
         (None, TypeError, "NoneType; class codes are a tensor of integers"),
     ],
 )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_scripts import download_camvid, make_street_scenes
+from data_scripts import download_camvid, locate, make_street_scenes, painting
 from data_scripts._download import Patience
 from data_scripts._sources import SOURCES, is_camvid_stem, is_test_stem
 from tests.damaged_server import serving
@@ -344,13 +344,31 @@ def test_painted_streets_are_no_camvid(dest, tmp_path, capsys):
     assert make_street_scenes.main(["--dest", str(tmp_path / "painted" / "scenes"), *few]) == 0
     before = snapshot(dest)
     code = run("--from", tmp_path / "painted", "--dest", dest, "--force")
-    assert_failed(code, capsys, dest, before, r"painted holds painted street scenes \(settings.json\), not CamVid")
+    assert_failed(code, capsys, dest, before, "painted holds painted street scenes, not CamVid")
 
 
-@pytest.mark.parametrize("option", ["--from", "--dest"])
-def test_an_empty_name_is_refused(option, capsys):
+def test_settings_of_something_else_beside_camvid_do_not_matter(tmp_path):
+    write_segnet(tmp_path / "origin")
+    assert run("--from", tmp_path / "origin", "--dest", tmp_path / "first") == 0
+    (tmp_path / "first" / "settings.json").write_text('{"editor": 1}')
+    assert run("--from", tmp_path / "first", "--dest", tmp_path / "second") == 0
+    assert_prepared(tmp_path / "second")
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (download_camvid, "--from"),
+        (download_camvid, "--dest"),
+        (locate, "--data-dir"),
+        (make_street_scenes, "--dest"),
+        (painting, "--from"),
+        (painting, "--dest"),
+    ],
+)
+def test_an_empty_name_is_refused(command, option, capsys):
     with pytest.raises(SystemExit):
-        run(option, "")
+        command.main([option, ""])
     assert "the name is empty; name a file or folder" in capsys.readouterr().err
 
 

@@ -56,27 +56,37 @@ def test_weights_keep_their_memory_and_their_format():
 def test_pytorch_sees_nothing_that_it_would_copy(monkeypatch):
     seen = []
 
-    def step(self, closure=None):
-        seen.extend(p.is_contiguous() and p.grad.is_contiguous() for g in self.param_groups for p in g["params"])
+    def step(parameters, grads, *moments, **options):
+        seen.extend(tensor.is_contiguous() for tensor in (*parameters, *grads))
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    monkeypatch.setattr(torch, "_fused_adamw_", step)
     trained(FusedAdamW, torch.channels_last, torch.contiguous_format, steps=1)
-    assert seen == [True] * len(SHAPES)
+    assert seen == [True] * 2 * len(SHAPES)
 
 
-def test_a_step_that_fails_leaves_the_weights_in_their_shape(monkeypatch):
-    def step(self, closure=None):
-        raise KeyboardInterrupt
+def test_the_format_may_change_between_two_steps():
+    model, plain = (nn.Conv2d(3, 5, 3) for _ in range(2))
+    plain.load_state_dict(model.state_dict())
+    ours, reference = FusedAdamW(model.parameters(), lr=0.01), torch.optim.AdamW(plain.parameters(), lr=0.01)
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    for memory_format in (*FORMATS, FORMATS[0]):
+        model.to(memory_format=memory_format)
+        for network, optimizer in ((model, ours), (plain, reference)):
+            optimizer.zero_grad()
+            (network(x) ** 2).mean().backward()
+            optimizer.step()
+    torch.testing.assert_close(model.weight, plain.weight, atol=1e-5, rtol=1e-5)
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", step)
-    parameters = [nn.Parameter(w) for w in weights(torch.channels_last)]
-    optimizer = FusedAdamW(parameters, lr=0.01)
-    for parameter in parameters:
-        parameter.grad = torch.ones_like(parameter)
-    with pytest.raises(KeyboardInterrupt):
-        optimizer.step()
-    for parameter, expected in zip(parameters, weights(torch.channels_last), strict=True):
-        assert torch.equal(parameter, expected) and parameter.grad.shape == expected.shape
+
+def test_hooks_are_called_once_and_see_the_weights_as_they_are():
+    weight, shapes = nn.Parameter(weights(torch.channels_last)[0]), []
+    torch.optim.AdamW([nn.Parameter(torch.ones(1))])  # from now on PyTorch calls the hooks in its own step
+    optimizer = FusedAdamW([weight], lr=0.01)
+    optimizer.register_step_pre_hook(lambda optimizer, args, kwargs: shapes.append(weight.shape))
+    optimizer.register_step_post_hook(lambda optimizer, args, kwargs: shapes.append(weight.grad.shape))
+    weight.grad = torch.ones_like(weight)
+    optimizer.step()
+    assert shapes == [SHAPES[0]] * 2
 
 
 @pytest.mark.parametrize("saved_as", FORMATS)
