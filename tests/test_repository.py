@@ -437,10 +437,16 @@ def test_the_page_on_speed_quotes_a_faster_machine_and_the_optimiser():
     for contender in (SAME_MATHS["ladder"], "fastai with all but compile"):
         step = ladder[contender]["train"]["times_faster"]
         assert "{median:.2f} ({low:.2f}–{high:.2f}) for ".format(**step) in SPEED
-    ours = ["{:.2f}".format(found["course"]["train"]["times_faster"]["median"]) for found in sizes]
-    assert f"same maths, is {ours[0]}, {ours[1]} and {ours[2]} times as fast at the three sizes" in README
+    again = record("overview_cpu_fast_96x128_again")["contenders"]
+    step = again["course"]["train"]["times_faster"]
+    assert "has {median:.2f} ({low:.2f}–{high:.2f}) for the same maths: take the range".format(**step) in SPEED
+    found = (sizes[0]["course"], again["course"], sizes[1]["course"], ladder[SAME_MATHS["ladder"]], sizes[2]["course"])
+    said = "{:.2f} and {:.2f}, {:.2f} and {:.2f}, {:.2f}".format(
+        *(one["train"]["times_faster"]["median"] for one in found)
+    )
+    assert f"same maths, is {said} times as fast at the three sizes" in README
     assert all(
-        found["course"]["train"]["peak_bytes"] < found["fastai"]["train"]["peak_bytes"] for found in sizes[:2]
+        one["course"]["train"]["peak_bytes"] < one["fastai"]["train"]["peak_bytes"] for one in (*sizes[:2], again)
     ), "in less memory, as the README says"
     rates = [
         [record(f"floor_cpu_{cpu}_{name}")["machine"]["convolution_macs_per_second"] for name in ("fastai", "course")]
