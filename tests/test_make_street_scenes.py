@@ -45,6 +45,7 @@ def start(dest: Path, *flags: str, before: str = "") -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", code, "--dest", str(dest), *flags],
         cwd=Path(__file__).parents[1],
+        env={name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"},  # it hides the note
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
