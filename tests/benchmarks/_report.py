@@ -2,11 +2,13 @@
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from course_utils.command_line import check_files
+import torch
+
+from course_utils.command_line import check_files, command_again, provenance
 from course_utils.files import write_json
 
 NEEDED = {"fastai": "fastai", "smp": "segmentation_models_pytorch"}
@@ -48,7 +50,22 @@ def check_libraries(libraries: set[str]) -> None:
             )
 
 
-def write_result(path: Path | None, result: Mapping) -> None:
-    """Put the whole result into its file at once."""
-    if path is not None:
-        write_json(path, result)
+def write_record(
+    parse: argparse.ArgumentParser,
+    args: argparse.Namespace,
+    device: torch.device,
+    found: Mapping,
+    places: Collection[str] = ("out", "device"),
+    libraries: Mapping[str, str] | None = None,
+) -> dict:
+    """What was found, behind the command that repeats it and what it was found on; in the file, if one was named.
+
+    Args:
+        places: options that say where things lie on one machine, and so are no part of the command.
+        libraries: versions of others than the course's own.
+    """
+    record = {"command": command_again(parse, args, places), **provenance(device), **found}
+    record["versions"] |= libraries or {}
+    if args.out is not None:
+        write_json(args.out, record)
+    return record

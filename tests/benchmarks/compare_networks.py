@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 import torch
 from tqdm import tqdm
 
-from course_utils.command_line import command_again, exit_status, provenance, usable_device
+from course_utils.command_line import exit_status, usable_device
 from course_utils.progress import progress_bar
 from tests.benchmarks._networks import ENCODERS, N_OUT, NORMS, PRECISIONS, Contender, difference
 from tests.benchmarks._report import (
@@ -23,7 +23,7 @@ from tests.benchmarks._report import (
     check_batch,
     check_common_options,
     check_libraries,
-    write_result,
+    write_record,
 )
 from tests.benchmarks._timing import CLOCKS, ratios, spread, take_turns
 from tests.benchmarks._worker import ContenderEndedError, Worker, ask_all, start_workers, warm_up
@@ -240,9 +240,7 @@ def run(args: argparse.Namespace) -> None:
     contenders = choose(args, device)
     torch.set_num_threads(args.threads)
     measured = measure(args, contenders, device)
-    result = {
-        "command": command_again(parser(), args, ("out", "device")),
-        **provenance(device),
+    found = {
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "limits": {name: os.environ[name] for name in LIMITS if name in os.environ},
         "network": f"U-Net around {args.encoder}, {N_OUT} classes",
@@ -253,9 +251,7 @@ def run(args: argparse.Namespace) -> None:
         "contenders": measured["contenders"],
         "left_out": measured["left_out"],
     }
-    result["versions"] |= measured["libraries"]
-    write_result(args.out, result)
-    print(table(result))
+    print(table(write_record(parser(), args, device, found, libraries=measured["libraries"])))
 
 
 if __name__ == "__main__":

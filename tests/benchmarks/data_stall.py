@@ -10,13 +10,13 @@ import torch
 
 from course_utils.augment import Augment
 from course_utils.camvid import Batches, load_split
-from course_utils.command_line import add_data_option, command_again, exit_status, find_data, provenance, usable_device
+from course_utils.command_line import add_data_option, exit_status, find_data, usable_device
 from course_utils.encoders import LITE0, create_encoder
 from course_utils.experiments.ablations import RECIPE_OPTIONS
 from course_utils.optimisation import adamw
 from course_utils.segmentation import cross_entropy
 from course_utils.unet import DynamicUnet
-from tests.benchmarks._report import add_common_options, check_common_options, write_result
+from tests.benchmarks._report import add_common_options, check_common_options, write_record
 from tests.benchmarks._timing import CLOCKS, seconds_of, spread
 
 
@@ -97,12 +97,8 @@ def run(args: argparse.Namespace) -> None:
     check_common_options(args, "steps")
     device = usable_device(args.device)
     torch.set_num_threads(args.threads)
-    result = {
-        "command": command_again(parser(), args, ("data", "out", "device")),
-        **provenance(device),
-        **measure(args, find_data(getattr(args, "data", None)), device),
-    }
-    write_result(args.out, result)
+    found = measure(args, find_data(getattr(args, "data", None)), device)
+    result = write_record(parser(), args, device, found, places=("data", "out", "device"))
     share = result["share_of_data"]
     print(f"data: {share['median']:.1%} of the time ({share['low']:.1%} to {share['high']:.1%} between quartiles)")
 

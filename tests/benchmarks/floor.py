@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from course_utils.command_line import command_again, exit_status, provenance, usable_device
+from course_utils.command_line import exit_status, usable_device
 from course_utils.unet import TAILS
 from course_utils.unet_block import BLOCKS, MIDDLES
 from tests.benchmarks._networks import ENCODERS, LIBRARIES, Contender, Runner
@@ -19,7 +19,7 @@ from tests.benchmarks._report import (
     check_batch,
     check_common_options,
     check_libraries,
-    write_result,
+    write_record,
 )
 from tests.benchmarks._timing import CLOCKS, seconds_of
 
@@ -143,14 +143,8 @@ def run(args: argparse.Namespace) -> None:
     contender = Contender(args.library, args.encoder, **options, channels_last=True, fused=True)
     rates = machine_rates(device, args.clock)
     found = measure(Runner(contender, tuple(args.size), args.batch_size, device), rates, args.clock, args.steps)
-    result = {
-        "command": command_again(parser(), args, ("out", "device")),
-        **provenance(device),
-        "network": f"U-Net around {args.encoder}",
-        "machine": rates,
-        "training_step": found,
-    }
-    write_result(args.out, result)
+    network = f"U-Net around {args.encoder}"
+    write_record(parser(), args, device, {"network": network, "machine": rates, "training_step": found})
     above = found["times_above"]
     print(f"{found['macs'] / 1e9:.1f} GMAC, {found['bytes'] / 1e9:.2f} GB, {found['seconds']:.3f} s a training step")
     print(f"machine: {', '.join(f'{name} {rate / 1e9:.1f} G' for name, rate in rates.items())}")

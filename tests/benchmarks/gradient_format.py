@@ -10,11 +10,11 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from course_utils.command_line import command_again, exit_status, provenance, usable_device
+from course_utils.command_line import exit_status, usable_device
 from course_utils.memory import keep_freed_memory
 from course_utils.segmentation_losses import LovaszCrossEntropy
 from tests.benchmarks._networks import ENCODERS, NORMS, Contender, Runner
-from tests.benchmarks._report import add_common_options, check_batch, check_common_options, write_result
+from tests.benchmarks._report import add_common_options, check_batch, check_common_options, write_record
 from tests.benchmarks._timing import CLOCKS, ratios, seconds_of, spread, take_turns
 
 WAYS = {"as they come": False, "matched": True}
@@ -95,12 +95,7 @@ def run(args: argparse.Namespace) -> None:
     if device.type == "cpu":
         keep_freed_memory()
     found = {name: measure(runner, args.rounds, args.clock, device) for name, runner in networks(args, device).items()}
-    result = {
-        "command": command_again(parser(), args, ("out", "device")),
-        **provenance(device),
-        "networks": found,
-    }
-    write_result(args.out, result)
+    write_record(parser(), args, device, {"networks": found})
     for name, own in found.items():
         before, after = (own["seconds"][way]["median"] for way in WAYS)
         times = "{median:.2f} ({low:.2f}..{high:.2f})".format(**own["times_faster"])

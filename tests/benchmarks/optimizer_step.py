@@ -7,10 +7,10 @@ import sys
 
 import torch
 
-from course_utils.command_line import command_again, exit_status, provenance, usable_device
+from course_utils.command_line import exit_status, usable_device
 from course_utils.fused_adamw import FusedAdamW
 from tests.benchmarks._networks import LEARNING_RATE, Contender, build
-from tests.benchmarks._report import add_common_options, check_common_options, write_result
+from tests.benchmarks._report import add_common_options, check_common_options, write_record
 from tests.benchmarks._timing import CLOCKS, ratios, seconds_of, spread, take_turns
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -78,12 +78,7 @@ def run(args: argparse.Namespace) -> None:
     check_common_options(args, "rounds")
     device = usable_device(args.device)
     torch.set_num_threads(args.threads)
-    result = {
-        "command": command_again(parser(), args, ("out", "device")),
-        **provenance(device),
-        **measure(args, device),
-    }
-    write_result(args.out, result)
+    result = write_record(parser(), args, device, measure(args, device))
     for name, found in result["ways"].items():
         times = "{median:.2f} ({low:.2f}..{high:.2f})".format(**found["times_faster"])
         print(f"{name:32s} {1e3 * found['seconds']['median']:6.1f} ms   {times} times as fast", end="   ")

@@ -6,10 +6,10 @@ import sys
 
 import torch
 
-from course_utils.command_line import command_again, exit_status, provenance, usable_device
+from course_utils.command_line import exit_status, usable_device
 from course_utils.segmentation_losses import LEVELS, lovasz_softmax
 from tests.benchmarks._networks import N_OUT
-from tests.benchmarks._report import add_common_options, check_common_options, write_result
+from tests.benchmarks._report import add_common_options, check_common_options, write_record
 from tests.benchmarks._timing import CLOCKS, ratios, seconds_of, spread, take_turns
 
 PATCH = 20
@@ -76,12 +76,7 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f"--size {args.size[0]} {args.size[1]} has no pixels.")
     device = usable_device(args.device)
     torch.set_num_threads(args.threads)
-    result = {
-        "command": command_again(parser(), args, ("out", "device")),
-        **provenance(device),
-        **measure(args, device),
-    }
-    write_result(args.out, result)
+    result = write_record(parser(), args, device, measure(args, device))
     for name, found in result["ways"].items():
         times = "{median:.2f} ({low:.2f}..{high:.2f})".format(**found["times_faster"])
         print(f"{name:10s} {found['seconds']['median']:.4f} s   {times} times as fast")
