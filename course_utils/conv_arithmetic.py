@@ -9,6 +9,8 @@ import operator
 import torch
 from torch import Tensor
 
+from course_utils.checks import describe
+
 
 def conv_output_size(n: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
     """Side of the grid that a convolution makes from a side of `n` pixels.
@@ -54,8 +56,8 @@ def zero_insert(x: Tensor, stride: int) -> Tensor:
         ValueError: if `stride` is smaller than 1 or `x` has no grid of at least one pixel.
     """
     (stride,) = _whole_numbers(stride=stride)
-    if x.ndim < 2 or 0 in x.shape[-2:]:
-        raise ValueError(f"x has shape {tuple(x.shape)}: it needs two sides (..., H, W) of at least one pixel.")
+    if not isinstance(x, Tensor) or x.ndim < 2 or 0 in x.shape[-2:]:
+        raise ValueError(f"x is {describe(x)}, not a tensor (..., H, W) with sides of at least one pixel.")
     height, width = x.shape[-2:]
     spread = x.new_zeros(*x.shape[:-2], (height - 1) * stride + 1, (width - 1) * stride + 1)
     spread[..., ::stride, ::stride] = x

@@ -21,9 +21,9 @@ def gram_matrix(x: Tensor) -> Tensor:
     Calculated in single precision at least: a sum over the grid does not fit into 16 bits.
 
     Raises:
-        ValueError: if `x` is not ``(N, C, H, W)`` of floats.
+        ValueError: if `x` is not ``(N, C, H, W)`` of floats, with no side of length 0.
     """
-    if not is_batch_of_floats(x):
+    if not is_batch_of_floats(x) or 0 in x.shape[1:]:
         raise ValueError(f"gram_matrix needs floats (N, C, H, W), and got {describe(x)}.")
     flat = x.flatten(2).to(torch.promote_types(x.dtype, torch.float32))
     with torch.autocast(x.device.type, enabled=False):

@@ -236,7 +236,9 @@ class TrainingRun:
 
 def _numbers(metrics: object) -> dict[str, float]:
     """What `evaluate` returned, once it can be kept: plain names and numbers, without which no checkpoint is read."""
-    if not isinstance(metrics, Mapping) or not all(isinstance(name, str) for name in metrics):
+    if not isinstance(metrics, Mapping) or not all(
+        isinstance(name, str) and not isinstance(value, str) for name, value in metrics.items()
+    ):
         raise ValueError(f"evaluate returned {metrics!r:.80}; return a dict of numbers by name.")
     try:
         return {str(name): float(value) for name, value in metrics.items()}

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks import check_choice, check_flags, check_whole
+from course_utils.checks import check_choice, check_flags, check_whole, describe
 from course_utils.layers import (
     ActivationFactory,
     ConvLayer,
@@ -188,10 +188,8 @@ def checkerboard_energy(x: Tensor, scale: int = 2) -> float:
         ValueError: if `x` holds no floats, less than one block, or values that are not finite.
     """
     check_whole(scale=scale)
-    if not x.is_floating_point() or x.ndim < 2 or min(x.shape[-2:]) < scale:
-        raise ValueError(
-            f"x is {x.dtype} of shape {tuple(x.shape)}, not floats (..., H, W) with sides of {scale} or more."
-        )
+    if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim < 2 or min(x.shape[-2:]) < scale:
+        raise ValueError(f"x is {describe(x)}, not floats (..., H, W) with sides of {scale} or more.")
     if not x.numel():
         raise ValueError(f"x of shape {tuple(x.shape)} holds no pixels.")
     if not x.isfinite().all():

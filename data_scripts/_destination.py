@@ -53,6 +53,7 @@ def workplace(dest: Path, waiting: Callable[[str], AbstractContextManager] = _pr
         dest: the folder to prepare, `resolved`; whether it may be replaced is for the caller to check.
         waiting: shows a sentence for as long as another run has the place.
     """
+    made = [folder for folder in dest.parents if not folder.exists()]
     dest.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(dest.with_name(f".{dest.name}.lock"))
     try:
@@ -71,7 +72,17 @@ def workplace(dest: Path, waiting: Callable[[str], AbstractContextManager] = _pr
     finally:
         with suppress(OSError):
             work.rmdir()
+        if made and [path.name for path in dest.parent.iterdir()] == [Path(lock.lock_file).name]:
+            _unmake(made, Path(lock.lock_file))
         lock.release()
+
+
+def _unmake(folders: list[Path], lock: Path) -> None:
+    """Remove the empty `folders`, innermost first, that were made only for what has failed."""
+    with suppress(OSError):
+        lock.unlink()
+        for folder in folders:
+            folder.rmdir()
 
 
 @contextmanager

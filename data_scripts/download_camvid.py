@@ -33,6 +33,7 @@ from data_scripts._destination import (
 )
 from data_scripts._download import Expected, Patience, download
 from data_scripts._errors import DataError, sentence
+from data_scripts._polite_kill import polite_kill
 from data_scripts._prepare import find_camvid, plan, write
 from data_scripts._sources import SEGNET, SOURCES, Source
 from data_scripts.make_street_scenes import read_settings
@@ -166,12 +167,13 @@ def main(
     """Run the command line; returns the exit code."""
     options = _parser(sources).parse_args(argv)
     try:
-        if options.origin is not None:
-            source = sources[options.source] if options.source else None
-            import_camvid(options.origin, options.dest, source, force=options.force, known=sources)
-        else:
-            source = sources[options.source or SEGNET.name]
-            download_camvid(options.dest, source, force=options.force, patience=patience)
+        with polite_kill():
+            if options.origin is not None:
+                source = sources[options.source] if options.source else None
+                import_camvid(options.origin, options.dest, source, force=options.force, known=sources)
+            else:
+                source = sources[options.source or SEGNET.name]
+                download_camvid(options.dest, source, force=options.force, patience=patience)
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

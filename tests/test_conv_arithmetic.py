@@ -195,6 +195,8 @@ def test_output_padding_out_of_range_is_named():
 def test_zero_insert_refuses_what_has_no_grid():
     with pytest.raises(ValueError, match=r"shape \(3,\)"):
         zero_insert(torch.ones(3), 2)
+    with pytest.raises(ValueError, match="type ndarray"):
+        zero_insert(torch.ones(2, 2).numpy(), 2)
     with pytest.raises(ValueError, match=r"shape \(2, 0\)"):
         zero_insert(torch.ones(2, 0), 2)
     with pytest.raises(ValueError, match="stride=0"):

@@ -496,24 +496,36 @@ def test_an_interrupt_during_the_download_keeps_the_part_and_goes_on(dest, archi
     assert_prepared(dest)
 
 
+@pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("moment", ["unpack", "write", "check_folder", "put_in_place"])
-def test_an_interrupt_at_any_moment_leaves_nothing_half_made(dest, tmp_path, archive, moment):
+def test_an_interrupt_at_any_moment_leaves_nothing_half_made(dest, tmp_path, archive, moment, kind):
     (tmp_path / "archive.zip").write_bytes(archive)
     before = snapshot(dest)
     interrupting = (
         "import os, signal\n"
         f"original = download_camvid.{moment}\n"
         "def interrupted(*arguments, **options):\n"
-        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        f"    os.kill(os.getpid(), signal.{kind})\n"
         "    return original(*arguments, **options)\n"
         f"download_camvid.{moment} = interrupted\n"
     )
     arguments = ["--from", tmp_path / "archive.zip", "--dest", dest, "--force"]
     process = start(segnet_source(), arguments, interrupting)
     _, err = process.communicate(timeout=120)
-    assert process.returncode == 130 and err.startswith("interrupted: ") and err.count("\n") == 1
+    if kind == "SIGINT":
+        assert process.returncode == 130 and err.startswith("interrupted: ") and err.count("\n") == 1
+    else:
+        assert process.returncode == 143 and err == ""
     assert snapshot(dest) == before
     assert beside(dest) == set()
+
+
+def test_folders_that_a_failed_run_made_go_again_and_others_stay(tmp_path, capsys):
+    (tmp_path / "mine").mkdir()
+    for dest in (tmp_path / "mine" / "a" / "b" / "camvid", tmp_path / "mine" / "camvid"):
+        assert run("--dest", dest, segnet=segnet_source("http://127.0.0.1:9/camvid.zip")) == 1
+        assert "cannot be reached" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", ".camvid.lock"]
 
 
 def test_a_run_killed_between_the_two_renames_is_put_right_by_the_next(tmp_path, archive, capsys):

@@ -166,6 +166,7 @@ def test_style_is_zero_for_the_painting_itself_in_any_order_of_rows():
             lambda: StyleLoss(FeatureStack(small_body(), (1,)), torch.rand(3, 8, 8), (1,))(torch.rand(0, 3, 8, 8)),
             r"\(0, 3, 8, 8\) hold no pixels",
         ),
+        (lambda: gram_matrix(torch.rand(1, 3, 0, 4)), r"of shape \(1, 3, 0, 4\)"),
         (lambda: gram_matrix(torch.rand(3, 4, 4)), r"of shape \(3, 4, 4\)"),
         (lambda: gram_matrix(torch.ones(1, 3, 4, 4, dtype=torch.uint8)), "torch.uint8"),
         (

@@ -671,7 +671,7 @@ class TestProgress:
         assert printed.out == printed.err == ""
 
 
-@pytest.mark.parametrize("metrics", [None, 0.5, {1: 0.5}, {"accuracy": "good"}, {"accuracy": None}])
+@pytest.mark.parametrize("metrics", [None, 0.5, {1: 0.5}, {"accuracy": "good"}, {"accuracy": "1"}, {"accuracy": None}])
 def test_what_evaluate_returns_must_be_numbers_by_name(metrics):
     with pytest.raises(ValueError, match=r"evaluate returned .*; return a dict of numbers by name") as caught:
         train(evaluate=lambda model: metrics)

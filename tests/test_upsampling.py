@@ -127,6 +127,7 @@ def test_icnr_starts_without_checkerboard_and_random_weights_with_one(scale):
         (torch.zeros(1, 4), r"\(1, 4\)"),
         (torch.zeros(4), r"\(4,\)"),
         (torch.full((4, 4), float("nan")), "not finite"),
+        (torch.zeros(4, 4).numpy(), "type ndarray"),
     ],
 )
 def test_checkerboard_energy_refuses(x, message):
