@@ -156,19 +156,23 @@ def test_the_whole_grid_of_settings_draws(traces):
             assert texts["arriving"] == f"no skip starts or ends at {name}"
         else:
             number = min(chosen, partner) + 1
-            rest = "is off and brings zeros" if number in off else "brings: 8 of"
+            rest = "brings: 8 of"
+            if number in off:
+                rest = f"brings zeros; with all skips on, {name}" if chosen > partner else "is off: zeros go on"
             assert texts["arriving"].startswith(f"skip {number} {rest}")
     assert len(pictures) == 3 * len(levels), "every setting gives a picture of its own"
 
 
-def test_a_skip_that_is_off_is_one_dark_shade(traces):
-    levels = traces[()].levels
-    figure = ExplorerFigure(levels, SIZE, CLASS_NAMES)
-    chosen = [level.name for level in levels].index("up 2")
-    all_on = replace(traces[()], skips={index: skip - 1 for index, skip in traces[()].skips.items()})
-    figure.update(np.zeros((*SIZE, 3), np.uint8), np.zeros(SIZE, int), all_on, traces[(2, 4)], chosen, (2, 4))
-    assert set(figure._images["arriving"].get_array().compressed()) == {0.0}, "zeros look alike in every map"
-    assert len(set(figure._images["leaving"].get_array().compressed())) > 10
+def test_where_a_skip_is_off_the_maps_stand_above_what_they_are_with_all_on(traces):
+    all_on, now = traces[()], traces[(2, 4)]
+    figure = ExplorerFigure(all_on.levels, SIZE, CLASS_NAMES)
+    chosen = [level.name for level in all_on.levels].index("up 2")
+    figure.update(np.zeros((*SIZE, 3), np.uint8), np.zeros(SIZE, int), all_on, now, chosen, (2, 4))
+    whole = all_on.activations[chosen]
+    for place, maps in (("leaving", now.activations[chosen]), ("arriving", whole)):
+        shown = figure._images[place].get_array()
+        assert np.array_equal(shown.filled(np.nan), montage(maps, whole, strongest(whole)), equal_nan=True)
+    assert not torch.equal(now.activations[chosen], whole)
 
 
 def test_the_percentages_are_those_of_the_outputs(traces):

@@ -29,6 +29,7 @@ class Exercise:
         cases: from a generator for random numbers, the tuples of arguments to try, small ones among them.
         hints: up to three, from a nudge to nearly the answer.
         tolerance: largest difference, relative to values above one, that counts as rounding; 0 asks for equality.
+        left_behind: from the arguments as the answer left them, what is wrong with them now, or "".
     """
 
     name: str
@@ -37,6 +38,7 @@ class Exercise:
     cases: Callable[[torch.Generator], Iterable[tuple]]
     hints: tuple[str, ...]
     tolerance: float = 0.0
+    left_behind: Callable[..., str] = lambda *arguments: ""
 
     def inputs(self) -> list[tuple]:
         """The arguments to try, smallest first; the same in every run."""
@@ -113,6 +115,8 @@ def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple) -> _Ou
     complaint, difference = _difference(given, expected, exercise.tolerance)
     if complaint:
         return _Outcome(complaint=f"{shown}\n{complaint}\n{_side_by_side(given, expected)}")
+    if left := exercise.left_behind(*arguments):
+        return _Outcome(complaint=f"{shown}\n{left}")
     return _Outcome(difference=difference)
 
 

@@ -104,6 +104,19 @@ BLOCK_DIAGONAL = Exercise(
 )
 
 
+class _Crossed(nn.Module):
+    """Runs its layers in another order than it names them in, and no two runs alike."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last, self.first, self.norm = nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2)
+        self.runs = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.runs += 1
+        return x + self.last(self.norm(self.first(self.runs * x)))
+
+
 def _mean_activations(model: nn.Module, x: Tensor) -> Tensor:
     means = []
     leaves = [module for module in model.modules() if not list(module.children())]
@@ -122,7 +135,7 @@ def _mean_activations_cases(generator: torch.Generator) -> Iterator[tuple]:
             parameter.data = torch.rand(parameter.shape, generator=generator) - 0.5
         return model.eval()
 
-    yield nn.Sequential(nn.ReLU()), torch.arange(-4.0, 4.0).reshape(1, 1, 2, 4)
+    yield nn.Sequential(nn.ReLU()).eval(), torch.arange(-4.0, 4.0).reshape(1, 1, 2, 4)
     flat = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 3, 1))
     yield filled(flat), torch.randn(1, 1, 5, 5, generator=generator)
     relu = nn.ReLU()
@@ -130,6 +143,14 @@ def _mean_activations_cases(generator: torch.Generator) -> Iterator[tuple]:
     yield filled(nested), torch.randn(2, 2, 6, 6, generator=generator)
     deep = nn.Sequential(nn.Sequential(nn.Sequential(nn.Conv2d(1, 1, 1)), nn.MaxPool2d(2)), nn.Sigmoid())
     yield filled(deep), torch.randn(1, 1, 8, 8, generator=generator)
+    yield filled(_Crossed()), torch.randn(2, 2, 5, 5, generator=generator)
+
+
+def _left_on(model: nn.Module, x: Tensor) -> str:
+    hooks = sum(len(module._forward_hooks) for module in model.modules())
+    if hooks:
+        return f"yours leaves {hooks} hook{'s' * (hooks > 1)} on the model, the reference none"
+    return "yours leaves the model in training mode, the reference as it was" if model.training else ""
 
 
 MEAN_ACTIVATIONS = Exercise(
@@ -148,6 +169,7 @@ MEAN_ACTIVATIONS = Exercise(
         "inputs, output: means.append(output.mean()))); then model(x), handle.remove() for each, torch.stack(means).",
     ),
     tolerance=1e-5,
+    left_behind=_left_on,
 )
 
 

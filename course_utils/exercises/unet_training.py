@@ -119,6 +119,8 @@ def _signal_cases(generator: torch.Generator) -> Iterator[tuple]:
     recipe = [86.0, 87.0, 88.0]
     for differences in ((2, 2, 2), (-2, -3, -2), (4, 3, 0.5), (3, -3, 3), (0, 0, 0), (-4, -0.5, -4), (0.5, 0.5, 0.5)):
         yield [old + change for old, change in zip(recipe, differences, strict=True)], recipe, 1.0
+    for limit in (1, -1):  # as much as the spread is not more
+        yield [old + limit for old in recipe], recipe, 1.0
     yield [86.5, 87.5, 88.5], recipe, 0.25
     yield [90.0, 86.0, 92.0], [86.0, 91.0, 88.0], 1.0  # sorting would hide the seed that got worse
 

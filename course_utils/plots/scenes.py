@@ -104,9 +104,9 @@ def show_segmentation(
     height = rows * (width / columns * labels.shape[0] / labels.shape[1] + 0.25) + 0.9
     figure = NotebookFigure(figsize=(width, height), layout="constrained")
     for ax, (name, picture, regions) in zip(figure.subplots(rows, columns).flat, panels, strict=True):
-        _show(ax, picture, name)
+        show_panel(ax, picture, name)
         if regions is not None:
-            _write_class_names(ax, regions, codes)
+            write_class_names(ax, regions, codes)
     if title:
         figure.suptitle(title, fontsize=TITLE_SIZE)
     legend_below(figure, present - {void}, codes)
@@ -141,8 +141,8 @@ def show_scenes(
         ax.axis("off")
     for place, pick in enumerate(picks):
         row, column = 2 * (place // columns), place % columns
-        _show(axes[row, column], to_rgb(images[pick]), f"{label} {pick}")
-        _show(axes[row + 1, column], class_colours(codes)[to_codes(masks[pick])], "")
+        show_panel(axes[row, column], to_rgb(images[pick]), f"{label} {pick}")
+        show_panel(axes[row + 1, column], class_colours(codes)[to_codes(masks[pick])], "")
     present = sorted({code for pick in picks for code in np.unique(to_codes(masks[pick])).tolist()})
     legend_below(figure, present, codes)
     return figure
@@ -163,13 +163,14 @@ def class_legend(codes: Sequence[str] = CLASS_NAMES) -> Figure:
     return figure
 
 
-def _show(ax: Axes, picture: np.ndarray, title: str) -> None:
+def show_panel(ax: Axes, picture: np.ndarray, title: str) -> None:
+    """A picture ``(H, W, 3)`` below its title, without axes."""
     ax.imshow(picture, interpolation="nearest")
     ax.set_title(title, fontsize=TEXT_SIZE)
     ax.axis("off")
 
 
-def _write_class_names(ax: Axes, labels: np.ndarray, codes: Sequence[str]) -> None:
+def write_class_names(ax: Axes, labels: np.ndarray, codes: Sequence[str]) -> None:
     """Write each class's name at the pixel that lies deepest inside its regions, if a name fits there."""
     far = max(labels.shape)
     padded = torch.nn.functional.pad(torch.from_numpy(labels).byte()[None], (1, 1, 1, 1), value=253)

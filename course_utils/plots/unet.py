@@ -22,7 +22,7 @@ from course_utils.camvid import void_code
 from course_utils.experiments.unet_levels import Level, Trace
 from course_utils.plots.arithmetic import TextLine
 from course_utils.plots.figures import SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, NotebookFigure
-from course_utils.plots.scenes import Picture, class_colours, to_codes, to_rgb
+from course_utils.plots.scenes import Picture, class_colours, show_panel, to_codes, to_rgb, write_class_names
 
 DOWN, MIDDLE, UP, TAIL = (0.60, 0.81, 0.94), (0.98, 0.86, 0.55), (0.72, 0.88, 0.76), (0.85, 0.85, 0.85)
 CHOSEN, SKIP, OFF = "#D55E00", "0.25", "0.65"
@@ -163,7 +163,7 @@ def axes_in_inches(figure: Figure) -> Axes:
 def kernel_figure(kernels: Mapping[str, Tensor], split: tuple[int, int], inputs: tuple[str, str]) -> Figure:
     """Convolution kernels as pictures: a row for each output channel, a column for each input channel, 3×3 in a cell.
 
-    Weights of exactly 0 are white; the others grey, the larger the darker.
+    Weights of exactly 0 are white; the others grey, the larger the darker; a line below says so.
 
     Args:
         kernels: by title, each ``(out, in, kH, kW)``, all of one shape.
@@ -189,6 +189,8 @@ def kernel_figure(kernels: Mapping[str, Tensor], split: tuple[int, int], inputs:
         ax.set_yticks(middles, names, fontsize=TEXT_SIZE, rotation=90, va="center")
         ax.tick_params(length=0)
         ax.set_title(title, fontsize=TITLE_SIZE)
+    note = f"Each small square: a {high} × {wide} kernel. Darker: a larger weight, of either sign. White: exactly 0."
+    figure.supxlabel(note, fontsize=SMALL_SIZE)
     return figure
 
 
@@ -226,24 +228,28 @@ def show_maps(
 def show_predictions(
     image: Picture, truth: Picture, predictions: Mapping[str, Picture], codes: Sequence[str], panel: float = 3.2
 ) -> Figure:
-    """A photograph, its truth and several predictions ``(H, W)``, each with its share of right pixels; legend below."""
+    """A photograph, its truth and several predictions ``(H, W)``, each with its share of right pixels; legend below.
+
+    Large regions carry their class's name.
+    """
     labels, colours, void = to_codes(truth), class_colours(codes), void_code(tuple(codes))
-    panels = {"photograph": to_rgb(image), "truth (void is black)": colours[labels]}
+    classes = {"truth (void is black)": labels}
     present = set(np.unique(labels).tolist())
     for name, prediction in predictions.items():
         found = to_codes(prediction)
         present |= set(np.unique(found).tolist())
-        panels[f"{name}: {accuracy(found, labels, void):.0%} right"] = colours[found]
+        classes[f"{name}: {accuracy(found, labels, void):.0%} right"] = found
     columns = 3
-    rows = math.ceil(len(panels) / columns)
+    rows = math.ceil((1 + len(classes)) / columns)
     tall = panel * labels.shape[0] / labels.shape[1] + 0.28
     figure = NotebookFigure(figsize=(columns * panel, rows * tall + 0.65), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flat
     for ax in axes:
         ax.axis("off")
-    for ax, (name, drawn) in zip(figure.axes, panels.items(), strict=False):
-        ax.imshow(drawn, interpolation="nearest")
-        ax.set_title(name, fontsize=TEXT_SIZE)
+    show_panel(figure.axes[0], to_rgb(image), "photograph")
+    for ax, (name, found) in zip(figure.axes[1:], classes.items(), strict=False):
+        show_panel(ax, colours[found], name)
+        write_class_names(ax, found, codes)
     handles = [
         Patch(facecolor=colours[code] / 255, edgecolor="0.3", label=codes[code]) for code in sorted(present - {void})
     ]
@@ -364,11 +370,15 @@ class ExplorerFigure:
         skip, reference = now.skips[end], all_on.skips[end]
         number = self.levels[end].partner + 1
         picks = strongest(reference)
-        if number in off:
-            scale, state = skip, "is off and brings zeros"  # on the scale of a map, zero is another shade in each
+        if number not in off:
+            title = f"skip {number} brings: {len(picks)} of {len(skip)} feature maps"
+            self._show("arriving", montage(skip, reference, picks), title)
+        elif end == chosen:  # what zeros look like is no news; what they change is
+            whole = all_on.activations[chosen]
+            title = f"skip {number} brings zeros; with all skips on, {level.name} gives:"
+            self._show("arriving", montage(whole, whole, strongest(whole)), title)
         else:
-            scale, state = reference, f"brings: {len(picks)} of {len(skip)} feature maps"
-        self._show("arriving", montage(skip, scale, picks), f"skip {number} {state}")
+            self._show("arriving", np.full((2, 2), np.nan, np.float32), f"skip {number} is off: zeros go on")
 
     def _show(self, name: str, picture: np.ndarray, title: str) -> None:
         self._images[name].set_data(np.ma.masked_invalid(picture))

@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from torch.nn.modules.module import register_module_forward_hook
 
 from course_utils.hooks import Hooks
 from course_utils.unet2015 import centre_crop
@@ -22,19 +23,16 @@ def block_diagonal(first, second):
 
 
 def mean_activations(model, x):
-    """Layer by layer, descending into containers."""
+    """By a hook that PyTorch calls for every module there is."""
     means = []
 
-    def walk(module, x):
-        children = list(module.children())
-        if not children:
-            x = module(x)
-            means.append(x.mean())
-        for child in children:
-            x = walk(child, x)
-        return x
+    def note(module, inputs, output):
+        if not list(module.children()):
+            means.append(output.mean())
 
-    walk(model, x)
+    handle = register_module_forward_hook(note)
+    model(x)
+    handle.remove()
     return torch.stack(means)
 
 
@@ -59,6 +57,37 @@ def with_hooks(model, x, modules):
     with Hooks(modules) as hooks:
         model(x)
         return torch.stack([stored.mean() for stored in hooks.stored])
+
+
+def without_hooks(model, x):
+    """Layer by layer, as if every module were a chain."""
+    means = []
+
+    def walk(module, x):
+        children = list(module.children())
+        if not children:
+            x = module(x)
+            means.append(x.mean())
+        for child in children:
+            x = walk(child, x)
+        return x
+
+    walk(model, x)
+    return torch.stack(means)
+
+
+def hooks_stay(model, x):
+    means = []
+    for layer in model.modules():
+        if not list(layer.children()):
+            layer.register_forward_hook(lambda module, inputs, output: means.append(output.mean()))
+    model(x)
+    return torch.stack(means)
+
+
+def after(change, model, x):
+    change(model)
+    return mean_activations(model, x)
 
 
 def inputs_instead(model, x):
@@ -101,6 +130,11 @@ WRONG = {
         "inputs": inputs_instead,
         "last output only": lambda m, x: m(x).mean()[None],
         "backwards": lambda m, x: mean_activations(m, x).flip(0),
+        "walks a chain": without_hooks,
+        "hooks stay": hooks_stay,
+        "trains": lambda m, x: after(lambda model: model.train(), m, x),
+        "leaves it in training mode": lambda m, x: (mean_activations(m, x), m.train())[0],
+        "runs twice": lambda m, x: after(lambda model: model(x), m, x),
         "each layer once": lambda m, x: with_hooks(m, x, [k for k in m.modules() if not list(k.children())]),
     },
     "tile_starts": {

@@ -91,6 +91,7 @@ WRONG = {
         "better only": lambda v, r, s: all(a - b > s for a, b in zip(v, r, strict=True)),
         "one seed is enough": lambda v, r, s: any(abs(a - b) > s for a, b in zip(v, r, strict=True)),
         "sorted before they are paired": lambda v, r, s: is_signal(sorted(v), sorted(r), s),
+        "as much as the spread": lambda v, r, s: is_signal(v, r, s - 1e-9),
         "forgets the spread": lambda v, r, s: is_signal(v, r, 0.0),
     },
 }
