@@ -169,8 +169,7 @@ class SharedTraining:
 class SyncedBatchNorm(TorchFunctionMode):
     """Context in which every batch norm in training mode takes its mean and variance over all processes.
 
-    torch's own `nn.SyncBatchNorm` works on GPUs only, and putting it into a model would lose the activations which
-    timm's batch norms hold.
+    torch's own `nn.SyncBatchNorm` works on GPUs only, and would have to be put into the model and taken out again.
 
     Attributes:
         counts: False while the pictures of this process count for nothing.

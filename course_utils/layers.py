@@ -1,6 +1,6 @@
 """The small parts that upsampling and the U-Net share: convolution + norm + activation, residual block, self-attention.
 
-Each module here pickles and deep-copies, which torch's own weight and spectral norm parametrisations do not.
+Each module here pickles whole, which torch's own weight and spectral norm parametrisations do not.
 """
 
 from collections.abc import Callable
@@ -119,7 +119,7 @@ def init_kaiming_(conv: nn.Conv2d) -> None:
 
 
 class ConvLayer(nn.Sequential):
-    """Convolution, then norm, then activation; "same" padding, so ``(N, in, H, W)`` becomes ``(N, out, H, W)``.
+    """Convolution, then norm, then activation: ``(N, in, H, W)`` to ``(N, out, H, W)`` for an odd `kernel_size`.
 
     Args:
         norm_type: ``None``, ``"batch"`` or ``"instance"`` put that layer after the convolution; ``"weight"`` and
@@ -278,7 +278,7 @@ class SelfAttention(nn.Module):
 
 
 class SigmoidRange(nn.Module):
-    """Squash any number into the open interval (`low`, `high`); ValueError if it is none."""
+    """Squash any number into the range from `low` to `high`; ValueError if it is none."""
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__()

@@ -87,10 +87,21 @@ def test_without_last_cross_and_with_added_skips():
     assert all((skip == 0).all() for skip in seen.skips.values())
 
 
+def test_an_added_skip_that_is_off_does_not_bring_its_bias():
+    model = make(skip="add")
+    without = trace(model, picture(), off=[2])
+    with torch.no_grad():
+        model.blocks[-2].skip_proj[0].bias.fill_(3.0)
+    assert torch.equal(trace(model, picture(), off=[2]).output, without.output)
+    assert not torch.equal(trace(model, picture()).output, without.output)
+
+
 def test_what_cannot_be_traced_is_one_sentence():
     with pytest.raises(ValueError, match="no skips to look at"):
         trace(make(skip="none"), picture())
     with pytest.raises(ValueError, match=r"off=\[5\] .* 1 to 4"):
         trace(make(), picture(), off=[5])
+    with pytest.raises(ValueError, match="skip 1 brings the picture too"):
+        trace(make(tail="merged"), picture(), off=[1])
     with pytest.raises(ValueError, match=r"a batch of 2, .* is not one picture"):
         trace(make(), picture().expand(2, -1, -1, -1))

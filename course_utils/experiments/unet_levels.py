@@ -77,7 +77,8 @@ def trace(model: DynamicUnet, picture: Tensor, off: Collection[int] = ()) -> Tra
         off: numbers of skips, 1 the finest, that bring zeros instead of the encoder's features.
 
     Raises:
-        ValueError: if the model has no skips, or none of that number, or there is more than one picture.
+        ValueError: if the model has no skips, or none of that number, or one that brings the picture too, or there is
+            more than one picture.
     """
     n = len(model.blocks)
     if len(picture) != 1:
@@ -86,13 +87,16 @@ def trace(model: DynamicUnet, picture: Tensor, off: Collection[int] = ()) -> Tra
         raise ValueError('this network was built with skip="none": it has no skips to look at.')
     if not set(off) <= set(range(1, n + 1)):
         raise ValueError(f"off={sorted(off)} names skips that are not there; this network has 1 to {n}.")
+    if model.merged and 1 in off:
+        raise ValueError('skip 1 brings the picture too in this network (tail="merged"), so it cannot be off alone.')
     down = [model.encoder[i] for i in model.skip_indices]
     tail = {"last up": model.final_up, "with input": model.last_block, "scores": model.head}
     tail = {name: module for name, module in tail.items() if module is not None and _computes(module)}
-    arriving = [block.skip_norm for block in model.blocks]
+    # What is added is projected first, with a bias, which a skip that is off must not bring either.
+    arriving = [block.skip_proj if block.skip == "add" else block.skip_norm for block in model.blocks]
     with (
         evaluation_mode(model),
-        _silenced([model.blocks[n - number].skip_norm for number in off]),
+        _silenced([arriving[n - number] for number in off]),
         Hooks([*down, model.middle, *model.blocks, *tail.values()]) as stages,
         Hooks(arriving) as skips,
     ):
