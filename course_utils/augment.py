@@ -27,8 +27,8 @@ class Augment:
         brightness: largest change of brightness, as a share of the full range.
         contrast: largest change of contrast, as a share.
         saturation: largest change of saturation, as a share.
-        void: code for pixels that the picture does not cover; a negative one needs masks of a signed type, or
-            settings that show no border.
+        void: code for pixels that the picture does not cover, CamVid's if left out; a negative one needs masks of a
+            signed type, or settings that show no border.
 
     Raises:
         ValueError: for a setting out of range; in a call, for shapes or codes that do not fit.

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks import check_flags, is_number
+from course_utils.checks import check_channels, check_flags, is_number
 
 
 class AveragedViews(nn.Module):
@@ -22,7 +22,8 @@ class AveragedViews(nn.Module):
         scales: sizes to look at, as shares of the picture's own.
 
     Raises:
-        ValueError: if a scale is not positive, or there is none; if `flip` is not True or False.
+        ValueError: if a scale is not positive, or there is none; if `flip` is not True or False; in a call, if the
+            network gives a single channel.
     """
 
     def __init__(self, model: nn.Module, flip: bool = True, scales: Sequence[float] = (1.0,)) -> None:
@@ -45,7 +46,9 @@ class AveragedViews(nn.Module):
         if scale != 1:
             new_size = [max(32, round(side * scale)) for side in size]
             seen = F.interpolate(_single(x), new_size, mode="bilinear", antialias=True).to(x.dtype)
-        found = _single(self.model(seen.flip(-1)).flip(-1) if mirror else self.model(seen)).log_softmax(1)
+        found = _single(self.model(seen.flip(-1)).flip(-1) if mirror else self.model(seen))
+        check_channels(found)
+        found = found.log_softmax(1)
         if scale == 1:
             return found
         return F.interpolate(found.exp(), size, mode="bilinear").clamp_min(torch.finfo(found.dtype).tiny).log()

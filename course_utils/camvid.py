@@ -217,7 +217,15 @@ def load_split(
 
 
 def normalise(images: Tensor) -> Tensor:
-    """uint8 or ``0..255`` float ``(N, 3, H, W)`` to float32 with ImageNet's mean and standard deviation per channel."""
+    """uint8 or ``0..255`` float ``(N, 3, H, W)`` to float32 with ImageNet's mean and standard deviation per channel.
+
+    Floats from 0 to 1 are not what it takes: multiply them by 255.
+
+    Raises:
+        ValueError: if there are not three channels.
+    """
+    if images.ndim < 3 or images.shape[-3] != 3:
+        raise ValueError(f"pictures of shape {tuple(images.shape)} are not (N, 3, H, W); normalise others yourself.")
     mean, std = (_column(values, images.device) * 255 for values in (IMAGENET_MEAN, IMAGENET_STD))
     return (images.float() - mean) / std
 

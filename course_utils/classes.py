@@ -20,6 +20,21 @@ VOID_NAME = "Void"
 VOID = CLASS_NAMES.index(VOID_NAME)
 """The code of unlabelled pixels: no loss and no metric counts them."""
 
+
+def void_or_camvids(ignore_index: int | None, n_classes: int) -> int:
+    """`ignore_index`; where none is given, the code of CamVid's void.
+
+    Raises:
+        ValueError: if none is given, and there are more classes than CamVid's: 11 may then be one of them.
+    """
+    if ignore_index is None and n_classes > len(CLASS_NAMES):
+        raise ValueError(
+            f"{n_classes} classes are more than CamVid's {len(CLASS_NAMES)}, so code {VOID} need not be void: "
+            "give ignore_index, its code, or -100 if every pixel counts."
+        )
+    return VOID if ignore_index is None else ignore_index
+
+
 CLASS_COLOURS = (
     (130, 190, 255),
     (120, 55, 60),

@@ -11,7 +11,6 @@ from torch import nn
 
 from course_utils import camvid_options, train_camvid
 from course_utils.averaged_views import AveragedViews
-from course_utils.camvid import load_split
 from course_utils.command_line import (
     add_data_option,
     check_files,
@@ -104,9 +103,10 @@ def check_base(base: list[str], names: Sequence[str]) -> None:
 def run(name: str, seed: int, base: list[str], root: Path) -> list[dict]:
     """Train and score one ingredient; with the base come the views of its network."""
     args = camvid_options.parse_command([*options_of(name, base), "--seed", str(seed)])
-    val = load_split(root, "val", tuple(args.size), usable_device(args.device))
+    load = train_camvid.read_all(args, root, usable_device(args.device))
+    val = load("val", tuple(args.size))
     check_boundaries(val)
-    model, _ = train_camvid.measure(args, root)
+    model, _ = train_camvid.train(args, root, load, score=False)
     seen: dict[str, nn.Module] = {name: model}
     if name == BASE:
         seen |= {view: AveragedViews(model, **options) for view, (_, options) in VIEWS.items()}

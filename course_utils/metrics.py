@@ -1,7 +1,8 @@
 """How good is a segmentation: accuracy, confusion matrix and IoU pooled over pixels, and errors near class boundaries.
 
 In these, `prediction` and `target` are class indices of one shape, usually ``(N, H, W)``, on one device. Pixels whose
-target is `ignore_index` (void: nobody labelled them) count for nothing. How good is a picture: `psnr` and `ssim`.
+target is `ignore_index` (void: nobody labelled them) count for nothing. Left out, that is CamVid's code 11, and codes
+that CamVid has not are refused; -100 counts every pixel. How good is a picture: `psnr` and `ssim`.
 """
 
 from collections.abc import Sequence
@@ -12,19 +13,20 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from course_utils.checks import check_whole, describe, is_whole
-from course_utils.classes import VOID
+from course_utils.classes import void_or_camvids
 
 _UNLABELLED = 255
 
 
-def pixel_accuracy(prediction: Tensor, target: Tensor, ignore_index: int = VOID) -> float:
+def pixel_accuracy(prediction: Tensor, target: Tensor, ignore_index: int | None = None) -> float:
     """Share of labelled pixels that are right, pooled: each pixel of the whole set counts the same.
 
     The mean of the accuracies of single pictures is another number, because pictures differ in labelled pixels.
     Returns nan if no pixel is labelled.
 
     Raises:
-        ValueError: if the shapes differ, or `prediction` holds logits instead of class indices.
+        ValueError: if the shapes differ, or `prediction` holds logits instead of class indices; without
+            `ignore_index` if a code is none of CamVid's.
     """
     _check_indices(prediction, target)
     labelled = _labelled(target, ignore_index)
@@ -33,7 +35,7 @@ def pixel_accuracy(prediction: Tensor, target: Tensor, ignore_index: int = VOID)
     return int(right.sum()) / n_labelled if n_labelled else float("nan")
 
 
-def confusion_matrix(prediction: Tensor, target: Tensor, n_classes: int, ignore_index: int = VOID) -> Tensor:
+def confusion_matrix(prediction: Tensor, target: Tensor, n_classes: int, ignore_index: int | None = None) -> Tensor:
     """Count pixels by true and predicted class: ``(C, C)`` int64, rows are the truth, columns the prediction.
 
     Raises:
@@ -41,7 +43,7 @@ def confusion_matrix(prediction: Tensor, target: Tensor, n_classes: int, ignore_
     """
     _check_indices(prediction, target)
     check_whole(n_classes=n_classes)
-    labelled = _labelled(target, ignore_index)
+    labelled = _labelled(target, void_or_camvids(ignore_index, n_classes))
     # 64 bits, because the library forms target · C + prediction, which overflows the 8 bits of a mask.
     prediction, target = prediction[labelled].long(), target[labelled].long()
     for name, codes in (("prediction", prediction), ("target", target)):
@@ -81,7 +83,7 @@ def mean_iou(confusion: Tensor) -> float:
     return float(class_iou(confusion)[there].mean())
 
 
-def boundary_distance(mask: Tensor, max_distance: int = 32, ignore_index: int = VOID) -> Tensor:
+def boundary_distance(mask: Tensor, max_distance: int = 32, ignore_index: int | None = None) -> Tensor:
     """Chessboard distance (pixels) from each pixel to the nearest pixel of another labelled class.
 
     1 means that one of the eight neighbours has another class. Void is no class: it neither ends a region nor stops
@@ -118,7 +120,7 @@ def boundary_distance(mask: Tensor, max_distance: int = 32, ignore_index: int = 
 
 
 def boundary_error(
-    prediction: Tensor, target: Tensor, edges: Sequence[int] = (1, 2, 4, 8, 16), ignore_index: int = VOID
+    prediction: Tensor, target: Tensor, edges: Sequence[int] = (1, 2, 4, 8, 16), ignore_index: int | None = None
 ) -> Tensor:
     """Share of wrong pixels by `boundary_distance` in the truth: ``(len(edges) + 1,)`` float64, pooled.
 
@@ -216,8 +218,10 @@ def _spread(values: Tensor, choose) -> Tensor:
     return values
 
 
-def _labelled(mask: Tensor, ignore_index: int) -> Tensor:
+def _labelled(mask: Tensor, ignore_index: int | None) -> Tensor:
     """Where `mask` is another code; a code that its type cannot hold is nowhere (torch would let it wrap)."""
+    if ignore_index is None:
+        ignore_index = void_or_camvids(None, int(mask.long().max()) + 1 if mask.numel() else 0)
     limits = torch.iinfo(mask.dtype) if mask.dtype != torch.bool else None
     if limits is not None and not limits.min <= ignore_index <= limits.max:
         return torch.ones_like(mask, dtype=torch.bool)

@@ -31,7 +31,7 @@ from course_utils.experiments.restoration_tasks import (
     train_restorer,
     wanted,
 )
-from course_utils.experiments.style_distance import GramDistance, PatchDistance
+from course_utils.experiments.style_distance import GramDistance, PatchDistance, repeated_distance
 from course_utils.files import read_record, replacing, update_record
 from course_utils.losses import FeatureLoss
 from course_utils.metrics import psnr, ssim
@@ -142,7 +142,7 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
 @torch.no_grad()
 def _style(distances: dict[str, nn.Module], pictures: Tensor) -> dict[str, float]:
     """Both distances, whichever has been trained with, along more directions than a training step takes."""
-    patches = torch.stack([distances["patches"](pictures, seed=seed) for seed in range(10)]).mean()
+    patches = repeated_distance(distances["patches"], pictures).mean()
     return {"style": round(float(patches), 4), "gram": round(float(distances["gram"](pictures)), 4)}
 
 

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from course_utils.camvid import CachedSplit, normalise
-from course_utils.checks import check_sides
+from course_utils.checks import check_channels, check_sides
 from course_utils.classes import VOID
 from course_utils.distributed import rank, sum_over_processes, world_size
 from course_utils.metrics import class_iou, confusion_matrix, mean_iou
@@ -21,7 +21,11 @@ LARGEST_WIDTH = 8192
 
 
 def cross_entropy(void: int = VOID) -> nn.CrossEntropyLoss:
-    """Mean cross-entropy over labelled pixels: ``(N, C, H, W)`` logits against ``(N, H, W)`` codes, void left out."""
+    """Mean cross-entropy over labelled pixels: ``(N, C, H, W)`` logits against ``(N, H, W)`` codes, void left out.
+
+    Args:
+        void: its code; CamVid's if left out. Classes of your own without void: -100.
+    """
     return nn.CrossEntropyLoss(ignore_index=void)
 
 
@@ -34,7 +38,7 @@ def predict(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Tenso
     Each module of the model is back in its own mode afterwards.
 
     Raises:
-        ValueError: if there is no batch.
+        ValueError: if there is no batch, if pictures differ in size, or if the network gives a single channel.
     """
     device = next(model.parameters()).device
     with evaluation_mode(model):
@@ -42,20 +46,25 @@ def predict(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Tenso
         codes = [_codes(model(images.to(device))) for images, _ in batches]
     if not codes:
         raise ValueError("batches is empty, so there is nothing to predict.")
+    sizes = list(dict.fromkeys(tuple(found.shape[1:]) for found in codes))
+    if len(sizes) > 1:
+        raise ValueError(f"pictures of {sizes[0]} and {sizes[1]} pixels make no one tensor; predict them size by size.")
     return torch.cat(codes)
 
 
 def _codes(logits: Tensor) -> Tensor:
+    check_channels(logits)
     found = logits.max(1).indices
     return found.byte() if logits.shape[1] <= 256 else found
 
 
 def count_confusion(
-    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], n_classes: int, void: int = VOID
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], n_classes: int, void: int | None = None
 ) -> Tensor:
     """Confusion matrix ``(C, C)`` int64 of `model` over all batches, in eval mode, void left out.
 
-    Several processes take the batches in turn, and each gets the sum of all.
+    `void` is as `ignore_index` in `course_utils.metrics`. Several processes take the batches in turn, and each gets
+    the sum of all.
     """
     device = next(model.parameters()).device
     confusion = torch.zeros(n_classes, n_classes, dtype=torch.int64, device=device)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from course_utils.camvid import CachedSplit
 from course_utils.checks import check_whole
-from course_utils.classes import VOID
+from course_utils.classes import VOID, void_or_camvids
 from course_utils.distributed import terms
 
 
@@ -31,7 +31,9 @@ LEVELS, MOST_LEVELS = 1024, 2**16
 """Bins in which a CPU counts errors, in a fraction of the time that sorting takes; the most that may be asked for."""
 
 
-def lovasz_softmax(logits: Tensor, target: Tensor, ignore_index: int = VOID, levels: int | None = None) -> Tensor:
+def lovasz_softmax(
+    logits: Tensor, target: Tensor, ignore_index: int | None = None, levels: int | None = None
+) -> Tensor:
     """One minus the mean IoU of each picture ``(N,)``, made differentiable (Berman et al. 2018).
 
     IoU is a function of the set of wrong pixels. Its Lovász extension takes soft errors ``|1 - p|`` and ``|p|`` in
@@ -40,13 +42,17 @@ def lovasz_softmax(logits: Tensor, target: Tensor, ignore_index: int = VOID, lev
 
     Args:
         logits: ``(N, C, H, W)``.
-        target: ``(N, H, W)`` codes; pixels with `ignore_index` have no part in it.
+        target: ``(N, H, W)`` codes.
+        ignore_index: pixels with this code have no part in it; CamVid's void if left out, with up to 12 classes.
         levels: instead of sorting, count errors in so many equal steps, up to 65536. The result differs by less than
             ``1 / levels``.
 
     Raises:
-        ValueError: if `levels` is not a whole number from 1 to 65536.
+        ValueError: if `levels` is not a whole number from 1 to 65536; for other shapes, a single class, more classes
+            than CamVid's without `ignore_index`, and (on a CPU, since a GPU would have to wait) codes of no class.
     """
+    ignore_index = void_or_camvids(ignore_index, logits.shape[1] if logits.ndim == 4 else 0)
+    _check_codes(logits, target, ignore_index)
     codes = torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1)
     target = target.flatten(1).unsqueeze(1)
     labelled = target != ignore_index
@@ -62,6 +68,22 @@ def lovasz_softmax(logits: Tensor, target: Tensor, ignore_index: int = VOID, lev
         weights = _weights_by_counting(errors.detach(), there, labelled, levels)
     shown = there.any(2)
     return ((errors * weights).sum(2) * shown).sum(1) / shown.sum(1).clamp(min=1)
+
+
+def _check_codes(logits: Tensor, target: Tensor, ignore_index: int) -> None:
+    """Refuse what the extension would take for a perfect or an empty mask."""
+    if logits.ndim != 4 or logits.shape[1] < 2 or target.shape != (len(logits), *logits.shape[2:]):
+        raise ValueError(
+            f"logits {tuple(logits.shape)} and target {tuple(target.shape)} are not (N, C, H, W), C at least 2, and "
+            "(N, H, W)."
+        )
+    if target.device.type == "cpu":
+        strange = target[(target != ignore_index) & ((target < 0) | (target >= logits.shape[1]))]
+        if strange.numel():
+            raise ValueError(
+                f"target holds the code {int(strange[0])}, which is neither one of {logits.shape[1]} classes nor "
+                f"ignore_index={ignore_index}."
+            )
 
 
 def _iou_lost(found: Tensor, others: Tensor, pixels: Tensor) -> Tensor:
@@ -100,15 +122,22 @@ class LovaszCrossEntropy(nn.CrossEntropyLoss):
 
     So both parts are means over the same terms, and the loss of a batch follows from those of its shares. On a CPU the
     extension counts errors in `LEVELS` steps; a GPU sorts them.
+
+    Args:
+        weight: of each class ``(C,)``, in the cross-entropy.
+        ignore_index: code that does not count; CamVid's void if left out, with up to 12 classes.
     """
 
-    def __init__(self, lovasz: float = 1.0, weight: Tensor | None = None, ignore_index: int = VOID) -> None:
+    def __init__(self, lovasz: float = 1.0, weight: Tensor | None = None, ignore_index: int | None = None) -> None:
         if not 0 <= lovasz < float("inf"):
             raise ValueError(f"lovasz={lovasz} is not a number of at least 0.")
-        super().__init__(weight, ignore_index=ignore_index)
-        self.lovasz = lovasz
+        super().__init__(weight, ignore_index=VOID if ignore_index is None else ignore_index)
+        self.lovasz, self.for_camvid = lovasz, ignore_index is None
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        if self.for_camvid:
+            void_or_camvids(None, logits.shape[1])
+        target = target.long()  # masks come as bytes, which cross-entropy refuses
         share = torch.stack([terms(self, mask) for mask in target])
         levels = LEVELS if logits.device.type == "cpu" else None
         total = share.sum()

@@ -13,11 +13,10 @@ import torch
 from torch import nn
 
 from course_utils.averaged_views import AveragedViews
-from course_utils.camvid import Batches, CachedSplit, load_split, normalise, read_codes, read_split
+from course_utils.camvid import Batches, CachedSplit, load_split, normalise, read_codes, read_split, void_code
 from course_utils.camvid_options import AFTERWARDS, AMP, PLACES, augmentation, check, parse_command, parser, recipe
 from course_utils.clips import by_clip, frames_to_training
 from course_utils.command_line import command_again, find_data, provenance, usable_device
-from course_utils.data_layout import SPLITS
 from course_utils.depthwise import use_float32_depthwise_gradients
 from course_utils.distributed import own_device, process_group, rank, world_size
 from course_utils.encoders import create_encoder
@@ -38,6 +37,7 @@ from course_utils.stages import train_in_stages
 from course_utils.unet import DynamicUnet
 from course_utils.winograd import use_winograd
 
+Load = Callable[[str, tuple[int, int]], CachedSplit]
 LEVELS = (0.90, 0.915, 0.93, 0.941)  # the published best on test is 91.5 %, the lecture's on val 94.1 %
 
 
@@ -127,35 +127,46 @@ def _known(values: dict[str, float]) -> dict[str, float | None]:
     return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
-def measure(
-    args: argparse.Namespace, root: Path, after_training: Callable[[DynamicUnet], None] = lambda model: None
-) -> tuple[DynamicUnet, dict]:
-    """Train one network, call `after_training`, and score it.
+def read_all(args: argparse.Namespace, root: Path, device: torch.device) -> Load:
+    """``load(split, size)``, which has read all that training and scoring will ask for.
 
-    The dict holds everything that the figures depend on.
+    Raises:
+        ValueError: for fewer pictures than a batch, a split without a labelled pixel, or augmentation for which the
+            data set has no code: now, not an hour later.
     """
-    device = usable_device(own_device(args.device))
-    names = ("val", "test") if args.test else ("val",)
-    counts = {name: len(read_split(root, name)) for name in SPLITS}
-    if counts["train"] < args.batch_size:
+    n_train = len(read_split(root, "train"))
+    if n_train < args.batch_size:
+        raise ValueError(f"--batch-size {args.batch_size} is more than the {n_train} pictures of train in {root}.")
+    if void_code(read_codes(root)) < 0 and (args.degrees or args.zoom[0] < 1):
         raise ValueError(
-            f"--batch-size {args.batch_size} is more than the {counts['train']} pictures of train in {root}."
+            f"--degrees {args.degrees:g} --zoom {args.zoom[0]:g} {args.zoom[1]:g} show a border, and {root} has no "
+            f"class Void for it: take --degrees 0 --zoom 1 {max(args.zoom[1], 1):g}."
         )
     load = functools.cache(functools.partial(load_split, root, device=device))
-    size = tuple(args.size)
-    model = build(args, len(read_codes(root))).to(device)
-    # All of it before training: a damaged picture is found now, not an hour later.
-    read = [
-        *itertools.product(("train", *names), [size]),
+    wanted = [
+        *itertools.product(("train", *scored_splits(args)), [tuple(args.size)]),
         *(("val", stage.size) for stage in recipe(args) if stage.epochs),
     ]
-    for name, at in read:
-        split = load(name, at)
+    for name, (height, width) in wanted:
+        split = load(name, (height, width))
         if not (split.masks != split.void).any():
             raise ValueError(
-                f"no pixel of {name} has a class at {at[0]} × {at[1]} in {root}; "
+                f"no pixel of {name} has a class at {height} × {width} in {root}; "
                 "prepare the data set again, or raise --size."
             )
+    return load
+
+
+def scored_splits(args: argparse.Namespace) -> tuple[str, ...]:
+    """The splits on which the trained network is scored."""
+    return ("val", "test") if args.test else ("val",)
+
+
+def train(args: argparse.Namespace, root: Path, load: Load, *, score: bool = True) -> tuple[DynamicUnet, list[dict]]:
+    """Train one network; a row for each epoch, as `course_utils.stages.train_in_stages` gives them."""
+    train_split = load("train", tuple(args.size))
+    device = train_split.images.device
+    model = build(args, len(train_split.codes)).to(device)
     if args.winograd:
         use_winograd(model)
     if args.amp == "bf16" and device.type == "cpu":
@@ -164,7 +175,7 @@ def measure(
         model,
         recipe(args),
         load,
-        augmentation(args, load("train", size).void),
+        augmentation(args, train_split.void),
         batch_size=args.batch_size,
         seed=args.seed,
         checkpoint=args.checkpoint,
@@ -172,15 +183,28 @@ def measure(
         amp=AMP[args.amp],
         compile=args.compile,
         ema=args.ema,
-        loss_fn=loss_function(args, load("train", size)),
+        loss_fn=loss_function(args, train_split),
         recipe=_fingerprint(args, root),
+        score=score,
     )
-    after_training(model)
-    result = {
+    return model, rows
+
+
+def report(
+    args: argparse.Namespace,
+    root: Path,
+    load: Load,
+    model: DynamicUnet,
+    rows: list[dict],
+) -> dict:
+    """Score the trained network; the dict holds everything that the figures depend on."""
+    size = tuple(args.size)
+    train_split = load("train", size)
+    return {
         "command": command_again(parser(args.recipe), args, PLACES),
-        **provenance(device),
+        **provenance(train_split.images.device),
         "processes": world_size(),
-        "data": {"name": root.name, **counts},
+        "data": {"name": root.name, **{name: len(load(name, size)) for name in ("train", *scored_splits(args))}},
         "encoder": args.encoder,
         "pretrained": not args.random,
         "size": list(size),
@@ -189,10 +213,11 @@ def measure(
         "training_seconds": sum(row["seconds"] - row["scoring_seconds"] for row in rows),
         "seconds_to": seconds_to_levels(rows, size),
         "epochs": rows,
+        **{
+            name: judge(as_scored(model, args), train_split, load(name, size), 2 * args.batch_size)
+            for name in scored_splits(args)
+        },
     }
-    for name in names:
-        result[name] = judge(as_scored(model, args), load("train", size), load(name, size), 2 * args.batch_size)
-    return model, result
 
 
 def as_scored(model: nn.Module, args: argparse.Namespace) -> nn.Module:
@@ -236,23 +261,24 @@ def summary(result: dict) -> str:
     return "\n".join(lines)
 
 
-def keep_weights(path: Path | None, lost: list[OSError], model: DynamicUnet) -> None:
-    """Write the trained weights; what prevents it goes into `lost`, so that the training is scored all the same."""
+def keep_weights(path: Path | None, model: DynamicUnet) -> OSError | None:
+    """Write the trained weights; what prevents it is returned, so that the training is scored all the same."""
     if path is None or rank() != 0:
-        return
+        return None
     try:
         with replacing(path) as temporary:
             torch.save(model.state_dict(), temporary)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        lost.append(OSError(f"the weights could not be written to {path} ({error}); free space, or name another file."))
+        return OSError(f"the weights could not be written to {path} ({error}); free space, or name another file.")
+    return None
 
 
-def write(args: argparse.Namespace, root: Path, model: nn.Module, result: dict) -> None:
+def write(args: argparse.Namespace, load: Load, model: nn.Module, result: dict) -> None:
     """The results and the picture that the command line asks for."""
     if args.out:
         write_json(args.out, result)
     if args.picture:
-        draw(as_scored(model, args), load_split(root, "val", tuple(args.size)), args.picture)
+        draw(as_scored(model, args), load("val", tuple(args.size)), args.picture)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -270,7 +296,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace, complain: Callable[[str], None]) -> None:
-    """Measure and report.
+    """Train, score and write.
 
     Raises:
         SystemExit: with the exit status, after a sentence on what is wrong.
@@ -280,13 +306,15 @@ def run(args: argparse.Namespace, complain: Callable[[str], None]) -> None:
         root = find_data(getattr(args, "data", None))
         if args.keep_memory:
             keep_freed_memory()
-        lost: list[OSError] = []
-        model, result = measure(args, root, functools.partial(keep_weights, args.save_weights, lost))
+        load = read_all(args, root, usable_device(own_device(args.device)))
+        model, rows = train(args, root, load)
+        lost = keep_weights(args.save_weights, model)
+        result = report(args, root, load, model, rows)
         if rank() == 0:
-            write(args, root, model, result)
+            write(args, load, model, result)
             print(summary(result))
         if lost:
-            raise lost[0]
+            raise lost
     except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
         complain(f"train_camvid: {error}")
         raise SystemExit(1) from error

@@ -86,8 +86,8 @@ def fit(
     process, to rounding; `evaluate` must then return the same numbers on each.
 
     Args:
-        batches: has a length and yields ``(x, y)``; ``batches.set_epoch(epoch)`` is called before each epoch, from
-            0, where there is such a method.
+        batches: has a length and yields pairs of tensors ``(x, y)``; ``batches.set_epoch(epoch)`` is called before
+            each epoch, from 0, where there is such a method.
         lr: highest learning rate, or one for each list in ``model.parameter_groups()``.
         loss_fn: ``loss_fn(model(x), y)`` gives a scalar, the mean over the batch.
         evaluate: called after each epoch with the model in evaluation mode, without gradients and in the same
@@ -104,7 +104,8 @@ def fit(
             more slowly; with AVX-512 they gain from it too.
         compile: run the model's forward and backward pass through `torch.compile`, once for each shape of batch;
             `model` itself stays as it is.
-        checkpoint: file that holds the whole state of the run, written after each epoch, and on Ctrl-C.
+        checkpoint: file that holds the whole state of the run, written after each epoch, and on Ctrl-C; the weights
+            in it are ``torch.load(file, weights_only=True)["model"]``, without their average.
         checkpoint_every: write it every so many steps as well.
         resume: continue from `checkpoint` if it exists, and end where an uninterrupted run ends, bit for bit; a
             finished run returns at once. Settings, shapes and types must agree; data, losses and first weights are

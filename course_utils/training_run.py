@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
 from course_utils.checkpoint import damaged, save_checkpoint
+from course_utils.checks import describe
 from course_utils.distributed import rank, sum_over_processes, wait_for_all, world_size
 from course_utils.history import History
 from course_utils.moving_average import MovingAverage
@@ -85,7 +86,7 @@ class TrainingRun:
         for batch in iterator:
             if len(self.sizes) == expected:
                 raise RuntimeError(f"batches yields more than the {expected} batches of its len(); correct its len().")
-            yield batch
+            yield _pair(batch)
         if len(self.sizes) < expected:
             raise RuntimeError(
                 f"batches yielded {len(self.sizes)} batches, and its len() is {expected}: correct its len(), "
@@ -232,6 +233,14 @@ class TrainingRun:
         if self.path is None:
             return f"{where}; the model keeps what it learnt, but only checkpoint=... lets a run continue."
         return f"{where}; call fit with the same arguments to continue from {self.path}."
+
+
+def _pair(batch: object) -> tuple[Tensor, Tensor]:
+    """What `batches` yielded, once it is a pair of tensors."""
+    if isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch):
+        return batch
+    parts = [describe(part) for part in batch] if isinstance(batch, tuple | list) else [describe(batch)]
+    raise ValueError(f"batches yielded {', '.join(parts)}; each batch is a pair of tensors (x, y).")
 
 
 def _numbers(metrics: object) -> dict[str, float]:

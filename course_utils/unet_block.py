@@ -138,7 +138,11 @@ def middle_layers(name: str, channels: int, act_cls: ActivationFactory, norm_typ
 
 def resize_to(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Nearest-neighbour resize to the grid ``(H, W)``: an odd grid halved and doubled comes back a pixel off."""
-    return x if tuple(x.shape[-2:]) == tuple(size) else F.interpolate(x, size, mode="nearest")
+    # Where sides are symbols, asking whether they agree would tie an exported network to the answer.
+    symbols = torch.jit.is_tracing() or any(isinstance(side, torch.SymInt) for side in (*x.shape[-2:], *size))
+    if not symbols and tuple(x.shape[-2:]) == tuple(size):
+        return x
+    return F.interpolate(x, size, mode="nearest")
 
 
 def check_block_options(

@@ -40,15 +40,20 @@ def icnr_(weight: Tensor, scale: int = 2, init: Callable[[Tensor], Tensor] = nn.
 
 
 class PixelShuffleICNR(nn.Sequential):
-    """1×1 convolution to ``out_channels · scale²`` channels, norm, activation, then pixel shuffle (Shi et al. 2016).
+    """Convolution to ``out_channels · scale²`` channels, norm, activation, then pixel shuffle.
 
-    ``(N, in_channels, H, W)`` becomes ``(N, out_channels, scale·H, scale·W)``.
+    ``(N, in_channels, H, W)`` becomes ``(N, out_channels, scale·H, scale·W)``. This is the sub-pixel convolution of
+    Shi et al. (2016), who take kernels of 3; the lecture takes 1.
 
     Args:
         out_channels: as many as ``in_channels`` if not given.
-        blur: average each pixel with its left, upper and upper left neighbours, which removes what checkerboard
-            training leaves (Sugawara et al. 2018).
+        blur: average each pixel with its left, upper and upper left neighbours: 2 × 2 pixels at any scale. At scale 2
+            this removes what checkerboard training leaves (Sugawara et al. 2018).
         icnr: start from equal kernels; ``False`` keeps the random start that shows the checkerboard.
+        kernel_size: of the convolution, odd; its input is padded with zeros, so that the grid stays.
+
+    Raises:
+        ValueError: if an argument is out of range, or `kernel_size` is even.
     """
 
     def __init__(
@@ -60,14 +65,18 @@ class PixelShuffleICNR(nn.Sequential):
         icnr: bool = True,
         norm_type: str | None = None,
         act_cls: ActivationFactory | None = nn.ReLU,
+        kernel_size: int = 1,
     ) -> None:
-        check_whole(scale=scale)
+        check_whole(scale=scale, kernel_size=kernel_size)
         check_flags(blur=blur, icnr=icnr)
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={kernel_size} is even and cannot keep the grid; take an odd one.")
         out_channels = in_channels if out_channels is None else out_channels
         check_whole(in_channels=in_channels, out_channels=out_channels)
-        conv = ConvLayer(in_channels, out_channels * scale**2, kernel_size=1, norm_type=norm_type, act_cls=act_cls)
+        shape = (out_channels * scale**2, in_channels, kernel_size, kernel_size)
+        conv = ConvLayer(in_channels, shape[0], kernel_size, norm_type, act_cls)
         if icnr:
-            set_conv_weight(conv[0], icnr_(torch.empty(out_channels * scale**2, in_channels, 1, 1), scale))
+            set_conv_weight(conv[0], icnr_(torch.empty(shape), scale))
         layers = [conv, nn.PixelShuffle(scale)]
         if blur:
             layers += [nn.ReplicationPad2d((1, 0, 1, 0)), nn.AvgPool2d(2, stride=1)]
@@ -154,9 +163,9 @@ def make_upsampler(name: str, in_channels: int, out_channels: int, scale: int = 
 
     Args:
         name: ``"pixel_shuffle"``, ``"nearest"``, ``"bilinear"`` or ``"transposed"``.
-        options: ``blur``, ``icnr``, ``norm_type`` and ``act_cls`` of `PixelShuffleICNR`; ``norm_type`` and ``act_cls``
-            of `InterpolateConv`; ``kernel_size`` (the larger of 3 and `scale` if not given) and ``act_cls`` of
-            `TransposedConv`.
+        options: ``blur``, ``icnr``, ``kernel_size`` (1 if not given), ``norm_type`` and ``act_cls`` of
+            `PixelShuffleICNR`; ``norm_type`` and ``act_cls`` of `InterpolateConv`; ``kernel_size`` (the larger of 3 and
+            `scale` if not given) and ``act_cls`` of `TransposedConv`.
     """
     check_choice("upsample", name, UPSAMPLERS)
     check_whole(scale=scale)

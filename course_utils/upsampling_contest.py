@@ -1,4 +1,4 @@
-"""Eight ways to double the grid, in one small network, on the same photographs, seeds and steps: which is best?
+"""Nine ways to double the grid, in one small network, on the same photographs, seeds and steps: which is best?
 
 In Jupyter: notebook 04. Without it: ``python -m course_utils.upsampling_contest --help``.
 """
@@ -145,7 +145,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line; every default is what notebook 04 runs."""
     parse = argparse.ArgumentParser(
         prog="python -m course_utils.upsampling_contest",
-        description="Train eight upsampling schemes on photographs that installed packages ship, and compare them.",
+        description="Train nine upsampling schemes on photographs that installed packages ship, and compare them.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parse.add_argument("--steps", type=int, default=STEPS, help="of training")

@@ -57,7 +57,12 @@ def test_training_brings_the_enlargement_nearer(photographs):
 
 @pytest.mark.parametrize(
     ("scheme", "upsampler"),
-    [("transposed k3", 9 * 19 * 16 / 4), ("nearest + conv", 9 * 19 * 16), ("shuffle + ICNR + blur", 19 * 16)],
+    [
+        ("transposed k3", 9 * 19 * 16 / 4),
+        ("nearest + conv", 9 * 19 * 16),
+        ("shuffle + ICNR + blur", 19 * 16),
+        ("shuffle 3 × 3 + ICNR", 9 * 19 * 16),
+    ],
 )
 def test_costs_are_those_of_the_formula(scheme, upsampler):
     parameters, macs = costs(scheme, 16)
@@ -73,7 +78,13 @@ def test_equal_macs_are_equal_to_a_few_percent():
 
 def test_plain_colours_stay_plain_where_nothing_tells_the_four_pixels_apart():
     energies = {name: plain_checkerboard(Enlarger(name)) for name in SCHEMES}
-    for name in ("nearest + conv", "bilinear + conv", "shuffle + ICNR", "shuffle + ICNR + blur"):
+    for name in (
+        "nearest + conv",
+        "bilinear + conv",
+        "shuffle + ICNR",
+        "shuffle + ICNR + blur",
+        "shuffle 3 × 3 + ICNR",
+    ):
         assert energies[name] < 1e-3, name
     for name in ("transposed k2", "transposed k3", "transposed k4", "shuffle"):
         assert energies[name] > 5, name
@@ -107,3 +118,12 @@ def test_pairs_are_halves():
     full = torch.rand(2, 3, 20, 16)
     assert SizePairs.of(full).small.shape == (2, 3, 10, 8)
     assert F.mse_loss(SizePairs.of(full).small, F.avg_pool2d(full, 2)) < 0.01
+
+
+def test_what_is_printed_first_runs_first():
+    ran = []
+    network = Enlarger("shuffle", 4)
+    for name, part in network.named_children():
+        part.register_forward_hook(lambda module, inputs, output, name=name: ran.append(name))
+    network(torch.rand(1, 3, 6, 6))
+    assert ran == [name for name, _ in network.named_children()] == ["features", "up", "to_rgb"]

@@ -6,7 +6,7 @@ import torch
 
 from course_utils.exercises import EXERCISES, check, hint, verdict
 from course_utils.exercises.core import LARGEST_SHOWN, Exercise, judge
-from tests.exercise_answers import RIGHT, WRONG, segmentation
+from tests.exercise_answers import ALSO_RIGHT, RIGHT, WRONG, segmentation, transposed_convolution
 
 
 def test_every_exercise_is_tested():
@@ -19,6 +19,11 @@ def test_a_right_answer_written_another_way_passes(name, capsys):
     assert verdict(name, RIGHT[name]).passed
     check(name, RIGHT[name])
     assert capsys.readouterr().out.startswith(f"✔ {name}: ")
+
+
+@pytest.mark.parametrize(("name", "answer"), [(name, answer) for name in ALSO_RIGHT for answer in ALSO_RIGHT[name]])
+def test_a_right_answer_in_single_precision_passes(name, answer):
+    assert verdict(name, ALSO_RIGHT[name][answer]).passed
 
 
 @pytest.mark.parametrize(("name", "mistake"), [(name, mistake) for name in WRONG for mistake in WRONG[name]])
@@ -50,11 +55,20 @@ def test_cases_are_the_same_in_every_run_and_the_smallest_comes_first(name):
     assert len(EXERCISES[name].inputs()) >= 4
 
 
-def test_nearest_resizing_of_the_cases_is_what_torch_does():
-    for mask, height, width in EXERCISES["remap_mask"].inputs():
-        assert torch.equal(
-            EXERCISES["remap_mask"].reference(mask, height, width), segmentation.remap_mask(mask, height, width)
-        )
+def test_nearest_resizing_of_the_cases_is_what_torch_does_but_for_one_border_that_its_floats_miss():
+    exercise = EXERCISES["remap_mask"]
+    differ = [
+        (mask.shape[0], height, (exercise.reference(mask, height, width) != torchs).any(dim=1).nonzero().tolist())
+        for mask, height, width in exercise.inputs()
+        for torchs in [segmentation.nearest_exact(mask, height, width)]
+        if not torch.equal(exercise.reference(mask, height, width), torchs)
+    ]
+    assert differ == [(90, 77, [[38]])]
+
+
+def test_an_answer_that_overwrites_its_argument_is_told_so():
+    said = verdict("even_out", transposed_convolution.even_out_in_place)
+    assert said.kind == "wrong" and "yours overwrites weight" in said.text
 
 
 @pytest.mark.parametrize("name", RIGHT)

@@ -20,19 +20,19 @@ def run(root, out, *options: str) -> int:
 
 
 def test_a_stopped_command_goes_on_and_views_come_with_the_base(root, tmp_path, monkeypatch, capsys):
-    out, original, measured = tmp_path / "out.json", train_camvid.measure, []
+    out, original, trained = tmp_path / "out.json", train_camvid.train, []
 
-    def stop_at_the_second(args, root):
-        measured.append((args.lovasz, args.seed))
-        if len(measured) == 2:
+    def stop_at_the_second(args, root, load, **options):
+        trained.append((args.lovasz, args.seed))
+        if len(trained) == 2:
             raise KeyboardInterrupt
-        return original(args, root)
+        return original(args, root, load, **options)
 
-    monkeypatch.setattr(train_camvid, "measure", stop_at_the_second)
+    monkeypatch.setattr(train_camvid, "train", stop_at_the_second)
     assert run(root, out, "--only", "lovasz", "--seeds", "5") == 130
     assert "keeps every finished run" in capsys.readouterr().err
     assert run(root, out, "--only", "lovasz", "--seeds", "5") == 0
-    assert measured == [(0.0, 5), (1.0, 5), (1.0, 5)]
+    assert trained == [(0.0, 5), (1.0, 5), (1.0, 5)]
     record = json.loads(out.read_text())
     assert [(row["variant"], row["seed"]) for row in record["runs"]] == [
         ("base", 5), ("flips", 5), ("scales", 5), ("flips and scales", 5), ("lovasz", 5),

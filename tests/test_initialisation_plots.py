@@ -51,6 +51,15 @@ def test_no_ring_reaches_into_a_title():
         assert title.get_window_extent().y1 < figure.bbox.y1
 
 
+def test_no_text_covers_another():
+    drawing = InitialisationFigure(torch.rand(24, 24), (0, 0, 8))
+    figure = drawing.update(torch.rand(24, 24), "Random start with blur, × 3, after 10 steps", 3)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert "The orange squares, enlarged" in [text.get_text() for text in figure.texts]
+
+
 def results(shift):
     return [Result(name, 16, psnr=[30 + shift, 31], plain=[0.0, shift]) for name in ("one", "two", "three")]
 

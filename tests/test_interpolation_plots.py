@@ -43,6 +43,19 @@ def test_responses_and_pictures_draw(factor):
     assert [ax.get_title() for ax in figure.axes] == ["grey", "colour"]
 
 
+def test_the_dashed_square_lies_in_the_middle_with_its_label_below():
+    figure = show_pictures({"large": torch.rand(64, 64), "small": torch.rand(16, 16)}, square=1 / 4, label="fine")
+    render_png(figure, 600)
+    for ax, side in zip(figure.axes, (64, 16), strict=True):
+        corners = ax.transData.inverted().transform(ax.patches[-1].get_window_extent().get_points())
+        assert sorted(corners.flatten()) == pytest.approx([side * 3 / 8 - 0.5] * 2 + [side * 5 / 8 - 0.5] * 2)
+        assert ax.texts[0].get_text() == "fine"
+        assert ax.texts[0].get_window_extent().y1 < ax.patches[-1].get_window_extent().y0
+    assert not show_pictures({"plain": torch.rand(8, 8)}).axes[0].patches
+    with pytest.raises(ValueError, match="square=2 is no share"):
+        show_pictures({"plain": torch.rand(8, 8)}, square=2)
+
+
 def test_a_side_without_pixels_is_refused():
     with pytest.raises(ValueError, match="n=0 and n_out=4"):
         centres(0, 4)

@@ -162,6 +162,14 @@ def test_show_scenes_spreads_over_the_set(scene, n):
     assert renders(figure)
 
 
+def test_scenes_stand_in_as_many_columns_as_asked_for(scene):
+    image, mask, _ = scene
+    figure = plots.show_scenes([image] * 4, [mask] * 4, n=4, columns=4)
+    titled = [ax for ax in figure.axes if ax.get_title()]
+    assert len(figure.axes) == 8 and [ax.get_title() for ax in titled] == [f"picture {i}" for i in range(4)]
+    assert len({ax.get_subplotspec().rowspan.start for ax in titled}) == 1
+
+
 def test_legend_has_index_and_name_of_every_class():
     assert words(plots.class_legend()) == {f"{i}  {name}" for i, name in enumerate(CLASS_NAMES)}
 
@@ -181,6 +189,17 @@ def test_iou_bars_leave_nan_out():
     figure = plots.per_class_iou({"a": torch.tensor([0.5, float("nan"), 1.0]), "b": [0.1, 0.2, 0.3]})
     heights = [bar.get_height() for bar in figure.axes[0].patches]
     assert heights == pytest.approx([0.5, 0, 1, 0.1, 0.2, 0.3])
+    assert "0" not in words(figure)
+    assert renders(figure)
+
+
+def test_iou_bars_may_be_hatched_and_a_nought_is_written():
+    ious = {"a": [0.5, 0.0], "b": [0.004, 0.006], "c": [0.1, 1.0]}
+    figure = plots.per_class_iou(ious, ["Sky", "Road"], hatched=["b"])
+    assert [bar.get_hatch() for bar in figure.axes[0].patches] == [None, None, "////", "////", None, None]
+    noughts = [text.xy[0] for text in figure.axes[0].texts if text.get_text() == "0"]
+    bars = [figure.axes[0].patches[place] for place in (1, 2)]
+    assert noughts == pytest.approx([bar.get_x() + bar.get_width() / 2 for bar in bars])
     assert renders(figure)
 
 

@@ -6,7 +6,7 @@ from scipy.stats import wasserstein_distance
 from torch import nn
 
 from course_utils.experiments.feature_network import FeatureNetwork
-from course_utils.experiments.style_distance import GramDistance, Neighbourhoods, PatchDistance
+from course_utils.experiments.style_distance import GramDistance, Neighbourhoods, PatchDistance, repeated_distance
 from course_utils.losses import FeatureStack
 
 
@@ -125,6 +125,17 @@ def test_a_seed_repeats_the_directions_and_without_one_they_change():
     assert PatchDistance(PAINTING, side=3, levels=2)(x) == again(x)
 
 
+def test_repeated_distances_are_single_ones_and_their_mean_is_that_of_many_directions():
+    painting, x = pictures(3, n=1, side=48)[0], 0.7 * pictures(1, side=48)
+    few, many = PatchDistance(painting, directions=4), PatchDistance(painting, directions=4000)
+    found = repeated_distance(few, x.requires_grad_(), draws=100)
+    assert found.shape == (100,) and not found.requires_grad
+    assert torch.equal(found[7], few(x, seed=7)) and torch.equal(found[:10], repeated_distance(few, x))
+    expected = many(x, seed=0).item()
+    assert found.mean() == pytest.approx(expected, abs=3 * found.std().item() / 10)
+    assert found.std() > 0.01 * expected
+
+
 def test_the_patches_kept_are_the_paintings():
     small = PatchDistance(PAINTING, side=3, levels=2)
     for level, picture in enumerate((PAINTING[None], nn.functional.avg_pool2d(PAINTING[None], 2))):
@@ -167,6 +178,7 @@ def test_the_judge_stays_its_own():
         (lambda: PatchDistance(PAINTING, side=0), "side=0 is not a whole number of at least 1"),
         (lambda: PatchDistance(PAINTING, levels=1.5), "levels=1.5"),
         (lambda: PatchDistance(PAINTING, directions=True), "directions=True"),
+        (lambda: repeated_distance(both(PAINTING)[1], pictures(1), draws=0), "draws=0 is not a whole number"),
         (lambda: both(PAINTING)[1](pictures(1), seed=0.5), "seed=0.5 is not a whole number"),
         (lambda: both(PAINTING)[1]((pictures(1) * 255).byte()), "not floats"),
     ],

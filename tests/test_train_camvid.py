@@ -271,7 +271,7 @@ def test_an_interrupted_run_says_what_was_kept(option, said, root, capsys, monke
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_camvid, "measure", interrupted)
+    monkeypatch.setattr(train_camvid, "train", interrupted)
     monkeypatch.chdir(tmp_path)
     assert run(root, *option) == 130
     assert said in capsys.readouterr().err

@@ -27,14 +27,32 @@ def test_every_kernel_of_a_transposed_convolution_doubles_exactly(kernel_size):
     assert TransposedConv(4, 3, kernel_size)(torch.randn(1, 4, 5, 6)).shape == (1, 3, 10, 12)
 
 
+@pytest.mark.parametrize("kernel_size", [1, 3, 5])
 @pytest.mark.parametrize("scale", [2, 3])
-def test_icnr_starts_as_nearest_upsampling_of_one_convolution(scale):
-    up = PixelShuffleICNR(5, 4, scale, act_cls=None)
+def test_icnr_starts_as_nearest_upsampling_of_one_convolution(scale, kernel_size):
+    up = PixelShuffleICNR(5, 4, scale, act_cls=None, kernel_size=kernel_size)
     conv = up[0][0]
-    nn.init.zeros_(conv.bias)
+    assert conv.weight.shape == (4 * scale**2, 5, kernel_size, kernel_size) and not conv.bias.any()
     x = torch.randn(2, 5, 6, 7)
-    small = F.conv2d(x, conv.weight[:: scale**2])
+    small = F.conv2d(x, conv.weight[:: scale**2], padding=kernel_size // 2)
     torch.testing.assert_close(up(x), F.interpolate(small, scale_factor=scale, mode="nearest"))
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+def test_a_shuffle_is_convolution_then_torchs_shuffle(kernel_size):
+    up = make_upsampler("pixel_shuffle", 5, 4, 3, icnr=False, kernel_size=kernel_size)
+    conv = up[0][0]
+    nn.init.normal_(conv.bias)
+    x = torch.randn(2, 5, 6, 7)
+    channels = F.conv2d(x, conv.weight, conv.bias, padding=kernel_size // 2)
+    torch.testing.assert_close(up(x), F.pixel_shuffle(channels.relu(), 3))
+
+
+def test_kernels_of_1_are_the_default_and_even_ones_are_refused():
+    assert PixelShuffleICNR(4)[0][0].kernel_size == (1, 1)
+    for size, message in ((2, "kernel_size=2 is even"), (0, "kernel_size=0"), ("3", "kernel_size='3'")):
+        with pytest.raises(ValueError, match=message):
+            PixelShuffleICNR(4, kernel_size=size)
 
 
 def test_without_icnr_neighbours_differ_and_with_blur_they_are_averaged():

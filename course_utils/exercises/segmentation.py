@@ -20,6 +20,7 @@ def _remap_mask(mask: Tensor, height: int, width: int) -> Tensor:
 
 def _remap_cases(generator: torch.Generator) -> Iterator[tuple]:
     sizes = [(2, 2, 4, 4), (4, 4, 2, 2), (3, 4, 3, 4), (2, 3, 5, 7), (5, 7, 3, 4), (4, 6, 6, 4), (12, 16, 9, 20)]
+    sizes.append((90, 2, 77, 2))  # the centre of new row 38 lies between the old rows 44 and 45, a float just below it
     for height, width, new_height, new_width in sizes:
         yield _integers(generator, 12, height, width).to(torch.uint8), new_height, new_width
 
@@ -28,8 +29,8 @@ REMAP_MASK = Exercise(
     name="remap_mask",
     specification=(
         "remap_mask(mask, height, width) takes an (H, W) mask of whole numbers and gives a (height, width) mask: "
-        "each pixel copies the code of the old pixel in which its centre lies; on a border, of the one to the right or "
-        "below."
+        "each pixel copies the code of the old pixel in which its centre lies; exactly on a border, of the one to the "
+        "right or below."
     ),
     reference=_remap_mask,
     cases=_remap_cases,

@@ -111,11 +111,16 @@ def _even_out_cases(generator: torch.Generator) -> Iterator[tuple]:
         yield torch.rand(k, k, generator=generator) + 0.1, stride
 
 
+def _overwritten(weight: Tensor, stride: int) -> str:
+    as_given = any(torch.equal(weight, given) for given, _ in EVEN_OUT.inputs())
+    return "" if as_given else "yours overwrites weight, the reference leaves it as it was"
+
+
 EVEN_OUT = Exercise(
     name="even_out",
     specification=(
         "even_out(weight, stride) gives the (K, K) kernel with each of its stride² shares, the weights that fall on "
-        "one kind of output pixel, divided by the share's own sum."
+        "one kind of output pixel, divided by the share's own sum; weight itself stays as it is."
     ),
     reference=_even_out,
     cases=_even_out_cases,
@@ -125,6 +130,7 @@ EVEN_OUT = Exercise(
         "Clone the kernel first; then divide each share of the clone by the sum of the same share of the original.",
     ),
     tolerance=1e-5,
+    left_behind=_overwritten,
 )
 
 

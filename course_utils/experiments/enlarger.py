@@ -1,4 +1,4 @@
-"""A small network that enlarges pictures with any of eight upsamplers: what it costs, and how it is trained."""
+"""A small network that enlarges pictures with any of nine upsamplers: what it costs, and how it is trained."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +21,7 @@ SCHEMES: dict[str, dict] = {
     "shuffle": {"name": "pixel_shuffle", "icnr": False},
     "shuffle + ICNR": {"name": "pixel_shuffle"},
     "shuffle + ICNR + blur": {"name": "pixel_shuffle", "blur": True},
+    "shuffle 3 × 3 + ICNR": {"name": "pixel_shuffle", "kernel_size": 3},
 }
 """By the name in the table: what `make_upsampler` is asked for. Their own activation is left out."""
 
@@ -47,9 +48,10 @@ class Enlarger(nn.Module):
         super().__init__()
         torch.manual_seed(seed)
         self.features = nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.ReLU())
-        self.to_rgb = nn.Conv2d(width, 3, 3, padding=1)
+        to_rgb = nn.Conv2d(width, 3, 3, padding=1)  # drawn before the upsampler, which draws more or fewer numbers
         options = {**SCHEMES[scheme], "act_cls": None, **options}
         self.up = make_upsampler(in_channels=width + 3, out_channels=width, scale=scale, **options)
+        self.to_rgb = to_rgb
 
     def forward(self, x: Tensor) -> Tensor:
         x = CONTRAST * (x - 0.5)

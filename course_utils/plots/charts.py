@@ -1,6 +1,6 @@
 """Numbers about classes and training: bars for each class, errors by distance to a boundary, curves of a training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -32,10 +32,19 @@ def class_shares(
 
 
 def per_class_iou(
-    ious: Mapping[str, Sequence[float]], codes: Sequence[str] = CLASS_NAMES, title: str = "Intersection over union"
+    ious: Mapping[str, Sequence[float]],
+    codes: Sequence[str] = CLASS_NAMES,
+    title: str = "Intersection over union",
+    hatched: Collection[str] = (),
 ) -> Figure:
-    """Bars with the IoU (0 to 1) of each class, one bar for each named result; nan is left out."""
-    return _class_bars(ious, codes, title, "IoU")
+    """Bars with the IoU (0 to 1) of each class, one bar for each named result.
+
+    A bar too low to be seen, below half a percent, has a 0 in its place; nan is left out.
+
+    Args:
+        hatched: results whose bars are hatched, so that colour alone need not tell them apart.
+    """
+    return _class_bars(ious, codes, title, "IoU", hatched)
 
 
 def error_by_distance(
@@ -115,7 +124,9 @@ def _numbers(values: Sequence[float]) -> np.ndarray:
     return torch.as_tensor(values).detach().cpu().double().numpy()
 
 
-def _class_bars(series: Mapping[str, Sequence[float]], codes: Sequence[str], title: str, unit: str) -> Figure:
+def _class_bars(
+    series: Mapping[str, Sequence[float]], codes: Sequence[str], title: str, unit: str, hatched: Collection[str] = ()
+) -> Figure:
     figure, ax = titled_axes(10, 4.2, title)
     width = 0.8 / len(series)
     colours = class_colours(codes) / 255
@@ -123,9 +134,14 @@ def _class_bars(series: Mapping[str, Sequence[float]], codes: Sequence[str], tit
         values = _numbers(values)
         places = np.arange(len(values)) + (i - (len(series) - 1) / 2) * width
         style = {"color": colours[: len(values)], "edgecolor": "0.3"} if len(series) == 1 else {"color": SERIES[i % 6]}
+        if label in hatched:
+            style |= {"hatch": "////", "edgecolor": "white", "linewidth": 0}
         bars = ax.bar(places, np.nan_to_num(values), width, label=label, **style)
         if len(series) == 1:
-            ax.bar_label(bars, [f"{value:.1%}" for value in values], fontsize=SMALL_SIZE, padding=2)
+            texts = [f"{value:.1%}" for value in values]
+        else:
+            texts = ["0" if value < 0.005 else "" for value in values]
+        ax.bar_label(bars, texts, fontsize=SMALL_SIZE, padding=2)
     ax.set_xticks(range(len(values)), codes[: len(values)], rotation=30, ha="right", rotation_mode="anchor")
     ax.set_ylabel(unit, fontsize=TEXT_SIZE)
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

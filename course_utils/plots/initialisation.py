@@ -40,6 +40,7 @@ class InitialisationFigure:
         self._below = self._row(0.3, truth)
         self._title = self.figure.text(0.35 / self.WIDTH, 5.72 / self.HEIGHT, "", fontsize=TEXT_SIZE)
         self.figure.text(0.35 / self.WIDTH, 2.77 / self.HEIGHT, "The true picture", fontsize=TEXT_SIZE)
+        self.figure.text(3.0 / self.WIDTH, 2.77 / self.HEIGHT, "The orange squares, enlarged", fontsize=TEXT_SIZE)
         self.figure.text(5.85 / self.WIDTH, 5.72 / self.HEIGHT, "Spectra (cycles per pixel)", fontsize=TEXT_SIZE)
         self._above[2].axes.tick_params(labelbottom=False, pad=8)  # clear of the rings
         (self._marks,) = self._above[2].axes.plot([], [], "o", mfc="none", ms=13, mew=1.3, clip_on=False)
@@ -109,7 +110,7 @@ def show_contest(tables: Mapping[str, Sequence[Result]], baseline: Result) -> Fi
         baseline: whose PSNR is drawn as a line.
     """
     names = [result.scheme for result in next(iter(tables.values()))]
-    figure = Figure(figsize=(9.6, 4.2), layout="constrained")
+    figure = Figure(figsize=(9.6, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     left.axvline(baseline.psnr[0], color="0.4", linestyle="--", label=baseline.scheme)
     for (title, results), colour, marker, shift in zip(tables.items(), (BLUE, FRAME), "os", (-0.15, 0.15), strict=True):

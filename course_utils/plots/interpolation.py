@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
@@ -96,7 +97,9 @@ def show_responses(kernels: Mapping[str, Tensor], factor: int = 2) -> Figure:
     return figure
 
 
-def show_pictures(pictures: Mapping[str, Tensor], *, panel: int = 240) -> Figure:
+def show_pictures(
+    pictures: Mapping[str, Tensor], *, panel: int = 240, square: float | None = None, label: str = ""
+) -> Figure:
     """Pictures side by side, each below its title, every pixel drawn as a square of whole screen pixels.
 
     Anything else would alias, and show patterns that are not in the picture.
@@ -104,12 +107,16 @@ def show_pictures(pictures: Mapping[str, Tensor], *, panel: int = 240) -> Figure
     Args:
         pictures: by title, grey ``(H, W)`` or colour ``(3, H, W)``, floats from 0 (black) to 1 (white).
         panel: aimed-at side of a picture on the screen in pixels at 100 dots per inch.
+        square: side of a dashed square in the middle of each picture, as a share of the picture's; none if not given.
+        label: written below that square.
 
     Raises:
-        ValueError: if there is no picture, or one is not of floats in one of these shapes.
+        ValueError: if there is no picture, or one is not of floats in one of these shapes; if `square` is no share.
     """
     if not pictures:
         raise ValueError("no picture to show.")
+    if square is not None and not 0 < square <= 1:
+        raise ValueError(f"square={square} is no share of a side, more than 0 and at most 1.")
     shown = {name: _array(name, picture) for name, picture in pictures.items()}
     zooms = {name: max(round(panel / max(array.shape[:2])), 1) for name, array in shown.items()}
     gap, head = 16, 26
@@ -124,8 +131,19 @@ def show_pictures(pictures: Mapping[str, Tensor], *, panel: int = 240) -> Figure
         ax.imshow(array, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
         ax.set_title(name, fontsize=11, parse_math=False)
         ax.set_axis_off()
+        if square is not None:
+            _mark_middle(ax, square, label)
         left += side + gap
     return figure
+
+
+def _mark_middle(ax: Axes, square: float, label: str) -> None:
+    corner, style = 0.5 - square / 2, {"transform": ax.transAxes, "fill": False}
+    ax.add_patch(Rectangle((corner, corner), square, square, edgecolor="white", lw=3, **style))
+    ax.add_patch(Rectangle((corner, corner), square, square, edgecolor=_VERMILION, lw=2, ls="--", **style))
+    if label:
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+        ax.text(0.5, corner - 0.03, label, transform=ax.transAxes, ha="center", va="top", fontsize=10, bbox=box)
 
 
 def _array(name: str, picture: Tensor) -> np.ndarray:

@@ -127,12 +127,13 @@ def show_scenes(
     n: int = 6,
     codes: Sequence[str] = CLASS_NAMES,
     label: str = "picture",
+    columns: int = 3,
 ) -> Figure:
     """Contact sheet: `n` pictures spread evenly over the set, each above its mask, titled `label` and its place."""
     n = min(n, len(images))
     picks = np.linspace(0, len(images) - 1, n).round().astype(int).tolist()
     height, width = to_codes(masks[0]).shape
-    columns = min(n, 3)
+    columns = min(n, columns)
     rows = 2 * -(-n // columns)
     panel = 10.0 / columns
     figure = NotebookFigure(figsize=(10.0, rows * panel * height / width + 0.13 * rows + 0.7), layout="constrained")

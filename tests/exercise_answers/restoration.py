@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 
 from course_utils.losses import gram_matrix
@@ -43,6 +44,13 @@ def smallest_error(targets, power):
 
 
 RIGHT = {f.__name__: f for f in (grey_levels, best_guess, joined_gram, balanced_weights)}
+
+ALSO_RIGHT = {
+    "grey_levels": {
+        "torch": lambda psnr: 255 * torch.sqrt(10 ** (-torch.tensor(psnr) / 10)),
+        "numpy": lambda psnr: np.float32(255) * np.sqrt(np.float32(10) ** np.float32(-psnr / 10)),
+    },
+}
 
 WRONG = {
     "grey_levels": {

@@ -1,11 +1,16 @@
 """Right answers to the exercises of notebook 01, written another way, and the mistakes that learners make."""
 
+from fractions import Fraction
+
 import torch
 import torch.nn.functional as F
 
 
 def remap_mask(mask, height, width):
-    return F.interpolate(mask[None, None].float(), size=(height, width), mode="nearest-exact")[0, 0].to(mask.dtype)
+    """Pixel by pixel, with centres that are fractions."""
+    rows = [int((i + Fraction(1, 2)) * mask.shape[0] / height) for i in range(height)]
+    columns = [int((i + Fraction(1, 2)) * mask.shape[1] / width) for i in range(width)]
+    return torch.stack([torch.stack([mask[row, column] for column in columns]) for row in rows])
 
 
 def cross_entropy(logits, target, void):
@@ -41,6 +46,11 @@ def sampled(mask, height, width, mode, shift=0.0):
     rows = rounding((torch.arange(height) + shift) * mask.shape[0] / height).long().clamp(max=mask.shape[0] - 1)
     columns = rounding((torch.arange(width) + shift) * mask.shape[1] / width).long().clamp(max=mask.shape[1] - 1)
     return mask[rows][:, columns]
+
+
+def nearest_exact(mask, height, width):
+    """PyTorch's rule is the exercise's, but it calculates the centres in single precision."""
+    return F.interpolate(mask[None, None].float(), size=(height, width), mode="nearest-exact")[0, 0].to(mask.dtype)
 
 
 def bilinear(mask, height, width):
@@ -80,6 +90,7 @@ WRONG = {
         "swaps height and width": lambda m, h, w: remap_mask(m, w, h),
         "returns floats": lambda m, h, w: remap_mask(m, h, w).float(),
         "flips": lambda m, h, w: remap_mask(m, h, w).flip(0),
+        "lets a float decide on a border": nearest_exact,
     },
     "cross_entropy": {
         "counts void": lambda x, t, v: masked_log_softmax(x, t, v)[0].mean(),

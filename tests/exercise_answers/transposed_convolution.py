@@ -45,6 +45,11 @@ def without_zeros(x, weight):
     return F.conv2d(grid, weight.flip(0, 1)[None, None])[0, 0]
 
 
+def even_out_in_place(weight, stride):
+    """As `even_out`, but the kernel that was handed over is changed."""
+    return weight.copy_(even_out(weight, stride))
+
+
 def stamped(x, weight, stride, padding, *, add=True, transposed=False, turned=False, gap=None):
     k, gap = weight.shape[-1], gap or stride
     height, width = ((side - 1) * gap + k for side in x.shape[1:])
@@ -101,6 +106,7 @@ WRONG = {
         "divides by counts": lambda w, s: even_out(torch.ones_like(w), s) * w,
         "in blocks": lambda w, s: w / F.avg_pool2d(w[None, None], s, ceil_mode=True).sum(),
         "knows 2 only": lambda w, s: even_out(w, 2),
+        "overwrites its argument": even_out_in_place,
     },
     "without_zeros": {
         "does not turn": lambda x, w: shares(x, w, turned=False),
