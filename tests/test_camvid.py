@@ -228,3 +228,9 @@ def test_other_bad_arguments(root):
     with pytest.raises(ValueError, match="leaves nothing of 10"):
         Batches(numbered_split(), 11, drop_last=True)
     assert void_code(("a", "b")) == -1
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 8, 8), (2, 5, 8, 8), (8, 8)])
+def test_normalise_takes_three_channels(shape):
+    with pytest.raises(ValueError, match=r"are not \(N, 3, H, W\)"):
+        normalise(torch.zeros(shape, dtype=torch.uint8))

@@ -272,3 +272,21 @@ def test_a_code_that_the_type_cannot_hold_ignores_nothing():
 def test_what_is_no_mask_or_number_of_classes_is_one_sentence(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_code_11_is_void_for_camvids_classes_and_for_no_others():
+    target = torch.randint(0, 20, (1, 32, 32), generator=torch.Generator().manual_seed(0))
+    wrong = torch.where(target == 11, 3, target)
+    for judge in (
+        lambda *void: pixel_accuracy(wrong, target, *void),
+        lambda *void: confusion_matrix(wrong, target, 20, *void),
+        lambda *void: boundary_distance(target, 4, *void),
+        lambda *void: boundary_error(wrong, target, (1, 2), *void),
+    ):
+        with pytest.raises(ValueError, match=r"20 classes are more than CamVid's 12, .* give ignore_index"):
+            judge()
+        judge(-100)
+    assert pixel_accuracy(wrong, target, -100) == pytest.approx(1 - (target == 11).float().mean().item())
+    assert pixel_accuracy(wrong, target, 11) == 1
+    few = target.clamp(max=11)
+    assert pixel_accuracy(torch.where(few == 11, 3, few), few) == 1

@@ -8,8 +8,10 @@ import torch
 from PIL import Image
 from torch import nn
 
+from course_utils.averaged_views import AveragedViews
 from course_utils.camvid import Batches, CachedSplit
 from course_utils.segmentation import (
+    count_confusion,
     cross_entropy,
     iou_by_class,
     most_common_by_position,
@@ -114,3 +116,20 @@ def test_what_cannot_be_segmented_is_one_sentence(photograph, size, message):
 def test_no_batch_is_one_sentence():
     with pytest.raises(ValueError, match="batches is empty"):
         predict(nn.Conv2d(3, 4, 1), [])
+
+
+def test_one_channel_has_no_class_to_choose():
+    model = nn.Conv2d(3, 1, 1)
+    for ask in (
+        lambda: predict(model, [(torch.zeros(1, 3, 8, 8), None)]),
+        lambda: count_confusion(model, [(torch.zeros(1, 3, 8, 8), torch.zeros(1, 8, 8).long())], 2),
+        lambda: AveragedViews(model)(torch.zeros(1, 3, 8, 8)),
+    ):
+        with pytest.raises(ValueError, match=r"a single channel, .* n_out=2"):
+            ask()
+
+
+def test_pictures_of_two_sizes_are_no_one_tensor():
+    model = nn.Conv2d(3, 2, 1)
+    with pytest.raises(ValueError, match=r"\(8, 8\) and \(8, 9\) pixels make no one tensor"):
+        predict(model, [(torch.zeros(1, 3, 8, width), None) for width in (8, 9)])

@@ -180,3 +180,24 @@ def test_bad_options():
         class_weights(CachedSplit(void.unsqueeze(1), void, ["a"], ("a", "b", "c", "Void"), VOID))
     with pytest.raises(ValueError, match="lovasz=-1 is not a number of at least 0"):
         LovaszCrossEntropy(-1)
+
+
+@pytest.mark.parametrize(
+    ("logits", "target", "options", "message"),
+    [
+        ((1, 20, 8, 8), torch.full((1, 8, 8), 11), {}, "20 classes are more than CamVid's 12"),
+        ((1, 2, 8, 8), torch.full((1, 8, 8), 7), {}, "the code 7, which is neither one of 2 classes nor"),
+        ((1, 2, 8, 8), torch.full((1, 8, 8), -1), {"ignore_index": 255}, "the code -1, .* ignore_index=255"),
+        ((1, 2, 8, 8), torch.zeros(1, 1, 8, 8).long(), {}, r"target \(1, 1, 8, 8\) are not"),
+        ((1, 1, 8, 8), torch.zeros(1, 8, 8).long(), {}, "C at least 2"),
+    ],
+)
+def test_masks_that_no_class_explains_are_refused(logits, target, options, message):
+    for loss in (lovasz_softmax, lambda x, y, **options: LovaszCrossEntropy(**options)(x, y)):
+        with pytest.raises((ValueError, IndexError), match=message if loss is lovasz_softmax else None):
+            loss(torch.zeros(logits), target, **options)
+
+
+def test_masks_of_bytes_are_taken():
+    logits, target = torch.randn(2, 4, 6, 6), torch.randint(0, 4, (2, 6, 6))
+    assert torch.equal(LovaszCrossEntropy()(logits, target.byte()), LovaszCrossEntropy()(logits, target))

@@ -390,3 +390,23 @@ def test_the_picture_drawn_shows_the_most_classes_and_costs_one_pass_over_one_pi
     net.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
     train_camvid.draw(net, split, tmp_path / "picture.png")
     assert len(seen) == 1 and torch.equal(seen[0], normalise(split.images[1:2]))
+
+
+def test_the_test_split_is_asked_for_only_where_it_is_scored(root, tmp_path, capsys):
+    data, out = tmp_path / "data", tmp_path / "out.json"
+    shutil.copytree(root, data)
+    (data / "test.txt").unlink()
+    assert run(data, "--out", str(out)) == 0
+    assert json.loads(out.read_text())["data"] == {"name": "data", "train": 4, "val": 2}
+    assert run(data, "--test") == 1
+    assert "test.txt is missing" in capsys.readouterr().err
+
+
+def test_a_border_without_a_code_is_refused_before_a_picture_is_read(root, tmp_path, capsys, monkeypatch):
+    data = tmp_path / "data"
+    shutil.copytree(root, data)
+    (data / "codes.txt").write_text("\n".join(CLASS_NAMES[:-1]))
+    monkeypatch.setattr(train_camvid, "load_split", None)
+    for options in (["--degrees", "5"], ["--zoom", "0.75", "1.5"]):
+        assert run(data, *options) == 1
+        assert "take --degrees 0 --zoom 1 1." in capsys.readouterr().err

@@ -700,3 +700,17 @@ def test_a_single_step_has_the_full_rate():
 def test_a_loss_without_brackets_is_named():
     with pytest.raises(ValueError, match=r"loss_fn=CrossEntropyLoss is a class; give one of it, CrossEntropyLoss\(\)"):
         train(loss_fn=nn.CrossEntropyLoss)
+
+
+@pytest.mark.parametrize(
+    ("batch", "said"),
+    [
+        ({"image": torch.zeros(1, 3, 8, 8), "mask": torch.zeros(1, 8, 8)}, "yielded an object of type dict"),
+        ((torch.zeros(1, 3, 8, 8), torch.zeros(1, 8, 8), "name"), "type str; each batch is a pair"),
+        ((torch.zeros(1, 3, 8, 8), np.zeros((1, 8, 8))), "type ndarray; each batch is a pair"),
+        ((torch.zeros(1, 3, 8, 8), (torch.zeros(1), torch.zeros(1))), "type tuple; each batch is a pair"),
+    ],
+)
+def test_a_batch_is_a_pair_of_tensors(batch, said):
+    with pytest.raises(ValueError, match=said):
+        fit(nn.Conv2d(3, 2, 1), [batch], epochs=1, lr=0.1, loss_fn=nn.CrossEntropyLoss(), progress=False)

@@ -503,3 +503,14 @@ def test_instance_norm_takes_the_smallest_picture_and_is_torchs_elsewhere():
     ours, torchs = InstanceNorm(5, affine=True), nn.InstanceNorm2d(5, affine=True)
     torch.testing.assert_close(ours(x), torchs(x))
     torch.testing.assert_close(ours(x[..., :1, :1]), torch.zeros(2, 5, 1, 1))
+
+
+@pytest.mark.parametrize("traced_at", [(64, 96), (75, 61)])
+def test_exports_for_other_sizes_of_picture(traced_at):
+    torch.manual_seed(0)
+    model = DynamicUnet(create_encoder("resnet18", pretrained=False), 3, (64, 96)).eval()
+    sides = {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    exported = torch.export.export(model, (torch.randn(1, 3, *traced_at),), dynamic_shapes=(sides,)).module()
+    for size in ((64, 96), (75, 61), (99, 130)):
+        x = torch.randn(1, 3, *size)
+        torch.testing.assert_close(exported(x), model(x))
