@@ -136,7 +136,7 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     run.add_argument("--test", action="store_true", help="read the test split, once, at the end")
     run.add_argument("--out", type=Path, help="write the results to this JSON file")
     run.add_argument("--picture", type=Path, help="draw the val picture with the most classes into this PNG file")
-    run.add_argument("--save-weights", type=Path, help="write the trained weights to this file")
+    run.add_argument("--save-weights", type=Path, help="write the trained network here, for segment_photographs")
     parse.set_defaults(**RECIPES[recipe])
     return parse
 

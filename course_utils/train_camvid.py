@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -19,7 +19,6 @@ from course_utils.clips import by_clip, frames_to_training
 from course_utils.command_line import command_again, find_data, provenance, usable_device
 from course_utils.depthwise import use_float32_depthwise_gradients
 from course_utils.distributed import own_device, process_group, rank, world_size
-from course_utils.encoders import create_encoder
 from course_utils.files import replacing, write_json
 from course_utils.memory import keep_freed_memory
 from course_utils.plots import show_segmentation
@@ -34,6 +33,7 @@ from course_utils.segmentation import (
 )
 from course_utils.segmentation_losses import LovaszCrossEntropy, class_weights
 from course_utils.stages import train_in_stages
+from course_utils.trained_network import build_network, save_network
 from course_utils.unet import DynamicUnet
 from course_utils.winograd import use_winograd
 
@@ -44,19 +44,7 @@ LEVELS = (0.90, 0.915, 0.93, 0.941)  # the published best on test is 91.5 %, the
 def build(args: argparse.Namespace, n_classes: int) -> DynamicUnet:
     """The network that the command line asks for."""
     torch.manual_seed(args.seed)
-    encoder = create_encoder(args.encoder, pretrained=not args.random)
-    norm = None if args.norm == "None" else args.norm
-    return DynamicUnet(
-        encoder,
-        n_classes,
-        tuple(args.size),
-        block=args.block,
-        last_cross=args.last_cross,
-        bottle=args.bottle,
-        tail=args.tail,
-        middle=args.middle,
-        norm_type=norm,
-    )
+    return build_network(vars(args), n_classes, pretrained=not args.random)
 
 
 def baselines(train: CachedSplit, split: CachedSplit) -> dict[str, float]:
@@ -261,15 +249,16 @@ def summary(result: dict) -> str:
     return "\n".join(lines)
 
 
-def keep_weights(path: Path | None, model: DynamicUnet) -> OSError | None:
-    """Write the trained weights; what prevents it is returned, so that the training is scored all the same."""
-    if path is None or rank() != 0:
+def keep_weights(args: argparse.Namespace, model: DynamicUnet, codes: Sequence[str]) -> OSError | None:
+    """Write the trained network; what prevents it is returned, so that the training is scored all the same."""
+    if args.save_weights is None or rank() != 0:
         return None
     try:
-        with replacing(path) as temporary:
-            torch.save(model.state_dict(), temporary)
+        save_network(args.save_weights, model, vars(args), codes)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        return OSError(f"the weights could not be written to {path} ({error}); free space, or name another file.")
+        return OSError(
+            f"the weights could not be written to {args.save_weights} ({error}); free space, or name another file."
+        )
     return None
 
 
@@ -308,7 +297,7 @@ def run(args: argparse.Namespace, complain: Callable[[str], None]) -> None:
             keep_freed_memory()
         load = read_all(args, root, usable_device(own_device(args.device)))
         model, rows = train(args, root, load)
-        lost = keep_weights(args.save_weights, model)
+        lost = keep_weights(args, model, load("train", tuple(args.size)).codes)
         result = report(args, root, load, model, rows)
         if rank() == 0:
             write(args, load, model, result)

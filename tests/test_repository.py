@@ -241,7 +241,7 @@ def _imported(path: Path) -> set[str]:
 
 def test_imports_point_one_way():
     """No cycle among the modules; only widgets need Jupyter; the library neither draws nor knows of experiments."""
-    commands = {"course_utils.train_camvid", "course_utils.restore_photographs"}
+    commands = {f"course_utils.{name}" for name in ("train_camvid", "restore_photographs", "segment_photographs")}
     experimenting = (
         "ablate_camvid",
         "ingredients",

@@ -19,6 +19,7 @@ from course_utils.layers import BottleneckBlock
 from course_utils.metrics import pixel_accuracy
 from course_utils.segmentation import predict
 from course_utils.stages import Stage, train_in_stages
+from course_utils.trained_network import load_network
 from course_utils.unet import DynamicUnet
 from tests.two_halves import write_two_halves
 
@@ -49,7 +50,10 @@ def test_the_results_file_says_what_the_figures_depend_on(root, tmp_path, capsys
     assert 0 <= result["val"]["accuracy"] <= 1
     said = capsys.readouterr().out
     assert "val: pixel accuracy" in said and "test: pixel accuracy" in said and "baselines" in said
-    assert "head.0.weight" in torch.load(weights, weights_only=True)
+    trained = load_network(weights)
+    assert (trained.size, trained.codes) == ((64, 64), CLASS_NAMES) and not trained.model.training
+    val = load_split(root, "val", (64, 64), torch.device("cpu"))
+    assert pixel_accuracy(predict(trained.model, Batches(val, 4)), val.masks) == result["val"]["accuracy"]
     with Image.open(picture) as drawn:
         assert min(drawn.size) > 300
 
@@ -288,7 +292,7 @@ def test_weights_are_written_before_scoring_can_fail(root, tmp_path, monkeypatch
     weights = tmp_path / "weights.pt"
     monkeypatch.setattr(train_camvid, "judge", lambda *arguments: torch.zeros(2**60))
     assert run(root, "--save-weights", str(weights), "--out", str(tmp_path / "x.json")) == 1
-    assert "head.0.weight" in torch.load(weights, weights_only=True)
+    assert load_network(weights).codes == CLASS_NAMES
     assert list(tmp_path.iterdir()) == [weights]
 
 
