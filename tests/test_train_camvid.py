@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -414,3 +415,26 @@ def test_a_border_without_a_code_is_refused_before_a_picture_is_read(root, tmp_p
     for options in (["--degrees", "5"], ["--zoom", "0.75", "1.5"]):
         assert run(data, *options) == 1
         assert "take --degrees 0 --zoom 1 1." in capsys.readouterr().err
+
+
+def test_a_folder_of_ones_own_as_the_readme_describes_it(tmp_path):
+    data, rng = tmp_path / "own", np.random.default_rng(0)
+    for folder in ("images", "labels"):
+        (data / folder).mkdir(parents=True)
+    for i, shape in enumerate([(70, 90), (64, 64), (80, 66), (64, 100)]):
+        mask = np.zeros(shape, np.uint8)
+        mask[20:50, 20:50] = 1
+        picture = rng.integers(0, 90, (*shape, 3)) + 150 * mask[..., None]
+        Image.fromarray(picture.astype(np.uint8)).save(data / "images" / (f"a{i}.jpg" if i % 2 else f"a{i}.png"))
+        Image.fromarray(mask).save(data / "labels" / f"a{i}.png")
+    (data / "codes.txt").write_text("background\ncat\n")
+    (data / "train.txt").write_text("a0\na1\na2\n")
+    (data / "val.txt").write_text("a3\n")
+    out = tmp_path / "out.json"
+    assert run(data, "--out", str(out), "--lovasz", "0.5") == 0
+    result = json.loads(out.read_text())
+    assert set(result["val"]["iou"]) == {"background", "cat"} and result["data"] == {
+        "name": "own",
+        "train": 3,
+        "val": 1,
+    }
