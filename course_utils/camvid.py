@@ -82,10 +82,10 @@ def check_mask(mask: Tensor, n_classes: int, name: str = "the mask") -> None:
     wrong = codes[(codes < 0) | (codes >= n_classes)].tolist()
     if wrong:
         shown = ", ".join(map(str, wrong[:5])) + (", ..." if len(wrong) > 5 else "")
-        raise ValueError(
-            f"{name} holds the codes {shown}, and only 0 to {n_classes - 1} are classes: "
-            "a mask saved with colours, as JPEG, or resized with interpolation looks like this."
-        )
+        why = "a mask saved with colours, as JPEG, or resized with interpolation looks like this."
+        if wrong == [255]:
+            why = "where 255 is white or unlabelled, write the number of its class, or of Void, instead."
+        raise ValueError(f"{name} holds the codes {shown}, and only 0 to {n_classes - 1} are classes: {why}")
 
 
 def _open(path: Path, mode: str) -> np.ndarray:

@@ -136,6 +136,11 @@ def test_check_mask_names_the_codes(mask, error, message):
         check_mask(mask, 12)
 
 
+def test_white_masks_get_advice_of_their_own():
+    with pytest.raises(ValueError, match=r"codes 255, .* where 255 is white or unlabelled, write the number"):
+        check_mask(torch.tensor([0, 255, 1]), 2)
+
+
 def test_check_mask_takes_any_integers():
     for dtype in (torch.uint8, torch.int16, torch.uint16, torch.uint32, torch.int64):
         check_mask(torch.arange(12).to(dtype), 12)
