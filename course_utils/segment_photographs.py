@@ -23,13 +23,14 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m course_utils.segment_photographs",
         description="Segment photographs with the weights that train_camvid --save-weights wrote. Of NAME.jpg come "
         "NAME.mask.png, class codes at the photograph's own size, and NAME.overlay.png, to look at.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parse.add_argument("photographs", type=Path, nargs="+", metavar="PHOTOGRAPH", help="in any format Pillow reads")
     parse.add_argument("--weights", type=Path, required=True, help="file of a trained network")
     parse.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="made if it is not there")
-    parse.add_argument("--flips", action="store_true", help="average with the mirror image: better, twice as long")
-    parse.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parse.add_argument(
+        "--flips", action="store_true", help="average with what it says of the mirror image; takes twice as long"
+    )
+    parse.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
     return parse
 
 
