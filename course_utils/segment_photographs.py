@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from course_utils.averaged_views import AveragedViews
 from course_utils.command_line import exit_status, usable_device
 from course_utils.files import replacing
+from course_utils.picture_files import to_colour
 from course_utils.plots import overlay
 from course_utils.progress import progress_bar
 from course_utils.segmentation import segment_photograph
@@ -22,14 +23,12 @@ def parser() -> argparse.ArgumentParser:
     parse = argparse.ArgumentParser(
         prog="python -m course_utils.segment_photographs",
         description="Segment photographs with the weights that train_camvid --save-weights wrote. Of NAME.jpg come "
-        "NAME.mask.png, class codes at the photograph's own size, and NAME.overlay.png, to look at.",
+        "NAME.mask.png, class codes at the photograph's own size, and NAME.overlay.png, the classes laid over it.",
     )
     parse.add_argument("photographs", type=Path, nargs="+", metavar="PHOTOGRAPH", help="in any format Pillow reads")
     parse.add_argument("--weights", type=Path, required=True, help="file of a trained network")
     parse.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="made if it is not there")
-    parse.add_argument(
-        "--flips", action="store_true", help="average with what it says of the mirror image; takes twice as long"
-    )
+    parse.add_argument("--flips", action="store_true", help="average with the mirror image, which takes twice as long")
     parse.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
     return parse
 
@@ -45,25 +44,27 @@ def _run(args: argparse.Namespace) -> None:
     for stem in stems:
         if stems.count(stem) > 1:
             raise ValueError(f"two photographs are called {stem}, and would share a mask; segment them one by one.")
-    sizes = [_upright_size(path) for path in args.photographs]
+    for path in args.photographs:
+        _upright(path)  # an unreadable one is found before the first is segmented
     trained = load_network(args.weights, usable_device(args.device))
     model = AveragedViews(trained.model) if args.flips else trained.model
     args.out.mkdir(parents=True, exist_ok=True)
-    with progress_bar(list(zip(args.photographs, sizes, strict=True)), desc="photographs", unit="photograph") as bar:
-        for path, size in bar:
-            picture, codes = segment_photograph(model, str(path), trained.size)
-            mask = Image.fromarray(codes).resize(size, Image.Resampling.NEAREST)
-            drawn = Image.fromarray(overlay(picture, codes, codes=trained.codes))
+    with progress_bar(args.photographs, desc="photographs", unit="photograph") as bar:
+        for path in bar:
+            photograph = _upright(path)
+            _, codes = segment_photograph(model, str(path), trained.size)
+            mask = Image.fromarray(codes).resize(photograph.size, Image.Resampling.NEAREST)
+            drawn = Image.fromarray(overlay(np.array(photograph), np.array(mask), codes=trained.codes))
             for kind, image in (("mask", mask), ("overlay", drawn)):
                 with replacing(args.out / f"{path.stem}.{kind}.png") as temporary:
                     image.save(temporary, format="PNG")
             bar.write(f"{path.name}: {_shares(codes, trained.codes)}")
 
 
-def _upright_size(path: Path) -> tuple[int, int]:
-    """Width and height as it is looked at; an unreadable photograph is found before the first is segmented."""
+def _upright(path: Path) -> Image.Image:
+    """The photograph as it is looked at, in colour."""
     with Image.open(path) as picture:
-        return ImageOps.exif_transpose(picture).size
+        return to_colour(ImageOps.exif_transpose(picture), path)
 
 
 def _shares(codes: np.ndarray, names: tuple[str, ...]) -> str:
