@@ -17,7 +17,7 @@ from course_utils.checks import check_flags, check_sides, check_whole, describe
 from course_utils.classes import VOID_NAME
 from course_utils.data_layout import SPLITS
 from course_utils.imagenet import IMAGENET_MEAN, IMAGENET_STD
-from course_utils.picture_files import to_colour
+from course_utils.picture_files import opened, to_colour
 from course_utils.progress import progress_bar
 
 Augmentation = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
@@ -41,11 +41,12 @@ def read_codes(root: Path | str) -> tuple[str, ...]:
     """Names of the classes of the data set at `root`; mask value ``i`` means ``codes[i]``.
 
     Raises:
-        ValueError: if they are not 1 to 254 different names; `OSError` if their file cannot be read.
+        ValueError: if they are not 2 to 254 different names; `OSError` if their file cannot be read.
     """
     codes = tuple(_read_lines(root, "codes.txt"))
-    if not 1 <= len(codes) <= 254 or len(set(codes)) < len(codes):
-        raise ValueError(f"{Path(root) / 'codes.txt'} lists {len(codes)} names; 1 to 254 different ones are needed.")
+    if not 2 <= len(codes) <= 254 or len(set(codes)) < len(codes):
+        names = "1 name" if len(codes) == 1 else f"{len(codes)} names"
+        raise ValueError(f"{Path(root) / 'codes.txt'} lists {names}; 2 to 254 different ones are needed.")
     return codes
 
 
@@ -89,15 +90,8 @@ def check_mask(mask: Tensor, n_classes: int, name: str = "the mask") -> None:
 
 
 def _open(path: Path, mode: str) -> np.ndarray:
-    try:
-        with Image.open(path) as picture:
-            return np.array(to_colour(picture, path)) if mode == "RGB" else _codes(picture, path)
-    except ValueError as error:
-        if str(error).startswith(f"{path} "):
-            raise
-        raise OSError(f"{path} cannot be read as a picture ({error}); restore that file.") from error
-    except Exception as error:  # what Pillow raises of a damaged file is of many kinds, assertions among them
-        raise OSError(f"{path} cannot be read as a picture ({error}); restore that file.") from error
+    with opened(path, path) as picture:
+        return np.array(to_colour(picture, path)) if mode == "RGB" else _codes(picture, path)
 
 
 def _codes(picture: Image.Image, path: Path) -> np.ndarray:
@@ -219,13 +213,13 @@ def load_split(
 def normalise(images: Tensor) -> Tensor:
     """uint8 or ``0..255`` float ``(N, 3, H, W)`` to float32 with ImageNet's mean and standard deviation per channel.
 
-    Floats from 0 to 1 are not what it takes: multiply them by 255.
+    A single ``(3, H, W)`` will do. Floats from 0 to 1 are not what it takes: multiply them by 255.
 
     Raises:
         ValueError: if there are not three channels.
     """
-    if images.ndim < 3 or images.shape[-3] != 3:
-        raise ValueError(f"pictures of shape {tuple(images.shape)} are not (N, 3, H, W); normalise others yourself.")
+    if not isinstance(images, Tensor) or images.ndim not in (3, 4) or images.shape[-3] != 3:
+        raise ValueError(f"pictures are {describe(images)}, not (N, 3, H, W); normalise others yourself.")
     mean, std = (_column(values, images.device) * 255 for values in (IMAGENET_MEAN, IMAGENET_STD))
     return (images.float() - mean) / std
 

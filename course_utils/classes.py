@@ -1,5 +1,7 @@
 """The twelve codes of CamVid: their order, names and drawing colours, shared by every data set of the course."""
 
+from course_utils.checks import check_whole
+
 CLASS_NAMES = (
     "Sky",
     "Building",
@@ -25,9 +27,12 @@ def void_or_camvids(ignore_index: int | None, n_classes: int) -> int:
     """`ignore_index`; where none is given, the code of CamVid's void.
 
     Raises:
-        ValueError: if none is given, and there are more classes than CamVid's: 11 may then be one of them.
+        ValueError: if none is given, and there are more classes than CamVid's: 11 may then be one of them; if it is
+            no whole number.
     """
-    if ignore_index is None and n_classes > len(CLASS_NAMES):
+    if ignore_index is not None:
+        check_whole(least=-(2**63), ignore_index=ignore_index)
+    elif n_classes > len(CLASS_NAMES):
         raise ValueError(
             f"{n_classes} classes are more than CamVid's {len(CLASS_NAMES)}, so code {VOID} need not be void: "
             "give ignore_index, its code, or -100 if every pixel counts."

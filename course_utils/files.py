@@ -1,5 +1,6 @@
-"""Files that are written whole or not at all: whatever stops a program leaves the old file, or none."""
+"""Files with a name, written whole or not at all: whatever stops a program leaves the old file, or none."""
 
+import argparse
 import contextlib
 import glob
 import hashlib
@@ -11,6 +12,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+
+def named_path(text: str) -> Path:
+    """A path of the command line; an empty one, as of a shell variable that is not set, is refused."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name is empty; name a file or folder")
+    return Path(text)
 
 
 def temporary_path(path: Path, process: int | None = None) -> Path:

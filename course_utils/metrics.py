@@ -26,7 +26,7 @@ def pixel_accuracy(prediction: Tensor, target: Tensor, ignore_index: int | None 
 
     Raises:
         ValueError: if the shapes differ, or `prediction` holds logits instead of class indices; without
-            `ignore_index` if a code is none of CamVid's.
+            `ignore_index` if a code of `target` is none of CamVid's.
     """
     _check_indices(prediction, target)
     labelled = _labelled(target, ignore_index)
@@ -39,7 +39,8 @@ def confusion_matrix(prediction: Tensor, target: Tensor, n_classes: int, ignore_
     """Count pixels by true and predicted class: ``(C, C)`` int64, rows are the truth, columns the prediction.
 
     Raises:
-        ValueError: if the shapes differ, `prediction` holds logits, or a code is not below `n_classes`.
+        ValueError: if the shapes differ, `prediction` holds logits, or a code is not below `n_classes`; for more
+            classes than CamVid's without `ignore_index`.
     """
     _check_indices(prediction, target)
     check_whole(n_classes=n_classes)
@@ -220,8 +221,8 @@ def _spread(values: Tensor, choose) -> Tensor:
 
 def _labelled(mask: Tensor, ignore_index: int | None) -> Tensor:
     """Where `mask` is another code; a code that its type cannot hold is nowhere (torch would let it wrap)."""
-    if ignore_index is None:
-        ignore_index = void_or_camvids(None, int(mask.long().max()) + 1 if mask.numel() else 0)
+    n_codes = int(mask.long().max()) + 1 if ignore_index is None and mask.numel() else 0
+    ignore_index = void_or_camvids(ignore_index, n_codes)
     limits = torch.iinfo(mask.dtype) if mask.dtype != torch.bool else None
     if limits is not None and not limits.min <= ignore_index <= limits.max:
         return torch.ones_like(mask, dtype=torch.bool)

@@ -14,7 +14,7 @@ from course_utils.classes import VOID
 from course_utils.distributed import rank, sum_over_processes, world_size
 from course_utils.metrics import class_iou, confusion_matrix, mean_iou
 from course_utils.modes import evaluation_mode
-from course_utils.picture_files import to_colour
+from course_utils.picture_files import read_upright, to_colour
 
 LARGEST_WIDTH = 8192
 """In pixels, of a photograph that is segmented whole."""
@@ -115,6 +115,22 @@ def most_common_by_position(train: CachedSplit, split: CachedSplit) -> Tensor:
     return best.expand_as(split.masks)
 
 
+def scaled_sides(photograph: Image.Image, size: tuple[int, int], name: object = "the photograph") -> tuple[int, int]:
+    """Height and width in pixels at which `segment_photograph` looks at a photograph that is upright.
+
+    Raises:
+        ValueError: for a strip so long that it would be wider than `LARGEST_WIDTH`, by its `name`.
+    """
+    height = max(size[0], 32)
+    width = max(32, round(photograph.width * height / photograph.height))
+    if width > LARGEST_WIDTH:
+        raise ValueError(
+            f"{name} has {photograph.width} × {photograph.height} pixels (width × height), and would be {width} wide "
+            f"at a height of {height}, more than {LARGEST_WIDTH}; cut it."
+        )
+    return height, width
+
+
 @torch.no_grad()
 def segment_photograph(
     model: nn.Module, photograph: str | Image.Image | np.ndarray, size: tuple[int, int]
@@ -138,19 +154,13 @@ def segment_photograph(
         if photograph.dtype != np.uint8 or photograph.ndim != 3 or photograph.shape[2] != 3 or not photograph.size:
             raise ValueError(f"photograph is {photograph.dtype} {photograph.shape}; give (H, W, 3) uint8.")
         photograph = Image.fromarray(photograph)
-    elif not isinstance(photograph, Image.Image):
-        photograph = Image.open(photograph)
-    name = getattr(photograph, "filename", "") or "the photograph"
-    if not min(photograph.size):
-        raise ValueError(f"{name} has no pixels.")
-    photograph = to_colour(ImageOps.exif_transpose(photograph), name)
-    height = max(size[0], 32)
-    width = max(32, round(photograph.width * height / photograph.height))
-    if width > LARGEST_WIDTH:
-        raise ValueError(
-            f"{name} has {photograph.width} × {photograph.height} pixels (width × height), and would be {width} wide "
-            f"at a height of {height}, more than {LARGEST_WIDTH}; cut it."
-        )
+    elif isinstance(photograph, Image.Image):
+        if not min(photograph.size):
+            raise ValueError("the photograph has no pixels.")
+        photograph = to_colour(ImageOps.exif_transpose(photograph), "the photograph")
+    else:
+        photograph = read_upright(photograph)
+    height, width = scaled_sides(photograph, size)
     small = np.array(photograph.resize((width, height), Image.Resampling.BILINEAR))
     device = next(model.parameters()).device
     picture = normalise(torch.from_numpy(small).permute(2, 0, 1).unsqueeze(0).to(device))

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.camvid import CachedSplit
-from course_utils.checks import check_whole
-from course_utils.classes import VOID, void_or_camvids
+from course_utils.checks import check_whole, describe
+from course_utils.classes import void_or_camvids
 from course_utils.distributed import terms
 
 
@@ -48,11 +48,15 @@ def lovasz_softmax(
             ``1 / levels``.
 
     Raises:
-        ValueError: if `levels` is not a whole number from 1 to 65536; for other shapes, a single class, more classes
-            than CamVid's without `ignore_index`, and (on a CPU, since a GPU would have to wait) codes of no class.
+        ValueError: if `levels` is not a whole number from 1 to 65536; for other shapes, targets that are no integers, a
+            single class, more classes than CamVid's without `ignore_index`, and (on a CPU, since a GPU would have to
+            wait) codes of no class.
     """
-    ignore_index = void_or_camvids(ignore_index, logits.shape[1] if logits.ndim == 4 else 0)
-    _check_codes(logits, target, ignore_index)
+    target, ignore_index = _checked(logits, target, ignore_index)
+    return _extension(logits, target, ignore_index, levels)
+
+
+def _extension(logits: Tensor, target: Tensor, ignore_index: int, levels: int | None) -> Tensor:
     codes = torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1)
     target = target.flatten(1).unsqueeze(1)
     labelled = target != ignore_index
@@ -70,13 +74,20 @@ def lovasz_softmax(
     return ((errors * weights).sum(2) * shown).sum(1) / shown.sum(1).clamp(min=1)
 
 
-def _check_codes(logits: Tensor, target: Tensor, ignore_index: int) -> None:
-    """Refuse what the extension would take for a perfect or an empty mask."""
+def _checked(logits: Tensor, target: Tensor, ignore_index: int | None) -> tuple[Tensor, int]:
+    """The target as int64, in which every `ignore_index` fits, and the code that has no part in a loss.
+
+    Raises:
+        ValueError: for what a loss would take for a perfect or an empty mask.
+    """
+    if not isinstance(target, Tensor) or target.is_floating_point() or target.is_complex():
+        raise ValueError(f"target is {describe(target)}, not the code of a class for each pixel, in whole numbers.")
     if logits.ndim != 4 or logits.shape[1] < 2 or target.shape != (len(logits), *logits.shape[2:]):
         raise ValueError(
             f"logits {tuple(logits.shape)} and target {tuple(target.shape)} are not (N, C, H, W), C at least 2, and "
             "(N, H, W)."
         )
+    target, ignore_index = target.long(), void_or_camvids(ignore_index, logits.shape[1])
     if target.device.type == "cpu":
         strange = target[(target != ignore_index) & ((target < 0) | (target >= logits.shape[1]))]
         if strange.numel():
@@ -84,6 +95,7 @@ def _check_codes(logits: Tensor, target: Tensor, ignore_index: int) -> None:
                 f"target holds the code {int(strange[0])}, which is neither one of {logits.shape[1]} classes nor "
                 f"ignore_index={ignore_index}."
             )
+    return target, ignore_index
 
 
 def _iou_lost(found: Tensor, others: Tensor, pixels: Tensor) -> Tensor:
@@ -126,22 +138,22 @@ class LovaszCrossEntropy(nn.CrossEntropyLoss):
     Args:
         weight: of each class ``(C,)``, in the cross-entropy.
         ignore_index: code that does not count; CamVid's void if left out, with up to 12 classes.
+
+    Calling it raises the errors of `lovasz_softmax`.
     """
 
     def __init__(self, lovasz: float = 1.0, weight: Tensor | None = None, ignore_index: int | None = None) -> None:
         if not 0 <= lovasz < float("inf"):
             raise ValueError(f"lovasz={lovasz} is not a number of at least 0.")
-        super().__init__(weight, ignore_index=VOID if ignore_index is None else ignore_index)
+        super().__init__(weight, ignore_index=void_or_camvids(ignore_index, 0))
         self.lovasz, self.for_camvid = lovasz, ignore_index is None
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        if self.for_camvid:
-            void_or_camvids(None, logits.shape[1])
-        target = target.long()  # masks come as bytes, which cross-entropy refuses
+        target, _ = _checked(logits, target, None if self.for_camvid else self.ignore_index)
         share = torch.stack([terms(self, mask) for mask in target])
         levels = LEVELS if logits.device.type == "cpu" else None
         total = share.sum()
         # Where all is void, cross-entropy is nan but its gradient 0: a process may have such a share of a batch.
         total = torch.where(total > 0, total, 1)
-        extension = (lovasz_softmax(logits, target, self.ignore_index, levels) * share).sum() / total
+        extension = (_extension(logits, target, self.ignore_index, levels) * share).sum() / total
         return super().forward(logits, target) + self.lovasz * extension

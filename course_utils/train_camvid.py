@@ -133,7 +133,7 @@ def read_all(args: argparse.Namespace, root: Path, device: torch.device) -> Load
     load = functools.cache(functools.partial(load_split, root, device=device))
     wanted = [
         *itertools.product(("train", *scored_splits(args)), [tuple(args.size)]),
-        *(("val", stage.size) for stage in recipe(args) if stage.epochs),
+        *itertools.product(("train", "val"), [stage.size for stage in recipe(args) if stage.epochs]),
     ]
     for name, (height, width) in wanted:
         split = load(name, (height, width))
@@ -178,13 +178,7 @@ def train(args: argparse.Namespace, root: Path, load: Load, *, score: bool = Tru
     return model, rows
 
 
-def report(
-    args: argparse.Namespace,
-    root: Path,
-    load: Load,
-    model: DynamicUnet,
-    rows: list[dict],
-) -> dict:
+def report(args: argparse.Namespace, root: Path, load: Load, model: DynamicUnet, rows: list[dict]) -> dict:
     """Score the trained network; the dict holds everything that the figures depend on."""
     size = tuple(args.size)
     train_split = load("train", size)

@@ -1,5 +1,6 @@
 """A trained network in one file: its weights, and what it takes to build it again and to read its answers."""
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from course_utils.unet import DynamicUnet
 
 FORMAT = "trained hooked U-Net, version 1"
 _PARTS = ("block", "last_cross", "bottle", "tail", "middle")
+_REMEDY = "take another copy of the file, or train again."
 _OPTIONS = ("encoder", "size", "norm", *_PARTS)
 
 
@@ -59,14 +61,23 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> TrainedNetwo
     """
     path.open("rb").close()  # a file that is not there says so itself
     try:
+        with zipfile.ZipFile(path) as parts:
+            if damaged := parts.testzip():  # reading alone does not look at the check sums
+                raise zipfile.BadZipFile(f"{damaged} is not what was written")
         saved = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what a damaged zip archive or pickle raises is of a dozen kinds
-        raise ValueError(f"{path} holds no weights, or is damaged ({type(error).__name__}).") from error
+        raise ValueError(f"{path} holds no weights, or is damaged ({type(error).__name__}); {_REMEDY}") from error
     if not isinstance(saved, dict) or saved.get("format") != FORMAT:
-        raise ValueError(f"{path} was not written by python -m course_utils.train_camvid --save-weights {path.name}.")
+        raise ValueError(
+            f"{path} does not say what network its weights are of; train again with python -m "
+            f"course_utils.train_camvid --save-weights {path.name}, which keeps both."
+        )
     try:
+        codes = saved["codes"]
+        if not isinstance(codes, list) or len(set(codes)) < len(codes) or not all(isinstance(c, str) for c in codes):
+            raise ValueError("the class names are no different words")
         model = build_network(saved["network"], len(saved["codes"]), pretrained=False)
         model.load_state_dict(saved["weights"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged, or from another version: its weights fit no network.") from error
-    return TrainedNetwork(model.to(device).eval(), tuple(saved["network"]["size"]), tuple(saved["codes"]))
+        raise ValueError(f"{path} is damaged, or from another version: its parts fit no network; {_REMEDY}") from error
+    return TrainedNetwork(model.to(device).eval(), tuple(saved["network"]["size"]), tuple(codes))

@@ -239,8 +239,11 @@ def _pair(batch: object) -> tuple[Tensor, Tensor]:
     """What `batches` yielded, once it is a pair of tensors."""
     if isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch):
         return batch
-    parts = [describe(part) for part in batch] if isinstance(batch, tuple | list) else [describe(batch)]
-    raise ValueError(f"batches yielded {', '.join(parts)}; each batch is a pair of tensors (x, y).")
+    found = describe(batch)
+    if isinstance(batch, tuple | list):
+        found = f"a {type(batch).__name__} of {len(batch)}"
+        found += f" ({', '.join(map(describe, batch))})" if 1 <= len(batch) <= 3 else ""
+    raise ValueError(f"batches yielded {found}; each batch is a pair of tensors (x, y).")
 
 
 def _numbers(metrics: object) -> dict[str, float]:

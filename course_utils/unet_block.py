@@ -138,8 +138,8 @@ def middle_layers(name: str, channels: int, act_cls: ActivationFactory, norm_typ
 
 def resize_to(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Nearest-neighbour resize to the grid ``(H, W)``: an odd grid halved and doubled comes back a pixel off."""
-    # Where sides are symbols, asking whether they agree would tie an exported network to the answer.
-    symbols = torch.jit.is_tracing() or any(isinstance(side, torch.SymInt) for side in (*x.shape[-2:], *size))
+    # Where sides may be symbols, asking whether they agree would tie an exported network to the answer.
+    symbols = torch.jit.is_tracing() or torch.compiler.is_exporting()
     if not symbols and tuple(x.shape[-2:]) == tuple(size):
         return x
     return F.interpolate(x, size, mode="nearest")

@@ -1,6 +1,5 @@
 """The prepared folder and the hidden places beside it: one run at a time, and all or nothing."""
 
-import argparse
 import os
 import shutil
 import tempfile
@@ -22,13 +21,6 @@ _LITTER = {".DS_Store", "Thumbs.db"}
 """Files that systems leave in folders one looks at, and that nobody misses."""
 _SCRATCH_PREFIX = "scratch-"
 _PREVIOUS = "previous"
-
-
-def named_path(text: str) -> Path:
-    """A path of the command line; an empty one, as of a shell variable that is not set, is refused."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("the name is empty; name a file or folder")
-    return Path(text)
 
 
 def resolved(path: Path) -> Path:
@@ -53,35 +45,41 @@ def workplace(dest: Path, waiting: Callable[[str], AbstractContextManager] = _pr
         dest: the folder to prepare, `resolved`; whether it may be replaced is for the caller to check.
         waiting: shows a sentence for as long as another run has the place.
     """
-    made = [folder for folder in dest.parents if not folder.exists()]
-    dest.parent.mkdir(parents=True, exist_ok=True)
+    made: list[Path] = []
     lock = FileLock(dest.with_name(f".{dest.name}.lock"))
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        with waiting(f"Another run is preparing {dest}; waiting for it to end"):
-            lock.acquire()
-    work = dest.with_name(f".{dest.name}.part")
-    try:
-        work.mkdir(exist_ok=True)
-        _settle(dest, work)
-        for stale in work.glob(f"{_SCRATCH_PREFIX}*"):
-            # A helper of a killed run may still write there; what is left then goes with the next run.
-            shutil.rmtree(stale, ignore_errors=True)
-        yield work
+        while not lock.is_locked:
+            made += [folder for folder in dest.parents if not folder.exists()]
+            dest.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                # The run that had the place may take the folder away that it made, and with it the lock.
+                with waiting(f"Another run is preparing {dest}; waiting for it to end"), suppress(FileNotFoundError):
+                    lock.acquire()
+        work = dest.with_name(f".{dest.name}.part")
+        try:
+            work.mkdir(exist_ok=True)
+            _settle(dest, work)
+            for stale in work.glob(f"{_SCRATCH_PREFIX}*"):
+                # A helper of a killed run may still write there; what is left then goes with the next run.
+                shutil.rmtree(stale, ignore_errors=True)
+            yield work
+        finally:
+            with suppress(OSError):
+                work.rmdir()
     finally:
-        with suppress(OSError):
-            work.rmdir()
-        if made and [path.name for path in dest.parent.iterdir()] == [Path(lock.lock_file).name]:
-            _unmake(made, Path(lock.lock_file))
+        _unmake(made, lock)
         lock.release()
 
 
-def _unmake(folders: list[Path], lock: Path) -> None:
-    """Remove the empty `folders`, innermost first, that were made only for what has failed."""
+def _unmake(folders: list[Path], lock: FileLock) -> None:
+    """Remove the `folders`, innermost first, that were made for what has failed: they hold nothing but the lock."""
     with suppress(OSError):
-        lock.unlink()
-        for folder in folders:
+        if folders and lock.is_locked and [path.name for path in folders[0].iterdir()] == [Path(lock.lock_file).name]:
+            Path(lock.lock_file).unlink()
+    for folder in folders:
+        with suppress(OSError):
             folder.rmdir()
 
 

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 from course_utils.data_layout import SPLITS
+from course_utils.files import named_path
 from data_scripts._checks import Report, check_folder, differences, published_version
-from data_scripts._destination import DEFAULT_DEST, named_path
+from data_scripts._destination import DEFAULT_DEST
 from data_scripts._errors import DataError, sentence
 from data_scripts._sources import SOURCES
 

@@ -18,12 +18,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from course_utils.data_layout import SPLITS
+from course_utils.files import named_path
 from data_scripts._archive import IMPOSSIBLE_NAMES, unpack
 from data_scripts._checks import Report, check_folder, differences, published_version, summary
 from data_scripts._destination import (
     DEFAULT_DEST,
     already_there,
-    named_path,
     put_in_place,
     refuse_foreign,
     refuse_overlap,

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from course_utils.data_layout import DATA_DIR, is_prepared
-from data_scripts._destination import named_path
+from course_utils.files import named_path
 from data_scripts._errors import sentence
 from data_scripts._polite_kill import polite_kill
 from data_scripts.make_street_scenes import make_street_scenes

@@ -17,11 +17,11 @@ from tqdm.auto import tqdm
 
 from course_utils.classes import CLASS_NAMES
 from course_utils.data_layout import DATA_DIR, LAYOUT, SPLITS
+from course_utils.files import named_path
 from course_utils.progress import progress_bar
 from data_scripts._destination import (
     foreign_names,
     is_where_we_work,
-    named_path,
     put_in_place,
     resolved,
     scratch,

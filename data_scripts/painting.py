@@ -12,11 +12,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from course_utils.data_layout import PAINTING
-from course_utils.picture_files import to_colour
-from data_scripts._destination import named_path
+from course_utils.files import named_path
+from course_utils.picture_files import read_upright
 from data_scripts._download import Expected, Patience, download
 from data_scripts._errors import DataError, sentence
 from data_scripts._lily_pond import paint_lily_pond
@@ -89,18 +89,11 @@ def load_painting(path: str | Path = PAINTING) -> np.ndarray:
 
 def _read(path: Path) -> np.ndarray:
     try:
-        with Image.open(path) as opened:
-            picture = to_colour(ImageOps.exif_transpose(opened), path)
+        picture = read_upright(path)
     except FileNotFoundError:
         raise DataError(f"there is no file {path}: check the name after --from") from None
-    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
-        if str(error).startswith(f"{path} "):
-            raise DataError(str(error)) from None
-        raise DataError(f"{path} is not a picture that can be read: take a PNG or JPEG") from error
-    except OSError as error:
-        if error.errno is not None:
-            raise DataError(sentence(error)) from error
-        raise DataError(f"{path} is a damaged picture ({error}): take another copy") from error
+    except (OSError, ValueError) as error:
+        raise DataError(str(error).rstrip(".") if getattr(error, "errno", None) is None else sentence(error)) from error
     sides = f"{picture.width} × {picture.height}"
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     if min(picture.size) < SMALLEST_SIDE:

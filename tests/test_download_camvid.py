@@ -5,7 +5,9 @@ import os
 import re
 import shutil
 import signal
+import threading
 import time
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +15,9 @@ import pytest
 from PIL import Image
 
 from data_scripts import download_camvid, locate, make_street_scenes, painting
+from data_scripts._destination import workplace
 from data_scripts._download import Patience
+from data_scripts._errors import DataError
 from data_scripts._sources import SOURCES, is_camvid_stem, is_test_stem
 from tests.damaged_server import serving
 from tests.killing import BETWEEN_THE_RENAMES
@@ -525,7 +529,31 @@ def test_folders_that_a_failed_run_made_go_again_and_others_stay(tmp_path, capsy
     for dest in (tmp_path / "mine" / "a" / "b" / "camvid", tmp_path / "mine" / "camvid"):
         assert run("--dest", dest, segnet=segnet_source("http://127.0.0.1:9/camvid.zip")) == 1
         assert "cannot be reached" in capsys.readouterr().err
+    for name in (f"{'a' * 300}/camvid", "b" * 252):  # the second is a name, but too long for a lock
+        assert run("--dest", tmp_path / "mine" / "x" / name, segnet=segnet_source("http://127.0.0.1:9/camvid.zip")) == 1
+        assert "too long" in capsys.readouterr().err
     assert [path.name for path in tmp_path.rglob("*")] == ["mine", ".camvid.lock"]
+
+
+def test_who_waits_for_a_run_that_fails_gets_the_place(tmp_path):
+    dest, waits, entered = tmp_path / "a" / "b" / "camvid", threading.Event(), []
+
+    @contextmanager
+    def waiting(sentence):
+        waits.set()
+        yield
+
+    def second():
+        with workplace(dest, waiting) as work:
+            entered.append(work.is_dir())
+
+    thread = threading.Thread(target=second)
+    with suppress(DataError), workplace(dest):
+        thread.start()
+        assert waits.wait(60)
+        raise DataError("the first run fails")
+    thread.join(60)
+    assert entered == [True] and list(tmp_path.rglob("*")) == []
 
 
 def test_a_run_killed_between_the_two_renames_is_put_right_by_the_next(tmp_path, archive, capsys):

@@ -265,6 +265,8 @@ def test_a_code_that_the_type_cannot_hold_ignores_nothing():
         (lambda: boundary_distance(torch.zeros(4, 4, dtype=torch.uint8), 2.5), "max_distance=2.5"),
         (lambda: boundary_error(*[torch.zeros(4, 4, dtype=torch.uint8)] * 2, (1, 2.5)), "edges="),
         (lambda: pixel_accuracy([1], [1]), "prediction is an object of type list"),
+        (lambda: pixel_accuracy(torch.ones(1), torch.ones(1).long(), "x"), "prediction"),
+        (lambda: pixel_accuracy(*[torch.ones(1).long()] * 2, "x"), "ignore_index='x' is not a whole number"),
         (lambda: class_iou(torch.zeros(3, 2)), r"of shape \(3, 2\), not \(C, C\)"),
         (lambda: confusion_matrix(*[torch.zeros(4, dtype=torch.uint8)] * 2, 0), "n_classes=0"),
     ],

@@ -200,6 +200,8 @@ def test_iou_bars_may_be_hatched_and_a_nought_is_written():
     noughts = [text.xy[0] for text in figure.axes[0].texts if text.get_text() == "0"]
     bars = [figure.axes[0].patches[place] for place in (1, 2)]
     assert noughts == pytest.approx([bar.get_x() + bar.get_width() / 2 for bar in bars])
+    with pytest.raises(ValueError, match="hatched='d' is not one of 'a', 'b', 'c'"):
+        plots.per_class_iou(ious, ["Sky", "Road"], hatched=["d"])
     assert renders(figure)
 
 

@@ -92,19 +92,56 @@ def test_what_is_wrong_is_said_before_anything_is_written(weights, street, tmp_p
     other.parent.mkdir()
     damaged = tmp_path / "damaged.pt"
     damaged.write_bytes(weights.read_bytes()[:5000])
-    unfit = tmp_path / "unfit.pt"
-    torch.save(torch.load(weights, weights_only=True) | {"codes": ["a", "b"]}, unfit)
+    saved = torch.load(weights, weights_only=True)
+    for name, codes in (("unfit", ["a", "b"]), ("nested", [["a"]] * 12), ("word", "abcdefghijkl")):
+        torch.save(saved | {"codes": codes}, tmp_path / f"{name}.pt")
+    flipped = bytearray(weights.read_bytes())
+    flipped[len(flipped) // 2] ^= 255
+    (tmp_path / "flipped.pt").write_bytes(flipped)
+    cut, strip, vast = tmp_path / "cut.jpg", tmp_path / "strip.png", tmp_path / "vast.png"
+    cut.write_bytes(street.read_bytes()[:-100])
+    Image.new("RGB", (4000, 4)).save(strip)
+    Image.new("1", (20000, 20000)).save(vast)
     for photographs, file, said in (
+        ([street, cut], weights, "cut.jpg cannot be read as a picture (image file is truncated"),
+        ([street, strip], weights, "strip.png has 4000 × 4 pixels"),
+        ([street, vast], weights, "vast.png cannot be read as a picture"),
+        ([street, tmp_path], weights, "Is a directory"),
         ([street, text], weights, "text.jpg"),
         ([tmp_path / "none.jpg"], weights, "none.jpg"),
         ([street, other], weights, "two photographs are called street"),
         ([street], tmp_path / "none.pt", "none.pt"),
         ([street], text, "text.jpg holds no weights, or is damaged"),
         ([street], damaged, "damaged.pt holds no weights, or is damaged"),
-        ([street], state, "state.pt was not written by python -m course_utils.train_camvid --save-weights"),
-        ([street], unfit, "unfit.pt is damaged, or from another version"),
+        ([street], state, "state.pt does not say what network its weights are of; train again with"),
+        ([street], tmp_path / "unfit.pt", "unfit.pt is damaged, or from another version"),
+        ([street], tmp_path / "nested.pt", "nested.pt is damaged, or from another version"),
+        ([street], tmp_path / "word.pt", "word.pt is damaged, or from another version"),
+        ([street], tmp_path / "flipped.pt", "flipped.pt holds no weights, or is damaged"),
     ):
         assert run(*photographs, "--weights", file, "--out", tmp_path / "out") == 1
         err = capsys.readouterr().err
         assert err.startswith("segment_photographs: ") and said in err and err.count("\n") == 1
         assert not (tmp_path / "out").exists()
+
+
+def test_a_place_for_answers_that_will_not_do_is_refused_before_anything_is_written(weights, street, tmp_path, capsys):
+    taken, folder = tmp_path / "taken", tmp_path / "folder"
+    taken.write_text("a file")
+    (folder / "street.mask.png").mkdir(parents=True)
+    other = tmp_path / "street.mask.png"
+    Image.new("RGB", (40, 40)).save(other)
+    for photographs, out, said in (
+        ([street], taken, f"--out {taken} is no folder, nor can it be made"),
+        ([street], taken / "below", "is no folder, nor can it be made"),
+        ([street], folder, "street.mask.png is a folder"),
+        ([street, other], tmp_path, "street.mask.png is one of the photographs, and would be replaced"),
+    ):
+        before = sorted(tmp_path.rglob("*")), other.read_bytes()
+        assert run(*photographs, "--weights", weights, "--out", out) == 1
+        err = capsys.readouterr().err
+        assert err.startswith("segment_photographs: ") and said in err and err.count("\n") == 1
+        assert (sorted(tmp_path.rglob("*")), other.read_bytes()) == before
+    with pytest.raises(SystemExit):
+        run(street, "--weights", weights, "--out", "")
+    assert "the name is empty" in capsys.readouterr().err

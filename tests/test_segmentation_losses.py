@@ -190,12 +190,26 @@ def test_bad_options():
         ((1, 2, 8, 8), torch.full((1, 8, 8), -1), {"ignore_index": 255}, "the code -1, .* ignore_index=255"),
         ((1, 2, 8, 8), torch.zeros(1, 1, 8, 8).long(), {}, r"target \(1, 1, 8, 8\) are not"),
         ((1, 1, 8, 8), torch.zeros(1, 8, 8).long(), {}, "C at least 2"),
+        ((1, 2, 8, 8), torch.full((1, 8, 8), 0.7), {}, "target is torch.float32 of shape"),
+        ((1, 2, 8, 8), None, {}, "target is an object of type NoneType"),
+        ((1, 2, 8, 8), torch.zeros(1, 8, 8).long(), {"ignore_index": 1.5}, "ignore_index=1.5 is not a whole number"),
     ],
 )
 def test_masks_that_no_class_explains_are_refused(logits, target, options, message):
-    for loss in (lovasz_softmax, lambda x, y, **options: LovaszCrossEntropy(**options)(x, y)):
-        with pytest.raises((ValueError, IndexError), match=message if loss is lovasz_softmax else None):
+    for loss in (
+        lovasz_softmax,
+        lambda x, y, **options: LovaszCrossEntropy(**options)(x, y),
+        lambda x, y, **options: LovaszCrossEntropy(weight=torch.ones(logits[1]), **options)(x, y),
+    ):
+        with pytest.raises(ValueError, match=message):
             loss(torch.zeros(logits), target, **options)
+
+
+def test_a_code_to_leave_out_that_bytes_cannot_hold_leaves_out_none():
+    logits, target = torch.randn(1, 200, 4, 4), torch.full((1, 4, 4), 156, dtype=torch.uint8)  # 156 is -100 mod 256
+    found = lovasz_softmax(logits, target, -100)
+    assert found > 0.5 and torch.equal(found, lovasz_softmax(logits, target.long(), -100))
+    assert torch.equal(found, lovasz_softmax(logits, target.to(torch.uint16), -100))
 
 
 def test_masks_of_bytes_are_taken():

@@ -438,3 +438,17 @@ def test_a_folder_of_ones_own_as_the_readme_describes_it(tmp_path):
         "train": 3,
         "val": 1,
     }
+
+
+def test_labels_that_half_the_size_loses_are_refused_before_training(root, tmp_path, capsys, monkeypatch):
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    void = train_camvid.read_codes(root).index("Void")
+    for stem in train_camvid.read_split(root, "train"):
+        with Image.open(copy / "labels" / f"{stem}.png") as mask:
+            codes = np.array(mask)
+        codes[1::2], codes[:, 1::2] = void, void  # a smaller mask copies other pixels
+        Image.fromarray(codes).save(copy / "labels" / f"{stem}.png")
+    monkeypatch.setattr(train_camvid, "train_in_stages", None)
+    assert run(copy) == 1
+    assert "no pixel of train has a class at 32 × 32" in capsys.readouterr().err

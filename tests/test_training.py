@@ -706,9 +706,11 @@ def test_a_loss_without_brackets_is_named():
     ("batch", "said"),
     [
         ({"image": torch.zeros(1, 3, 8, 8), "mask": torch.zeros(1, 8, 8)}, "yielded an object of type dict"),
-        ((torch.zeros(1, 3, 8, 8), torch.zeros(1, 8, 8), "name"), "type str; each batch is a pair"),
-        ((torch.zeros(1, 3, 8, 8), np.zeros((1, 8, 8))), "type ndarray; each batch is a pair"),
-        ((torch.zeros(1, 3, 8, 8), (torch.zeros(1), torch.zeros(1))), "type tuple; each batch is a pair"),
+        ((), "yielded a tuple of 0; each batch is a pair"),
+        ([torch.zeros(3, 8, 8)] * 64, "yielded a list of 64; each batch is a pair"),
+        ((torch.zeros(1, 3, 8, 8), torch.zeros(1, 8, 8), "name"), r"type str\); each batch is a pair"),
+        ((torch.zeros(1, 3, 8, 8), np.zeros((1, 8, 8))), r"type ndarray\); each batch is a pair"),
+        ((torch.zeros(1, 3, 8, 8), (torch.zeros(1), torch.zeros(1))), r"type tuple\); each batch is a pair"),
     ],
 )
 def test_a_batch_is_a_pair_of_tensors(batch, said):

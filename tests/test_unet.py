@@ -4,6 +4,7 @@ import copy
 import gc
 import io
 import pickle
+import warnings
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -505,12 +506,17 @@ def test_instance_norm_takes_the_smallest_picture_and_is_torchs_elsewhere():
     torch.testing.assert_close(ours(x[..., :1, :1]), torch.zeros(2, 5, 1, 1))
 
 
-@pytest.mark.parametrize("traced_at", [(64, 96), (75, 61)])
-def test_exports_for_other_sizes_of_picture(traced_at):
+@pytest.mark.parametrize(("traced_at", "way"), [((64, 96), "eager"), ((75, 61), "strict"), ((75, 61), "trace")])
+def test_exports_for_other_sizes_of_picture(traced_at, way):
     torch.manual_seed(0)
     model = DynamicUnet(create_encoder("resnet18", pretrained=False), 3, (64, 96)).eval()
-    sides = {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
-    exported = torch.export.export(model, (torch.randn(1, 3, *traced_at),), dynamic_shapes=(sides,)).module()
+    x = torch.randn(1, 3, *traced_at)
+    if way == "trace":
+        with warnings.catch_warnings(action="ignore"):  # it is told that sizes may differ, and that it is old
+            exported = torch.jit.trace(model, x)
+    else:
+        sides = {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+        exported = torch.export.export(model, (x,), dynamic_shapes=(sides,), strict=way == "strict").module()
     for size in ((64, 96), (75, 61), (99, 130)):
         x = torch.randn(1, 3, *size)
         torch.testing.assert_close(exported(x), model(x))

@@ -29,7 +29,7 @@ class Exercise:
         cases: from a generator for random numbers, the tuples of arguments to try, small ones among them.
         hints: up to three, from a nudge to nearly the answer.
         tolerance: largest difference, relative to values above one, that counts as rounding; 0 asks for equality.
-        left_behind: from the arguments as the answer left them, what is wrong with them now, or "".
+        left_behind: from the arguments before and after an answer, what is wrong with these, or "".
     """
 
     name: str
@@ -38,7 +38,7 @@ class Exercise:
     cases: Callable[[torch.Generator], Iterable[tuple]]
     hints: tuple[str, ...]
     tolerance: float = 0.0
-    left_behind: Callable[..., str] = lambda *arguments: ""
+    left_behind: Callable[[tuple, tuple], str] = lambda before, after: ""
 
     def inputs(self) -> list[tuple]:
         """The arguments to try, smallest first; the same in every run."""
@@ -115,7 +115,11 @@ def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple) -> _Ou
     complaint, difference = _difference(given, expected, exercise.tolerance)
     if complaint:
         return _Outcome(complaint=f"{shown}\n{complaint}\n{_side_by_side(given, expected)}")
-    if left := exercise.left_behind(*arguments):
+    try:
+        left = exercise.left_behind(case, arguments)
+    except Exception as error:  # an answer may do anything to what it is given
+        left = f"yours leaves arguments that cannot be read ({_show_error(error)}), the reference leaves them whole"
+    if left:
         return _Outcome(complaint=f"{shown}\n{left}")
     return _Outcome(difference=difference)
 

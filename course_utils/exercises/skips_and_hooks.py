@@ -146,11 +146,13 @@ def _mean_activations_cases(generator: torch.Generator) -> Iterator[tuple]:
     yield filled(_Crossed()), torch.randn(2, 2, 5, 5, generator=generator)
 
 
-def _left_on(model: nn.Module, x: Tensor) -> str:
-    hooks = sum(len(module._forward_hooks) for module in model.modules())
+def _left_on(before: tuple, after: tuple) -> str:
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    hooks = sum(len(getattr(module, kind)) for module in after[0].modules() for kind in kinds)
     if hooks:
         return f"yours leaves {hooks} hook{'s' * (hooks > 1)} on the model, the reference none"
-    return "yours leaves the model in training mode, the reference as it was" if model.training else ""
+    was, now = ([module.training for module in arguments[0].modules()] for arguments in (before, after))
+    return "" if now == was else "yours leaves a layer in another mode, the reference as it was"
 
 
 MEAN_ACTIVATIONS = Exercise(

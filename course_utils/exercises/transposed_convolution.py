@@ -111,9 +111,8 @@ def _even_out_cases(generator: torch.Generator) -> Iterator[tuple]:
         yield torch.rand(k, k, generator=generator) + 0.1, stride
 
 
-def _overwritten(weight: Tensor, stride: int) -> str:
-    as_given = any(torch.equal(weight, given) for given, _ in EVEN_OUT.inputs())
-    return "" if as_given else "yours overwrites weight, the reference leaves it as it was"
+def _overwritten(before: tuple, after: tuple) -> str:
+    return "" if torch.equal(before[0], after[0]) else "yours overwrites weight, the reference leaves it as it was"
 
 
 EVEN_OUT = Exercise(

@@ -3,20 +3,19 @@
 import hashlib
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from course_utils.experiments.restoration_tasks import SIZE
-from course_utils.picture_files import to_colour
+from course_utils.picture_files import opened, read_upright
 
 PAINTING_SIDE, LEAST_SIDE = 512, 28
 
 
 def read_painting(path: Path) -> Tensor:
     """A picture file, upright, as floats ``(3, H, W)``, reduced until its longer side has `PAINTING_SIDE` pixels."""
-    with Image.open(path) as opened:
-        picture = to_colour(ImageOps.exif_transpose(opened), path)
+    picture = read_upright(path)
     picture.thumbnail((PAINTING_SIDE, PAINTING_SIDE), Image.Resampling.LANCZOS)
     return pil_to_tensor(picture) / 255
 
@@ -36,11 +35,11 @@ def check_painting_file(path: Path) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"there is no painting {path}; make one with python -m data_scripts.painting.")
     try:
-        with Image.open(path) as opened:
-            too_small, deep = min(opened.size) < SIZE, opened.mode[0] in "IF"
+        with opened(path, path) as painting:
+            too_small, deep = min(painting.size) < SIZE, painting.mode[0] in "IF"
         picture = None if too_small or deep else read_painting(path)
         black = picture is not None and not picture.any()
-    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, OSError) as error:
+    except OSError as error:
         raise ValueError(f"{path} is no picture that can be read; name another one with --painting.") from error
     if deep:
         raise ValueError(f"the painting {path} is grey with more than 8 bits; save it as an 8-bit PNG.")

@@ -8,6 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from course_utils.checks import check_choice
 from course_utils.classes import CLASS_NAMES
 from course_utils.history import History
 from course_utils.plots.figures import (
@@ -130,6 +131,8 @@ def _class_bars(
     figure, ax = titled_axes(10, 4.2, title)
     width = 0.8 / len(series)
     colours = class_colours(codes) / 255
+    for label in hatched:
+        check_choice("hatched", label, tuple(series))
     for i, (label, values) in enumerate(series.items()):
         values = _numbers(values)
         places = np.arange(len(values)) + (i - (len(series) - 1) / 2) * width

@@ -107,8 +107,8 @@ def show_pictures(
     Args:
         pictures: by title, grey ``(H, W)`` or colour ``(3, H, W)``, floats from 0 (black) to 1 (white).
         panel: aimed-at side of a picture on the screen in pixels at 100 dots per inch.
-        square: side of a dashed square in the middle of each picture, as a share of the picture's; none if not given.
-        label: written below that square.
+        square: sides of a dashed frame in the middle of each picture, as a share of the picture's; none if not given.
+        label: written below that frame.
 
     Raises:
         ValueError: if there is no picture, or one is not of floats in one of these shapes; if `square` is no share.

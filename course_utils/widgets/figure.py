@@ -19,9 +19,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from course_utils.picture_files import to_colour
+from course_utils.picture_files import opened, to_colour
 from course_utils.plots.rendering import MovingParts, render_png
 
 Draw = Callable[..., tuple[Figure, str]]
@@ -195,15 +195,12 @@ def uploaded_picture(files: tuple[Mapping[str, Any], ...], max_side: int = 1024)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its size is looked at below
-            picture = Image.open(io.BytesIO(bytes(file["content"])))
-        width, height = picture.size
-        if width * height > MOST_PIXELS:
-            raise ValueError(f"{name} has {width} × {height} pixels, more than {MOST_PIXELS // 10**6} million")
-        with picture:
-            upright = to_colour(ImageOps.exif_transpose(picture), name)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if str(error).startswith(f"{name} "):
-            raise
+            with opened(io.BytesIO(bytes(file["content"])), name) as picture:
+                width, height = picture.size
+                if width * height > MOST_PIXELS:
+                    raise ValueError(f"{name} has {width} × {height} pixels, more than {MOST_PIXELS // 10**6} million")
+                upright = to_colour(ImageOps.exif_transpose(picture), name)
+    except OSError as error:
         raise ValueError(f"{name} is not a picture that can be read here; try a PNG or JPEG") from error
     upright.thumbnail((max_side, max_side))
     return np.array(upright)
