@@ -66,10 +66,14 @@ def overlay(image: Picture, mask: Picture, alpha: float = 0.6, codes: Sequence[s
         alpha: opacity of the colours, from 0 (the image alone) to 1 (the classes alone).
     """
     rgb, labels = to_rgb(image), to_codes(mask)
-    colours = class_colours(codes)[labels]
-    blended = (rgb + alpha * (colours.astype(np.float32) - rgb)).round().astype(np.uint8)
-    void = void_code(tuple(codes))
-    return np.where((labels == void)[..., None], rgb, blended)
+    mixed = class_colours(codes)[labels].astype(np.float32)
+    mixed -= rgb  # in place: of a photograph of 50 million pixels each copy takes 600 MB
+    mixed *= alpha
+    mixed += rgb
+    drawn = mixed.round(out=mixed).astype(np.uint8)
+    void = labels == void_code(tuple(codes))
+    drawn[void] = rgb[void]
+    return drawn
 
 
 def show_segmentation(
