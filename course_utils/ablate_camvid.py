@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from course_utils.camvid import Batches, CachedSplit, load_split, read_codes, read_split
+from course_utils.camvid import Batches, load_split, read_codes, read_split
 from course_utils.command_line import (
     add_data_option,
     add_encoder_options,
@@ -21,7 +21,13 @@ from course_utils.command_line import (
     provenance,
     usable_device,
 )
-from course_utils.experiments.ablation_record import compare, differing, load_record, update_record
+from course_utils.experiments.ablation_record import (
+    compare,
+    load_record,
+    missing_runs,
+    refuse_other_kind,
+    update_record,
+)
 from course_utils.experiments.ablation_table import table
 from course_utils.experiments.ablations import (
     RECIPE,
@@ -111,11 +117,7 @@ def prepare(
     found = load_record(args.out) if args.out.exists() else {}
     if found.get("runs") or found.get("cost"):
         machine = {name: measured_on[name] for name in ("hardware", "threads", "versions")}
-        odd = differing(found, wanted if args.cost else wanted | machine)
-        if odd:
-            raise ValueError(
-                f"{args.out} holds runs of another kind ({', '.join(odd[:3])} differ); name another file with --out."
-            )
+        refuse_other_kind(args.out, found, wanted if args.cost else wanted | machine)
 
     def change(record: dict) -> None:
         if not args.cost:
@@ -125,9 +127,7 @@ def prepare(
         record["variants"] = {name: known[name] for name in VARIANTS if name in known}
         record.setdefault("runs", [])
 
-    done = {(run["variant"], run["seed"]) for run in found.get("runs", [])}
-    # Seed by seed, so that a grid that was stopped still compares every variant on the seeds that it has.
-    return [(name, seed) for seed in args.seeds for name in names if (name, seed) not in done], change
+    return missing_runs(found, names, args.seeds), change
 
 
 def run_grid(
@@ -139,7 +139,9 @@ def run_grid(
     describe: Callable[[dict], None],
 ) -> None:
     """Train and score every missing run; each is in the file, described, before the next begins."""
-    load = _loader(root, device, budget)
+    load = functools.cache(functools.partial(load_split, root, device=device))
+    for split in ("train", "val"):
+        load(split, budget.size)  # now, not after the first run
     n_classes = len(read_codes(root))
     with progress_bar(missing, desc="runs", unit="run") as bar:
         for name, seed in bar:
@@ -198,18 +200,6 @@ def _model(
     if args.winograd:
         use_winograd(model)
     return model
-
-
-def _loader(root: Path, device: torch.device, budget: Budget):
-    """``load(split, size)`` that reads each split once; both are read now, not after the first run."""
-
-    @functools.cache
-    def load(split: str, size: tuple[int, int]) -> CachedSplit:
-        return load_split(root, split, size, device)
-
-    for split in ("train", "val"):
-        load(split, budget.size)
-    return load
 
 
 def _check(args: argparse.Namespace) -> None:

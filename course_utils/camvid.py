@@ -15,7 +15,7 @@ from torchvision.transforms.v2 import functional as VF
 
 from course_utils.checks import check_flags, check_sides, check_whole, describe
 from course_utils.classes import VOID_NAME
-from course_utils.data_layout import SPLITS
+from course_utils.data_layout import SPLITS, find_photo
 from course_utils.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from course_utils.picture_files import opened, to_colour
 from course_utils.progress import progress_bar
@@ -134,7 +134,10 @@ class CamVid(Dataset):
 
     def __getitem__(self, index: int) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
         stem = self.stems[index]
-        image = tv_tensors.Image(torch.from_numpy(_open(self._image_path(stem), "RGB")).permute(2, 0, 1).contiguous())
+        path = find_photo(self.root / "images", stem)
+        if path is None:
+            raise FileNotFoundError(f"{self.root / 'images' / stem} has neither a .png nor a .jpg; check the data set.")
+        image = tv_tensors.Image(torch.from_numpy(_open(path, "RGB")).permute(2, 0, 1).contiguous())
         label_path = self.root / "labels" / f"{stem}.png"
         mask = tv_tensors.Mask(torch.from_numpy(_open(label_path, "L")))
         check_mask(mask, len(self.codes), name=str(label_path))
@@ -144,13 +147,6 @@ class CamVid(Dataset):
                 "prepare the data anew."
             )
         return self.transform(image, mask) if self.transform else (image, mask)
-
-    def _image_path(self, stem: str) -> Path:
-        for suffix in (".png", ".jpg"):
-            path = self.root / "images" / f"{stem}{suffix}"
-            if path.is_file():
-                return path
-        raise FileNotFoundError(f"{self.root / 'images' / stem} has neither a .png nor a .jpg; check the data set.")
 
 
 def resize_pair(image: Tensor, mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:

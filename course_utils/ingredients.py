@@ -20,7 +20,14 @@ from course_utils.command_line import (
     provenance,
     usable_device,
 )
-from course_utils.experiments.ablation_record import compare, differing, load_record, spread_over_seeds, update_record
+from course_utils.experiments.ablation_record import (
+    compare,
+    load_record,
+    missing_runs,
+    refuse_other_kind,
+    spread_over_seeds,
+    update_record,
+)
 from course_utils.experiments.ablations import check_boundaries, score
 from course_utils.memory import keep_freed_memory
 
@@ -114,7 +121,7 @@ def run(name: str, seed: int, base: list[str], root: Path) -> list[dict]:
 
 
 def prepare(args: argparse.Namespace, root: Path) -> tuple[dict, list[tuple[str, int]]]:
-    """What the runs depend on, for the record, and the runs that are missing in the file."""
+    """What the runs depend on, with the date, for the record, and the runs that are missing in the file."""
     parsed = camvid_options.parse_command(args.base)
     measured_on = provenance(usable_device(parsed.device))
     wanted = {
@@ -126,19 +133,19 @@ def prepare(args: argparse.Namespace, root: Path) -> tuple[dict, list[tuple[str,
         **{name: measured_on[name] for name in ("hardware", "threads", "versions")},
     }
     record = load_record(args.out) if args.out.exists() else {}
-    odd = differing(record, wanted)
-    if odd:
-        raise ValueError(f"{args.out} holds runs of another kind ({', '.join(odd[:3])} differ); name another file.")
-    seeds = " ".join(map(str, args.seeds))
-    command = f"{parser().prog} --out FILE --seeds {seeds}"
-    if args.only != list(INGREDIENTS):
-        command += f" --only {' '.join(args.only)}"
-    if " ".join(args.base) != BASE_OPTIONS:
-        command += f" -- {' '.join(args.base)}"
-    done = {(row["variant"], row["seed"]) for row in record.get("runs", [])}
+    refuse_other_kind(args.out, record, wanted)
     names = list(dict.fromkeys([BASE, *args.only]))
-    missing = [(name, seed) for seed in args.seeds for name in names if (name, seed) not in done]
-    return {"command": command, "date": measured_on["date"], **wanted}, missing
+    return {"date": measured_on["date"], **wanted}, missing_runs(record, names, args.seeds)
+
+
+def _command(base: list[str], runs: list[dict]) -> str:
+    """The one command for all runs in the file, also if several have filled it."""
+    there = {run["variant"] for run in runs}
+    only = [name for name in INGREDIENTS if name in there and (name != BASE or there == {BASE, *VIEWS})]
+    command = f"{parser().prog} --out FILE --seeds {' '.join(map(str, dict.fromkeys(run['seed'] for run in runs)))}"
+    if len(only) < len(INGREDIENTS) - 1:
+        command += f" --only {' '.join(only)}"
+    return command if " ".join(base) == BASE_OPTIONS else f"{command} -- {' '.join(base)}"
 
 
 def table(record: Mapping) -> str:
@@ -180,7 +187,12 @@ def _run_all(args: argparse.Namespace) -> None:
     facts, missing = prepare(args, root)
     for name, seed in missing:
         rows = run(name, seed, args.base, root)
-        update_record(args.out, lambda record, rows=rows: record.update(facts, runs=record.get("runs", []) + rows))
+
+        def change(record: dict, rows: list[dict] = rows) -> None:
+            runs = record.get("runs", []) + rows
+            record.update(facts, runs=runs, command=_command(args.base, runs))
+
+        update_record(args.out, change)
         first = rows[0]
         print(f"{name}, seed {seed}: accuracy {first['accuracy']:.2%}, mean IoU {first['mean_iou']:.2%}", flush=True)
     print(table(load_record(args.out)))

@@ -12,10 +12,9 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from course_utils.classes import CLASS_NAMES, VOID_NAME
-from course_utils.data_layout import SPLITS
+from course_utils.data_layout import SPLITS, find_photo
 from data_scripts._sources import Source, is_camvid_stem
 
-PHOTO_SUFFIXES = (".png", ".jpg")
 _EXAMPLES = 3
 
 
@@ -81,11 +80,6 @@ def read_lines(path: Path) -> list[str]:
     """Lines of a text file, stripped, without the empty ones."""
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def find_photo(folder: Path, stem: str) -> Path | None:
-    """The photograph of a stem in a prepared folder's `images`, PNG or JPEG; None if there is none."""
-    return next((path for suffix in PHOTO_SUFFIXES if (path := folder / f"{stem}{suffix}").is_file()), None)
 
 
 def check_folder(root: Path) -> Report:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from course_utils.data_layout import DATA_DIR, LAYOUT, SPLITS
-from data_scripts._checks import PHOTO_SUFFIXES, find_photo, read_lines
+from course_utils.data_layout import DATA_DIR, LAYOUT, PHOTO_SUFFIXES, SPLITS, find_photo
+from data_scripts._checks import read_lines
 from data_scripts._errors import DataError
 from data_scripts._sources import Source, is_camvid_stem
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from course_utils.data_layout import SPLITS
 from course_utils.files import named_path
 from data_scripts._checks import Report, check_folder, differences, published_version
+from data_scripts._command import exit_code
 from data_scripts._destination import DEFAULT_DEST
-from data_scripts._errors import DataError, sentence
+from data_scripts._errors import DataError
 from data_scripts._sources import SOURCES
 
 _LINES_PER_KIND = 5
@@ -68,17 +69,11 @@ def main(argv: list[str] | None = None) -> int:
         "root", nargs="?", type=named_path, default=DEFAULT_DEST, metavar="DIR", help="default: data/camvid"
     )
     root = parser.parse_args(argv).root
-    try:
-        report, problems = check_camvid(root)
-    except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {sentence(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted: nothing was changed", file=sys.stderr)
-        return 130
+    return exit_code(lambda: _report_on(root), "nothing was changed")
+
+
+def _report_on(root: Path) -> int:
+    report, problems = check_camvid(root)
     version = published_version(report, SOURCES)
     if problems:
         command = (

@@ -21,6 +21,7 @@ from course_utils.data_layout import SPLITS
 from course_utils.files import named_path
 from data_scripts._archive import IMPOSSIBLE_NAMES, unpack
 from data_scripts._checks import Report, check_folder, differences, published_version, summary
+from data_scripts._command import exit_code
 from data_scripts._destination import (
     DEFAULT_DEST,
     already_there,
@@ -32,8 +33,7 @@ from data_scripts._destination import (
     workplace,
 )
 from data_scripts._download import Expected, Patience, download
-from data_scripts._errors import DataError, sentence
-from data_scripts._polite_kill import polite_kill
+from data_scripts._errors import DataError
 from data_scripts._prepare import find_camvid, plan, write
 from data_scripts._sources import SEGNET, SOURCES, Source
 from data_scripts.make_street_scenes import read_settings
@@ -166,24 +166,16 @@ def main(
 ) -> int:
     """Run the command line; returns the exit code."""
     options = _parser(sources).parse_args(argv)
-    try:
-        with polite_kill():
-            if options.origin is not None:
-                source = sources[options.source] if options.source else None
-                import_camvid(options.origin, options.dest, source, force=options.force, known=sources)
-            else:
-                source = sources[options.source or SEGNET.name]
-                download_camvid(options.dest, source, force=options.force, patience=patience)
-    except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {sentence(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"interrupted: {options.dest} is as it was, and the same command goes on or starts anew", file=sys.stderr)
-        return 130
-    return 0
+
+    def work() -> None:
+        if options.origin is not None:
+            source = sources[options.source] if options.source else None
+            import_camvid(options.origin, options.dest, source, force=options.force, known=sources)
+        else:
+            source = sources[options.source or SEGNET.name]
+            download_camvid(options.dest, source, force=options.force, patience=patience)
+
+    return exit_code(work, f"{options.dest} is as it was, and the same command goes on or starts anew")
 
 
 if __name__ == "__main__":

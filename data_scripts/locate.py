@@ -8,8 +8,7 @@ from pathlib import Path
 
 from course_utils.data_layout import DATA_DIR, is_prepared
 from course_utils.files import named_path
-from data_scripts._errors import sentence
-from data_scripts._polite_kill import polite_kill
+from data_scripts._command import exit_code
 from data_scripts.make_street_scenes import make_street_scenes
 
 
@@ -52,19 +51,11 @@ def main(argv: list[str] | None = None) -> int:
         "--data-dir", type=named_path, default=DATA_DIR, help="holds camvid, street_scenes (default: data)"
     )
     data_dir = parser.parse_args(argv).data_dir
-    try:
-        with polite_kill():
-            camvid_or_street_scenes(data_dir)
-    except OSError as error:
-        print(f"error: {sentence(error)}", file=sys.stderr)
-        return 1
-    except (ValueError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted: the data folder is as it was", file=sys.stderr)
-        return 130
-    return 0
+
+    def work() -> None:
+        camvid_or_street_scenes(data_dir)
+
+    return exit_code(work, "the data folder is as it was")
 
 
 if __name__ == "__main__":

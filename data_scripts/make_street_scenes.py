@@ -19,6 +19,7 @@ from course_utils.classes import CLASS_NAMES
 from course_utils.data_layout import DATA_DIR, LAYOUT, SPLITS
 from course_utils.files import named_path
 from course_utils.progress import progress_bar
+from data_scripts._command import exit_code
 from data_scripts._destination import (
     foreign_names,
     is_where_we_work,
@@ -28,8 +29,6 @@ from data_scripts._destination import (
     unlisted_names,
     workplace,
 )
-from data_scripts._errors import sentence
-from data_scripts._polite_kill import polite_kill
 from data_scripts._scene_plan import paint_scene
 from data_scripts._scene_workers import paint_all
 
@@ -145,11 +144,9 @@ def is_made(dest: Path, settings: dict[str, int]) -> bool:
     """Whether `dest` holds the complete data set of these settings."""
     if read_settings(dest) != settings:
         return False
-    stems = [stem for split in SPLITS for stem in split_stems(split, settings)]
-    files = {path.name for folder in ("images", "labels") for path in (dest / folder).glob("*.png")}
+    files = {f"{stem}.png" for split in SPLITS for stem in split_stems(split, settings)}
     lists = all((dest / name).is_file() for name in ("codes.txt", *(f"{split}.txt" for split in SPLITS)))
-    pictures = sum(1 for folder in ("images", "labels") for _ in (dest / folder).glob("*.png"))
-    return lists and pictures == 2 * len(stems) and files == {f"{stem}.png" for stem in stems}
+    return lists and all({path.name for path in (dest / name).glob("*.png")} == files for name in ("images", "labels"))
 
 
 def split_stems(split: str, settings: dict[str, int]) -> list[str]:
@@ -198,23 +195,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="another seed paints other streets (default: %(default)s)")
     parser.add_argument("--force", action="store_true", help="replace the street scenes that are at DEST now")
     options = vars(parser.parse_args(arguments))
-    try:
-        with polite_kill():
-            painted = make_street_scenes(options["dest"], **{k: v for k, v in options.items() if k != "dest"})
-    except OSError as error:
-        print(f"error: {sentence(error)}", file=sys.stderr)
-        return 1
-    except (ValueError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"interrupted: {options['dest']} is as it was", file=sys.stderr)
-        return 130
-    state = "painted" if painted else "already there, nothing to do:"
-    total = sum(options[f"n_{split}"] for split in SPLITS)
-    size = f"{options['height']}x{options['width']}"
-    print(f"{state} {total} scenes of {size} pixels in {short_path(options['dest'])}")
-    return 0
+    dest = options.pop("dest")
+
+    def work() -> None:
+        state = "painted" if make_street_scenes(dest, **options) else "already there, nothing to do:"
+        total = sum(options[f"n_{split}"] for split in SPLITS)
+        print(f"{state} {total} scenes of {options['height']}x{options['width']} pixels in {short_path(dest)}")
+
+    return exit_code(work, f"{dest} is as it was")
 
 
 if __name__ == "__main__":

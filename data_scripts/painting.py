@@ -6,7 +6,6 @@ python -m data_scripts.painting --help
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -15,8 +14,9 @@ import numpy as np
 from PIL import Image
 
 from course_utils.data_layout import PAINTING
-from course_utils.files import named_path
+from course_utils.files import named_path, replacing
 from course_utils.picture_files import read_upright
+from data_scripts._command import exit_code
 from data_scripts._download import Expected, Patience, download
 from data_scripts._errors import DataError, sentence
 from data_scripts._lily_pond import paint_lily_pond
@@ -67,12 +67,8 @@ def prepare_painting(
     else:
         picture = paint_lily_pond(seed=seed)
     dest.parent.mkdir(parents=True, exist_ok=True)
-    temporary = dest.with_name(f".painting-{os.getpid()}.png")
-    try:
-        Image.fromarray(picture).save(temporary)
-        os.replace(temporary, dest)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(dest) as temporary:
+        Image.fromarray(picture).save(temporary, format="png")
     return True
 
 
@@ -127,21 +123,14 @@ def main(words: list[str] | None = None) -> int:
     parse.add_argument("--seed", type=int, default=0, help="of the painted one")
     parse.add_argument("--force", action="store_true", help="replace the painting that is there")
     args = parse.parse_args(words)
-    try:
+
+    def work() -> None:
         if args.seed < 0:
             raise DataError(f"--seed {args.seed} is negative: take 0 or more")
         made = prepare_painting(args.dest, source=args.source, fetch=args.fetch, seed=args.seed, force=args.force)
-    except DataError as error:
-        print(f"{parse.prog}: {error}.", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"{parse.prog}: {sentence(error)}.", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"{parse.prog}: interrupted; {args.dest} is as it was.", file=sys.stderr)
-        return 130
-    print(f"{args.dest}: " + ("ready." if made else "there is a painting already; --force replaces it."))
-    return 0
+        print(f"{args.dest}: " + ("ready." if made else "there is a painting already; --force replaces it."))
+
+    return exit_code(work, f"{args.dest} is as it was")
 
 
 if __name__ == "__main__":

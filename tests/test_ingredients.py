@@ -39,6 +39,9 @@ def test_a_stopped_command_goes_on_and_views_come_with_the_base(root, tmp_path, 
     ]  # fmt: skip
     assert {"command", "date", "hardware", "threads", "versions"} <= set(record)
     assert str(tmp_path) not in out.read_text() and str(root) not in out.read_text()
+    assert " --seeds 5 --only lovasz -- --size 32 32" in record["command"]
+    assert run(root, out, "--only", "balance", "--seeds", "6") == 0  # a file that two commands fill names both
+    assert " --seeds 5 6 --only lovasz balance -- --size 32 32" in json.loads(out.read_text())["command"]
     said = capsys.readouterr().out
     assert "Lovász term" in said and "mirror images" in said
     assert ingredients.main(["--out", str(out), "--data", str(root), "--", *BASE, "--epochs", "2"]) == 1

@@ -108,7 +108,7 @@ def _cut_off(path):
         (_small, "100 × 300"),
         (_stretched, "2000 × 200 pixels: brush strokes need 128 or more, and a picture at most 8 times"),
         (_sixteen_bits, "more than 8 bits"),
-        (_cut_off, "is truncated); take another copy of the file."),
+        (_cut_off, "is truncated); take another copy of the file"),
         (lambda path: path.mkdir(), "system refused"),
     ],
 )

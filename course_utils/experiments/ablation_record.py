@@ -35,6 +35,24 @@ def differing(record: Mapping, wanted: Mapping) -> list[str]:
     return found
 
 
+def refuse_other_kind(path: Path, record: Mapping, wanted: Mapping) -> None:
+    """Raise a `ValueError` where the record at `path` holds runs that `wanted` cannot stand beside."""
+    odd = differing(record, wanted)
+    if odd:
+        raise ValueError(
+            f"{path} holds runs of another kind ({', '.join(odd[:3])} differ); name another file with --out."
+        )
+
+
+def missing_runs(record: Mapping, names: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int]]:
+    """Variant and seed of each run that the record lacks.
+
+    Seed by seed, so that a grid that was stopped still compares every variant on the seeds that it has.
+    """
+    done = {(run["variant"], run["seed"]) for run in record.get("runs", [])}
+    return [(name, seed) for seed in seeds for name in names if (name, seed) not in done]
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One variant against the recipe, on one metric; seeds in the order of `seeds`.

@@ -147,11 +147,6 @@ def _in_upsampler(name: str) -> bool:
     return parts[0] == "final_up" or (parts[0] == "blocks" and parts[2] == "up")
 
 
-def count_parameters(model: DynamicUnet) -> int:
-    """Parameters of encoder and decoder together."""
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 @torch.no_grad()
 def multiply_adds(model: DynamicUnet, size: tuple[int, int]) -> int:
     """Multiplications with addition (MACs) of convolutions and matrix products, for one picture of `size`."""
@@ -170,7 +165,7 @@ def variant_facts(name: str, n_classes: int, size: tuple[int, int], encoder: str
     return {
         "options": options,
         "lr_factor": variant.lr_factor,
-        "parameters": count_parameters(model),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "multiply_adds": multiply_adds(model, size),
     }
 
