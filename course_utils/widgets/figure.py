@@ -10,7 +10,7 @@ import base64
 import html
 import io
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -93,6 +93,15 @@ class FigureWidget(ipywidgets.VBox):
     def png(self) -> bytes:
         """The picture as it is shown now."""
         return self._picture.value
+
+    def switches(self, boxes: Collection[str], on: str, off: str, width: str | None = None) -> list[ipywidgets.Button]:
+        """Two buttons, called `on` and `off`, that set all of these checkboxes at once."""
+        buttons = []
+        for description, value in ((on, True), (off, False)):
+            button = ipywidgets.Button(description=description, layout=ipywidgets.Layout(width=width))
+            button.on_click(lambda _, value=value: self.set(**dict.fromkeys(boxes, value)))
+            buttons.append(button)
+        return buttons
 
     def set(self, **values: Any) -> None:
         """Move several controls and draw once.

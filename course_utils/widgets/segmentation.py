@@ -105,7 +105,6 @@ class SegmentationViewer(FigureWidget):
         self._build_figure()
         top = self._controls(has_predictions=predictions is not None)
         boxes = self._class_boxes()
-        self._boxes = tuple(boxes)
         super().__init__(self._draw, {**top, **boxes}, css_class="segmentation-viewer", width=900)
         *_, picture, label = self.children
         grid = ipywidgets.GridBox(
@@ -114,7 +113,7 @@ class SegmentationViewer(FigureWidget):
         )
         rows = [ipywidgets.HBox([top["picture"], top["opacity"]]), top["layer"]]
         rows += [top["network"]] if "network" in top else []
-        self.children = [*rows, ipywidgets.HBox(self._switches()), grid, picture, label]
+        self.children = [*rows, ipywidgets.HBox(self.switches(boxes, "All classes", "No class")), grid, picture, label]
 
     def _controls(self, has_predictions: bool) -> dict[str, ipywidgets.DOMWidget]:
         wide = ipywidgets.Layout(width="420px")
@@ -135,15 +134,6 @@ class SegmentationViewer(FigureWidget):
             for i, name in enumerate(self.codes)
             if i != self.void
         }
-
-    def _switches(self) -> list[ipywidgets.Button]:
-        """Buttons that set all class boxes at once: one class alone is then two presses away."""
-        switches = []
-        for description, on in (("All classes", True), ("No class", False)):
-            switch = ipywidgets.Button(description=description)
-            switch.on_click(lambda _, on=on: self.set(**dict.fromkeys(self._boxes, on)))
-            switches.append(switch)
-        return switches
 
     def _build_figure(self) -> None:
         height, width = to_codes(self.masks[0]).shape

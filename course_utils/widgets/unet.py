@@ -60,17 +60,12 @@ class UnetExplorer(FigureWidget):
             )
         super().__init__(self._draw, {**controls, **self._skips}, css_class="unet-explorer", width=960)
         *_, picture, label = self.children
-        rows = [list(controls.values()), [*self._skips.values(), *self._switches()]]
+        rows = [
+            list(controls.values()),
+            [*self._skips.values(), *self.switches(self._skips, "All skips", "No skip", "90px")],
+        ]
         wrap = Layout(flex_flow="row wrap", align_items="center")
         self.children = [*(ipywidgets.Box(row, layout=wrap) for row in rows), picture, label]
-
-    def _switches(self) -> list[ipywidgets.Button]:
-        switches = []
-        for description, on in (("All skips", True), ("No skip", False)):
-            switch = ipywidgets.Button(description=description, layout=Layout(width="90px"))
-            switch.on_click(lambda _, on=on: self.set(**dict.fromkeys(self._skips, on)))
-            switches.append(switch)
-        return switches
 
     def _trace(self, picture: int, off: frozenset[int]) -> Trace:
         if (picture, off) not in self._traces:
