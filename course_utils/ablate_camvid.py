@@ -55,7 +55,8 @@ def parser() -> argparse.ArgumentParser:
         "The test split is never read. Runs that the file already holds are kept, so the same command continues.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parse.add_argument("--out", type=Path, required=True, help="JSON file that keeps every run, from the first on")
+    keeps = "JSON file that keeps every run, from the first on"
+    parse.add_argument("--out", type=Path, required=True, default=argparse.SUPPRESS, help=keeps)
     add_data_option(parse)
     parse.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS, metavar="NAME", help=_names())
     parse.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of weights, order and augmentation")

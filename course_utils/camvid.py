@@ -17,7 +17,7 @@ from course_utils.checks import check_flags, check_sides, check_whole, describe
 from course_utils.classes import VOID_NAME
 from course_utils.data_layout import SPLITS, find_photo
 from course_utils.imagenet import IMAGENET_MEAN, IMAGENET_STD
-from course_utils.picture_files import opened, to_colour
+from course_utils.picture_files import opened, read_upright
 from course_utils.progress import progress_bar
 
 Augmentation = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
@@ -25,6 +25,8 @@ Augmentation = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]
 
 def _read_lines(root: Path | str, name: str) -> list[str]:
     path = Path(root) / name
+    if not path.is_file() and (path.parent / "codes.txt").is_file():
+        raise FileNotFoundError(f"{path} is missing: the names of the pictures of that split, one on each line.")
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is missing, so {root} is no prepared data set; "
@@ -90,8 +92,10 @@ def check_mask(mask: Tensor, n_classes: int, name: str = "the mask") -> None:
 
 
 def _open(path: Path, mode: str) -> np.ndarray:
+    if mode == "RGB":
+        return np.array(read_upright(path))
     with opened(path, path) as picture:
-        return np.array(to_colour(picture, path)) if mode == "RGB" else _codes(picture, path)
+        return _codes(picture, path)
 
 
 def _codes(picture: Image.Image, path: Path) -> np.ndarray:
@@ -136,9 +140,14 @@ class CamVid(Dataset):
         stem = self.stems[index]
         path = find_photo(self.root / "images", stem)
         if path is None:
-            raise FileNotFoundError(f"{self.root / 'images' / stem} has neither a .png nor a .jpg; check the data set.")
+            raise FileNotFoundError(
+                f"{self.root / 'images' / stem} has neither a .png nor a .jpg, in small letters; "
+                "the lists give names without ending."
+            )
         image = tv_tensors.Image(torch.from_numpy(_open(path, "RGB")).permute(2, 0, 1).contiguous())
         label_path = self.root / "labels" / f"{stem}.png"
+        if not label_path.is_file():
+            raise FileNotFoundError(f"{label_path} is missing: each picture needs a mask of its name, a PNG file.")
         mask = tv_tensors.Mask(torch.from_numpy(_open(label_path, "L")))
         check_mask(mask, len(self.codes), name=str(label_path))
         if image.shape[-2:] != mask.shape:

@@ -70,7 +70,8 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
         "--recipe",
         default="course",
         choices=RECIPES,
-        help="lecture: its network, augmentation and four stages; strong: longer, and with more of everything",
+        help="lecture: its network, augmentation and four stages; strong: longer, and with more of everything; the "
+        "defaults below are those of the recipe beside --help",
     )
     data = parse.add_argument_group("data")
     add_data_option(data)
@@ -103,12 +104,14 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
     train = parse.add_argument_group("training")
     train.add_argument("--frozen-epochs", type=int, default=1, help="first: encoder frozen, pictures of half size")
     train.add_argument("--half-epochs", type=int, default=5, help="then: everything trained, half size")
-    train.add_argument("--epochs", type=int, default=5, help="last: everything trained, full size")
+    train.add_argument("--epochs", type=int, default=5, help="last: everything trained, full size; all three add up")
     train.add_argument("--batch-size", type=int, default=4, help="pictures in a step; less needs less memory")
     train.add_argument(
-        "--lr", type=float, nargs=2, default=(5e-4, 5e-3), metavar=("ENC", "DEC"), help="half size: highest"
+        "--lr", type=float, nargs=2, default=(5e-4, 5e-3), metavar=("ENC", "DEC"), help="highest, at half size"
     )
-    train.add_argument("--full-lr", type=float, nargs=2, default=(3e-4, 2e-3), metavar=("ENC", "DEC"), help="full size")
+    train.add_argument(
+        "--full-lr", type=float, nargs=2, default=(3e-4, 2e-3), metavar=("ENC", "DEC"), help="at full size"
+    )
     train.add_argument("--weight-decay", type=float, default=1e-2, help="of AdamW")
     train.add_argument("--degrees", type=float, default=0.0, help="largest rotation")
     train.add_argument("--zoom", type=float, nargs=2, default=(1.0, 1.2), metavar=("MIN", "MAX"), help="random zoom")

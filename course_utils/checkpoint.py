@@ -106,9 +106,9 @@ def check_same_run(path: Path, saved: dict[str, Any], settings: dict[str, Any], 
             differences.append(f"{odd[0]} in the model was {there.get(odd[0])} and is {here.get(odd[0])}")
             break
     if differences:
+        said = ", ".join(dict.fromkeys(differences))  # settings may hold what the recipe's words hold too
         raise CheckpointError(
-            f"{path} belongs to another run: {', '.join(differences)}; use the same settings to continue it, or "
-            f"{_REMEDY}."
+            f"{path} belongs to another run: {said}; use the same settings to continue it, or {_REMEDY}."
         )
 
 

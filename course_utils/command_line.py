@@ -21,7 +21,7 @@ from course_utils.files import prove_writable
 def add_encoder_options(group: argparse._ArgumentGroup) -> None:
     """Which encoder, and from which weights."""
     group.add_argument(
-        "--encoder", default=LITE0, help="efficientnet_lite0 (1, 2), or a torchvision classifier as resnet34"
+        "--encoder", default=LITE0, help="efficientnet_lite0, _lite1 or _lite2, or a torchvision classifier as resnet34"
     )
     group.add_argument("--random", action="store_true", help="start the encoder from random weights")
 

@@ -66,7 +66,8 @@ def parser() -> argparse.ArgumentParser:
         "epoch on val; the test split is never read. Runs that the file holds are kept: the same command goes on.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parse.add_argument("--out", type=Path, required=True, help="JSON file that keeps every run, from the first on")
+    keeps = "JSON file that keeps every run, from the first on"
+    parse.add_argument("--out", type=Path, required=True, default=argparse.SUPPRESS, help=keeps)
     add_data_option(parse)
     parse.add_argument("--only", nargs="+", choices=INGREDIENTS, default=list(INGREDIENTS), metavar="NAME",
                        help=f"which to run beside {BASE}: {', '.join(INGREDIENTS)}")  # fmt: skip

@@ -30,7 +30,8 @@ def parser() -> argparse.ArgumentParser:
         "that it has never seen. Runs that the file already holds are kept, so the same command continues.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parse.add_argument("--out", type=Path, required=True, help="JSON file that keeps every run, from the first on")
+    keeps = "JSON file that keeps every run, from the first on"
+    parse.add_argument("--out", type=Path, required=True, default=argparse.SUPPRESS, help=keeps)
     parse.add_argument(
         "--data", type=Path, help="prepared CamVid folder; without it, the photographs that installed packages ship"
     )

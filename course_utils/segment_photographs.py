@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from course_utils.averaged_views import AveragedViews
+from course_utils.classes import VOID_NAME
 from course_utils.command_line import check_files, exit_status, usable_device
 from course_utils.files import named_path, replacing
 from course_utils.picture_files import read_upright
@@ -25,7 +26,9 @@ def parser() -> argparse.ArgumentParser:
     parse = argparse.ArgumentParser(
         prog="python -m course_utils.segment_photographs",
         description="Segment photographs with the weights that train_camvid --save-weights wrote. Of NAME.jpg come "
-        "NAME.mask.png, class codes at the photograph's own size, and NAME.overlay.png, the classes laid over it.",
+        "NAME.mask.png, class codes at the photograph's own size, and NAME.overlay.png, the classes laid over it. The "
+        "network sees each photograph in its own shape, at the height of those that it was trained on; Void is given "
+        "to no pixel.",
     )
     parse.add_argument("photographs", type=Path, nargs="+", metavar="PHOTOGRAPH", help="in any format Pillow reads")
     parse.add_argument("--weights", type=Path, required=True, help="file of a trained network")
@@ -50,10 +53,11 @@ def _run(args: argparse.Namespace) -> None:
     _make_folder(args.out)
     check_files([output for both in outputs.values() for output in both])
     model = AveragedViews(trained.model) if args.flips else trained.model
+    void = trained.codes.index(VOID_NAME) if VOID_NAME in trained.codes else None
     with progress_bar(args.photographs, desc="photographs", unit="photograph") as bar:
         for path in bar:
             photograph = read_upright(path)
-            _, codes = segment_photograph(model, photograph, trained.size)
+            _, codes = segment_photograph(model, photograph, trained.size, void)
             mask = Image.fromarray(codes).resize(photograph.size, Image.Resampling.NEAREST)
             drawn = Image.fromarray(overlay(np.array(photograph), np.array(mask), codes=trained.codes))
             for output, image in zip(outputs[path], (mask, drawn), strict=True):
@@ -67,8 +71,10 @@ def _check(photographs: Sequence[Path], outputs: Mapping[Path, Sequence[Path]], 
     stems = [path.stem for path in photographs]
     for stem in stems:
         if stems.count(stem) > 1:
-            raise ValueError(f"two photographs are called {stem}, and would share a mask; segment them one by one.")
+            raise ValueError(f"two photographs are called {stem}, and would share a mask; give one another name.")
     for path in photographs:
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder; name the photographs in it.")
         scaled_sides(read_upright(path), size, path)
     given = {path.resolve() for path in photographs}
     for output in itertools.chain.from_iterable(outputs.values()):

@@ -1,6 +1,7 @@
 """From a trained network to class maps and their scores: predict a split, judge it, segment one photograph."""
 
 import itertools
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -133,7 +134,7 @@ def scaled_sides(photograph: Image.Image, size: tuple[int, int], name: object = 
 
 @torch.no_grad()
 def segment_photograph(
-    model: nn.Module, photograph: str | Image.Image | np.ndarray, size: tuple[int, int]
+    model: nn.Module, photograph: str | Image.Image | np.ndarray, size: tuple[int, int], void: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Segment one photograph of any size.
 
@@ -141,6 +142,7 @@ def segment_photograph(
         photograph: a path, a PIL picture (both turned upright as their EXIF data say), or an ``(H, W, 3)`` uint8 array.
         size: ``(H, W)`` that the network was trained at. The photograph is scaled so that its height is that H; its
             width follows its own shape.
+        void: code that no pixel shall get, though a network trained for a short time may find it likeliest.
 
     Returns:
         The scaled photograph ``(h, w, 3)`` uint8 and its class codes ``(h, w)`` uint8.
@@ -164,5 +166,8 @@ def segment_photograph(
     small = np.array(photograph.resize((width, height), Image.Resampling.BILINEAR))
     device = next(model.parameters()).device
     picture = normalise(torch.from_numpy(small).permute(2, 0, 1).unsqueeze(0).to(device))
-    codes = predict(model, [(picture, None)])
-    return small, codes[0].cpu().numpy()
+    with evaluation_mode(model):
+        logits = model(picture)
+    if void is not None:
+        logits = logits.index_fill(1, torch.tensor([void], device=device), -math.inf)
+    return small, _codes(logits)[0].cpu().numpy()

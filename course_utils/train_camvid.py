@@ -32,7 +32,7 @@ from course_utils.segmentation import (
     scores_of,
 )
 from course_utils.segmentation_losses import LovaszCrossEntropy, class_weights
-from course_utils.stages import train_in_stages
+from course_utils.stages import checkpoint_of, train_in_stages
 from course_utils.trained_network import build_network, save_network
 from course_utils.unet import DynamicUnet
 from course_utils.winograd import use_winograd
@@ -119,12 +119,19 @@ def read_all(args: argparse.Namespace, root: Path, device: torch.device) -> Load
     """``load(split, size)``, which has read all that training and scoring will ask for.
 
     Raises:
-        ValueError: for fewer pictures than a batch, a split without a labelled pixel, or augmentation for which the
-            data set has no code: now, not an hour later.
+        ValueError: for fewer pictures than a batch, a picture of train that is scored too, a split without a labelled
+            pixel, or augmentation for which the data set has no code: now, not an hour later.
     """
     n_train = len(read_split(root, "train"))
     if n_train < args.batch_size:
         raise ValueError(f"--batch-size {args.batch_size} is more than the {n_train} pictures of train in {root}.")
+    for name in ("val", *scored_splits(args)[1:]):
+        both = sorted(set(read_split(root, "train")) & set(read_split(root, name)))
+        if both:
+            raise ValueError(
+                f"{both[0]} is in train.txt and in {name}.txt of {root}, as are {len(both)} in all: a score on what "
+                "was trained on says little; take them out of one list."
+            )
     if void_code(read_codes(root)) < 0 and (args.degrees or args.zoom[0] < 1):
         raise ValueError(
             f"--degrees {args.degrees:g} --zoom {args.zoom[0]:g} {args.zoom[1]:g} show a border, and {root} has no "
@@ -143,6 +150,23 @@ def read_all(args: argparse.Namespace, root: Path, device: torch.device) -> Load
                 "prepare the data set again, or raise --size."
             )
     return load
+
+
+def plan(args: argparse.Namespace, root: Path, load: Load) -> str:
+    """A line that says, before training, what will be done with what."""
+    split, n_val = load("train", tuple(args.size)), len(load("val", tuple(args.size)))
+    classes = f"{len(split.codes)} classes, none called Void"
+    if split.void >= 0:
+        classes = (
+            f"{len(split.codes) - 1} classes, and Void, which {'the loss' if args.count_void else 'nothing'} counts"
+        )
+    stages = ", ".join(f"{stage.epochs} ({stage.name})" for stage in recipe(args) if stage.epochs)
+    goes_on = args.checkpoint and any(
+        checkpoint_of(args.checkpoint, number).exists() for number in range(len(recipe(args)))
+    )
+    return f"{root}: {len(split)} pictures to train on, {n_val} to score; {classes}; epochs: {stages}" + (
+        f"; going on from {args.checkpoint}" if goes_on else ""
+    )
 
 
 def scored_splits(args: argparse.Namespace) -> tuple[str, ...]:
@@ -290,12 +314,16 @@ def run(args: argparse.Namespace, complain: Callable[[str], None]) -> None:
         if args.keep_memory:
             keep_freed_memory()
         load = read_all(args, root, usable_device(own_device(args.device)))
+        if rank() == 0:
+            print(plan(args, root, load), flush=True)
         model, rows = train(args, root, load)
         lost = keep_weights(args, model, load("train", tuple(args.size)).codes)
         result = report(args, root, load, model, rows)
         if rank() == 0:
             write(args, load, model, result)
             print(summary(result))
+            written = [path for path in (args.out, args.picture, None if lost else args.save_weights) if path]
+            print("\n".join(f"written: {path}" for path in written), end="\n" if written else "")
         if lost:
             raise lost
     except (OSError, ValueError, ArithmeticError, RuntimeError) as error:

@@ -59,7 +59,8 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> TrainedNetwo
     Raises:
         ValueError: if it is another kind of file, or a damaged one; `OSError` if it cannot be read.
     """
-    path.open("rb").close()  # a file that is not there says so itself
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is no file; name one that train_camvid --save-weights has written.")
     try:
         with zipfile.ZipFile(path) as parts:
             if damaged := parts.testzip():  # reading alone does not look at the check sums
@@ -69,8 +70,8 @@ def load_network(path: Path, device: torch.device | str = "cpu") -> TrainedNetwo
         raise ValueError(f"{path} holds no weights, or is damaged ({type(error).__name__}); {_REMEDY}") from error
     if not isinstance(saved, dict) or saved.get("format") != FORMAT:
         raise ValueError(
-            f"{path} does not say what network its weights are of; train again with python -m "
-            f"course_utils.train_camvid --save-weights {path.name}, which keeps both."
+            f"{path} does not say what network its weights are of, nor does a --checkpoint; take the file that python "
+            "-m course_utils.train_camvid --save-weights FILE writes."
         )
     try:
         codes = saved["codes"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from course_utils.classes import CLASS_NAMES, VOID_NAME
@@ -213,7 +213,7 @@ def _read_pair(root: Path, stem: str) -> tuple[list[str], _Mask | None, str | No
         problems.append("missing photograph")
     else:
         photo_digest = hashlib.sha256(photo.read_bytes()).hexdigest()
-        image = _decode(photo)
+        image = _decode(photo, upright=True)
         photo_size = image.size if image else None
         if image is None:
             problems.append("unreadable photograph")
@@ -234,10 +234,11 @@ def _read_pair(root: Path, stem: str) -> tuple[list[str], _Mask | None, str | No
     return problems, found, photo_digest
 
 
-def _decode(path: Path) -> Image.Image | None:
+def _decode(path: Path, upright: bool = False) -> Image.Image | None:
+    """The picture, if asked for turned as its EXIF data say, as training reads photographs."""
     try:
         with Image.open(path) as image:
             image.load()
-            return image
+            return ImageOps.exif_transpose(image) if upright else image
     except Exception:  # decoders raise many types on damaged files, and each means the same: unreadable
         return None

@@ -22,6 +22,7 @@ from course_utils.camvid import (
     void_code,
 )
 from course_utils.classes import CLASS_NAMES
+from data_scripts.check_camvid import check_camvid
 
 
 @pytest.fixture
@@ -241,3 +242,29 @@ def test_other_bad_arguments(root):
 def test_normalise_takes_three_channels(shape):
     with pytest.raises(ValueError, match=r"not \(N, 3, H, W\)"):
         normalise(torch.zeros(shape, dtype=torch.uint8))
+
+
+def test_what_is_missing_is_named_with_what_belongs_there(root):
+    (root / "labels" / "p1.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"p1\.png is missing: each picture needs a mask of its name"):
+        CamVid(root, "train")[1]
+    (root / "train.txt").write_text("p0.png\n")
+    with pytest.raises(
+        FileNotFoundError, match=r"has neither a \.png nor a \.jpg, .* the lists give names without ending"
+    ):
+        CamVid(root, "train")[0]
+    (root / "train.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"train\.txt is missing: the names of the pictures of that split"):
+        CamVid(root, "train")
+
+
+def test_a_photograph_taken_with_the_camera_turned_fits_a_mask_drawn_upright(root):
+    with Image.open(root / "images" / "p0.png") as picture:
+        turned = picture.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned by 90 degrees clockwise
+    before, _ = CamVid(root, "train")[0]
+    turned.save(root / "images" / "p0.png", exif=exif)
+    assert torch.equal(CamVid(root, "train")[0][0], before)
+    _, problems = check_camvid(root)
+    assert not any("differ in size" in kind for kind in problems)

@@ -133,3 +133,16 @@ def test_pictures_of_two_sizes_are_no_one_tensor():
     model = nn.Conv2d(3, 2, 1)
     with pytest.raises(ValueError, match=r"\(8, 8\) and \(8, 9\) pixels make no one tensor"):
         predict(model, [(torch.zeros(1, 3, 8, width), None) for width in (8, 9)])
+
+
+def test_void_is_given_to_no_pixel_if_asked_so():
+    model = nn.Conv2d(3, 4, 1)
+    with torch.no_grad():
+        model.bias[3] = 100  # likeliest everywhere
+    photograph = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8))
+    _, with_void = segment_photograph(model, photograph, (40, 50))
+    _, without = segment_photograph(model, photograph, (40, 50), 3)
+    assert set(np.unique(with_void)) == {3} and 3 not in without
+    with torch.no_grad():
+        model.bias[3] = -100
+    assert np.array_equal(without, segment_photograph(model, photograph, (40, 50))[1])

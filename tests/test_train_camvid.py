@@ -51,6 +51,8 @@ def test_the_results_file_says_what_the_figures_depend_on(root, tmp_path, capsys
     assert 0 <= result["val"]["accuracy"] <= 1
     said = capsys.readouterr().out
     assert "val: pixel accuracy" in said and "test: pixel accuracy" in said and "baselines" in said
+    assert "4 pictures to train on, 2 to score; 11 classes, and Void, which nothing counts; epochs: 1 (encoder" in said
+    assert all(f"written: {path}\n" in said for path in files[1::2])
     trained = load_network(weights)
     assert (trained.size, trained.codes) == ((64, 64), CLASS_NAMES) and not trained.model.training
     val = load_split(root, "val", (64, 64), torch.device("cpu"))
@@ -452,3 +454,14 @@ def test_labels_that_half_the_size_loses_are_refused_before_training(root, tmp_p
     monkeypatch.setattr(train_camvid, "train_in_stages", None)
     assert run(copy) == 1
     assert "no pixel of train has a class at 32 × 32" in capsys.readouterr().err
+
+
+def test_a_picture_in_train_and_val_is_refused_before_training(root, tmp_path, capsys, monkeypatch):
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    first, *_ = train_camvid.read_split(root, "train")
+    with (copy / "val.txt").open("a") as names:
+        names.write(f"\n{first}\n")
+    monkeypatch.setattr(train_camvid, "train_in_stages", None)
+    assert run(copy) == 1
+    assert f"{first} is in train.txt and in val.txt" in capsys.readouterr().err
