@@ -33,7 +33,8 @@ class DynamicUnet(nn.Module):
 
     The last layer on each grid of the encoder gives a skip. They are found with hooks, once, at construction; the
     forward pass then walks the encoder's children and hands each skip to its block. So nothing outlives the pass, two
-    models or a model and its copy cannot meet, and the network compiles and exports as one graph.
+    models or a model and its copy cannot meet, and the network compiles and exports as one graph; exported with sides
+    left open, it takes all above 32 pixels.
 
     With the defaults it computes what fastai's network of the same name computes for the same weights, entry by entry
     of the state dict in order; ``bottle=True``, which fails there, narrows the last residual block to half its width.
