@@ -158,7 +158,7 @@ def test_patches_of_a_prepared_folder_come_from_the_split_named(tmp_path):
 def test_what_is_scored_is_spread_over_its_split(monkeypatch):
     """The first test pictures of CamVid follow a few seconds after training pictures, in the same clip."""
     numbered = torch.arange(9, dtype=torch.uint8).view(9, 1, 1, 1).expand(9, 3, 192, 256)
-    monkeypatch.setattr(restore_photographs, "_pictures", lambda root, split, progress: numbered)
+    monkeypatch.setattr(restore_photographs, "_pictures", lambda root, split: numbered)
     scored, trained = (load_patches(Path("any"), split, n, 0)[:, 0, 0, 0] for split, n in (("test", 4), ("train", 11)))
     assert scored.tolist() == [0, 2, 4, 6] and trained.tolist() == [*range(9), 0, 1]
 
