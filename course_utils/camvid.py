@@ -91,9 +91,7 @@ def check_mask(mask: Tensor, n_classes: int, name: str = "the mask") -> None:
         raise ValueError(f"{name} holds the codes {shown}, and only 0 to {n_classes - 1} are classes: {why}")
 
 
-def _open(path: Path, mode: str) -> np.ndarray:
-    if mode == "RGB":
-        return np.array(read_upright(path))
+def _read_codes(path: Path) -> np.ndarray:
     with opened(path, path) as picture:
         return _codes(picture, path)
 
@@ -144,11 +142,11 @@ class CamVid(Dataset):
                 f"{self.root / 'images' / stem} has neither a .png nor a .jpg, in small letters; "
                 "the lists give names without ending."
             )
-        image = tv_tensors.Image(torch.from_numpy(_open(path, "RGB")).permute(2, 0, 1).contiguous())
+        image = tv_tensors.Image(torch.from_numpy(np.array(read_upright(path))).permute(2, 0, 1).contiguous())
         label_path = self.root / "labels" / f"{stem}.png"
         if not label_path.is_file():
             raise FileNotFoundError(f"{label_path} is missing: each picture needs a mask of its name, a PNG file.")
-        mask = tv_tensors.Mask(torch.from_numpy(_open(label_path, "L")))
+        mask = tv_tensors.Mask(torch.from_numpy(_read_codes(label_path)))
         check_mask(mask, len(self.codes), name=str(label_path))
         if image.shape[-2:] != mask.shape:
             raise ValueError(

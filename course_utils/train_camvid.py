@@ -125,7 +125,7 @@ def read_all(args: argparse.Namespace, root: Path, device: torch.device) -> Load
     n_train = len(read_split(root, "train"))
     if n_train < args.batch_size:
         raise ValueError(f"--batch-size {args.batch_size} is more than the {n_train} pictures of train in {root}.")
-    for name in ("val", *scored_splits(args)[1:]):
+    for name in scored_splits(args):
         both = sorted(set(read_split(root, "train")) & set(read_split(root, name)))
         if both:
             raise ValueError(
