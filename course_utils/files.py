@@ -55,16 +55,21 @@ def _is_gone(process: int) -> bool:
     return False
 
 
+def lock_for(path: Path) -> FileLock:
+    """A lock that one process of this machine at a time has for `path`; it lies where temporary files lie."""
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]
+    return FileLock(Path(tempfile.gettempdir()) / f"unet-course-{user}-{digest}.lock")
+
+
 @contextlib.contextmanager
 def one_at_a_time(path: Path, wait: bool = True) -> Iterator[None]:
-    """Context that one process of this machine at a time has for `path`; its lock lies where temporary files lie.
+    """Context that one process of this machine at a time has for `path`.
 
     Raises:
         OSError: if another process has it, and this one is not to `wait`.
     """
-    user = os.getuid() if hasattr(os, "getuid") else ""
-    digest = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]
-    lock = FileLock(Path(tempfile.gettempdir()) / f"unet-course-{user}-{digest}.lock")
+    lock = lock_for(path)
     try:
         lock.acquire(timeout=-1 if wait else 0)
     except Timeout as error:

@@ -55,6 +55,7 @@ def contest(
     seeds: Sequence[int] = SEEDS,
     steps: int = STEPS,
     lr: float = LR,
+    known: Iterable[Result] = (),
 ) -> list[Result]:
     """Train every scheme once for each seed, on the device of the photographs, and measure it.
 
@@ -62,14 +63,19 @@ def contest(
 
     Args:
         widths: by scheme; `WIDTH` for all if not given.
+        known: results of another contest with the same photographs, seeds, steps and rate. Schemes that have the same
+            width there are not trained again; only their time is taken anew, beside the others of this contest.
 
     Raises:
         FloatingPointError: if `lr` makes a network diverge.
     """
     widths = dict.fromkeys(SCHEMES, WIDTH) if widths is None else widths
-    results = {name: Result(name, width, *costs(name, width)) for name, width in widths.items()}
+    done = {(result.scheme, result.width): replace(result) for result in known}
+    results = {
+        name: done.get((name, width)) or Result(name, width, *costs(name, width)) for name, width in widths.items()
+    }
     device = photographs.train.full.device
-    runs = [(seed, name) for seed in seeds for name in widths]
+    runs = [(seed, name) for seed in seeds for name, width in widths.items() if (name, width) not in done]
     networks = [Enlarger(name, widths[name], seed).to(device) for seed, name in runs]  # all draw from one generator
 
     def measured(network: Enlarger, seed: int) -> dict[str, float]:

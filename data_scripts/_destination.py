@@ -7,9 +7,10 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from course_utils.data_layout import DATA_DIR, LAYOUT, PHOTO_SUFFIXES, SPLITS, find_photo
+from course_utils.files import lock_for
 from data_scripts._checks import read_lines
 from data_scripts._errors import DataError
 from data_scripts._sources import Source, is_camvid_stem
@@ -46,17 +47,15 @@ def workplace(dest: Path, waiting: Callable[[str], AbstractContextManager] = _pr
         waiting: shows a sentence for as long as another run has the place.
     """
     made: list[Path] = []
-    lock = FileLock(dest.with_name(f".{dest.name}.lock"))
+    lock = lock_for(dest)
     try:
-        while not lock.is_locked:
-            made += [folder for folder in dest.parents if not folder.exists()]
-            dest.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                # The run that had the place may take the folder away that it made, and with it the lock.
-                with waiting(f"Another run is preparing {dest}; waiting for it to end"), suppress(FileNotFoundError):
-                    lock.acquire()
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            with waiting(f"Another run is preparing {dest}; waiting for it to end"):
+                lock.acquire()
+        made = [folder for folder in dest.parents if not folder.exists()]
+        dest.parent.mkdir(parents=True, exist_ok=True)
         work = dest.with_name(f".{dest.name}.part")
         try:
             work.mkdir(exist_ok=True)
@@ -69,18 +68,10 @@ def workplace(dest: Path, waiting: Callable[[str], AbstractContextManager] = _pr
             with suppress(OSError):
                 work.rmdir()
     finally:
-        _unmake(made, lock)
+        for folder in made:  # innermost first: those made for what has failed are empty
+            with suppress(OSError):
+                folder.rmdir()
         lock.release()
-
-
-def _unmake(folders: list[Path], lock: FileLock) -> None:
-    """Remove the `folders`, innermost first, that were made for what has failed: they hold nothing but the lock."""
-    with suppress(OSError):
-        if folders and lock.is_locked and [path.name for path in folders[0].iterdir()] == [Path(lock.lock_file).name]:
-            Path(lock.lock_file).unlink()
-    for folder in folders:
-        with suppress(OSError):
-            folder.rmdir()
 
 
 @contextmanager

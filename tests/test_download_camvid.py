@@ -77,9 +77,9 @@ def assert_prepared(root, n_codes=12):
 
 
 def beside(dest):
-    """What a run left beside the destination; the empty lock file does not count."""
+    """What a run left beside the destination."""
     names = {path.name for path in dest.parent.iterdir()} if dest.parent.exists() else set()
-    return names - {dest.name, f".{dest.name}.lock"}
+    return names - {dest.name}
 
 
 def assert_failed(code, capsys, dest, before, says, keeps_part=False):
@@ -529,10 +529,10 @@ def test_folders_that_a_failed_run_made_go_again_and_others_stay(tmp_path, capsy
     for dest in (tmp_path / "mine" / "a" / "b" / "camvid", tmp_path / "mine" / "camvid"):
         assert run("--dest", dest, segnet=segnet_source("http://127.0.0.1:9/camvid.zip")) == 1
         assert "cannot be reached" in capsys.readouterr().err
-    for name in (f"{'a' * 300}/camvid", "b" * 252):  # the second is a name, but too long for a lock
+    for name in (f"{'a' * 300}/camvid", "b" * 252):  # the second is a name, but too long for a place beside it
         assert run("--dest", tmp_path / "mine" / "x" / name, segnet=segnet_source("http://127.0.0.1:9/camvid.zip")) == 1
         assert "too long" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.rglob("*")] == ["mine", ".camvid.lock"]
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
 
 
 def test_who_waits_for_a_run_that_fails_gets_the_place(tmp_path):

@@ -29,14 +29,14 @@ RARE = ("Pole", "SignSymbol", "Fence", "Pedestrian", "Bicyclist")
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    """Every file below a folder with its bytes; the empty lock files do not count."""
-    files = (path for path in sorted(root.rglob("*")) if path.is_file() and path.suffix != ".lock")
+    """Every file below a folder with its bytes."""
+    files = (path for path in sorted(root.rglob("*")) if path.is_file())
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
 def names(root: Path) -> list[str]:
-    """What lies in a folder; the empty lock files do not count."""
-    return sorted(path.name for path in root.iterdir() if path.suffix != ".lock")
+    """What lies in a folder."""
+    return sorted(path.name for path in root.iterdir())
 
 
 def start(dest: Path, *flags: str, before: str = "") -> subprocess.Popen:
@@ -363,7 +363,6 @@ class TestCommandLine:
                 ["--dest", str(tmp_path), *FLAGS, *force], capsys, "holds other things, such as 'letters.txt'"
             )
         assert contents(tmp_path) == {"letters.txt": b"dear reader"}
-        assert not tmp_path.with_name(f".{tmp_path.name}.lock").exists()
 
     @pytest.mark.parametrize(
         ("foreign", "named"),

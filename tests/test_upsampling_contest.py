@@ -55,6 +55,19 @@ def test_trainings_at_the_same_time_give_what_they_give_alone(photographs):
     assert found[0] == found[1]
 
 
+def test_what_is_known_is_not_trained_again(photographs, results):
+    widths = {"shuffle": 6, "transposed k2": 4, "nearest + conv": 6}
+    anew, taken_over = (contest(photographs, widths, seeds=(0, 1), steps=3, known=known) for known in ((), results))
+    scores = ("scheme", "width", "parameters", "macs", "psnr", "ssim", "before", "after", "plain")
+    assert [[getattr(r, key) for key in scores] for r in taken_over] == [
+        [getattr(r, key) for key in scores] for r in anew
+    ]
+    before = {r.scheme: r for r in results}
+    same = {r.scheme: r.network is before[r.scheme].network for r in taken_over}
+    assert same == {"shuffle": True, "transposed k2": False, "nearest + conv": True}
+    assert min(r.time for r in taken_over) == 1
+
+
 def test_a_rate_that_breaks_a_network_is_named(photographs):
     with pytest.raises(
         FloatingPointError, match=r"with lr=1e\+30 a network's weights became infinite or nan; lower it"

@@ -32,6 +32,8 @@ CHARACTERS_PER_LINE = 125
 SMALLEST_NOTED_CELL = 30.0
 MOST_OUTLINED_STAMPS = 4
 FLAT = 1e-5
+_SIDE = 224
+"""Aimed-at side of a picture on the screen, in pixels at 100 dots per inch."""
 
 Numbers = Tensor | np.ndarray
 Place = tuple[int, int]
@@ -200,7 +202,7 @@ def count_colours(counts: np.ndarray) -> np.ndarray:
     return COUNT_COLOURS[low] + (position - low)[..., None] * (COUNT_COLOURS[high] - COUNT_COLOURS[low])
 
 
-def show_spectra(pictures: Mapping[str, Numbers], *, panel: int = 224) -> Figure:
+def show_spectra(pictures: Mapping[str, Numbers]) -> Figure:
     """Grey pictures above their spectra: how strong each wave is, the slow ones in the middle.
 
     A checkerboard of period 2 is a bright spot amid a side (every second row or column) or in a corner (both
@@ -209,10 +211,9 @@ def show_spectra(pictures: Mapping[str, Numbers], *, panel: int = 224) -> Figure
 
     Args:
         pictures: by title, each ``(H, W)``, drawn from its darkest to its brightest value.
-        panel: aimed-at side of a picture on the screen in pixels at 100 dots per inch.
     """
     arrays = {name: torch.as_tensor(picture).detach().cpu().double() for name, picture in pictures.items()}
-    zooms = [max(round(panel / max(array.shape)), 1) for array in arrays.values()]
+    zooms = [max(round(_SIDE / max(array.shape)), 1) for array in arrays.values()]
     widths = [zoom * array.shape[1] for zoom, array in zip(zooms, arrays.values(), strict=True)]
     tallest = max(zoom * array.shape[0] for zoom, array in zip(zooms, arrays.values(), strict=True))
     before, gap, head, foot, scale = 62, 40, 26, 46, 84

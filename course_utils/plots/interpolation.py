@@ -13,6 +13,8 @@ from course_utils.checks import check_whole, is_whole
 
 _BLUE, _VERMILION, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "0.6"
 _STYLES = (("-", _BLUE), ("--", _VERMILION), ("-.", _GREEN), (":", "black"))
+_SIDE = 240
+"""Aimed-at side of a picture on the screen, in pixels at 100 dots per inch."""
 
 
 def centres(n: int, n_out: int, align_corners: bool = False) -> Tensor:
@@ -97,16 +99,13 @@ def show_responses(kernels: Mapping[str, Tensor], factor: int = 2) -> Figure:
     return figure
 
 
-def show_pictures(
-    pictures: Mapping[str, Tensor], *, panel: int = 240, square: float | None = None, label: str = ""
-) -> Figure:
+def show_pictures(pictures: Mapping[str, Tensor], *, square: float | None = None, label: str = "") -> Figure:
     """Pictures side by side, each below its title, every pixel drawn as a square of whole screen pixels.
 
     Anything else would alias, and show patterns that are not in the picture.
 
     Args:
         pictures: by title, grey ``(H, W)`` or colour ``(3, H, W)``, floats from 0 (black) to 1 (white).
-        panel: aimed-at side of a picture on the screen in pixels at 100 dots per inch.
         square: sides of a dashed frame in the middle of each picture, as a share of the picture's; none if not given.
         label: written below that frame.
 
@@ -118,7 +117,7 @@ def show_pictures(
     if square is not None and not 0 < square <= 1:
         raise ValueError(f"square={square} is no share of a side, more than 0 and at most 1.")
     shown = {name: _array(name, picture) for name, picture in pictures.items()}
-    zooms = {name: max(round(panel / max(array.shape[:2])), 1) for name, array in shown.items()}
+    zooms = {name: max(round(_SIDE / max(array.shape[:2])), 1) for name, array in shown.items()}
     gap, head = 16, 26
     sides = [zooms[name] * array.shape[1] for name, array in shown.items()]
     height = max(zooms[name] * array.shape[0] for name, array in shown.items()) + head

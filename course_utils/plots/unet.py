@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.patches import FancyArrowPatch, Patch, PathPatch, Rectangle
+from matplotlib.patches import FancyArrowPatch, PathPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.textpath import TextPath
@@ -22,7 +22,15 @@ from course_utils.camvid import void_code
 from course_utils.experiments.unet_levels import Level, Trace
 from course_utils.plots.arithmetic import TextLine
 from course_utils.plots.figures import SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, NotebookFigure
-from course_utils.plots.scenes import Picture, class_colours, show_panel, to_codes, to_rgb, write_class_names
+from course_utils.plots.scenes import (
+    Picture,
+    class_colours,
+    legend_below,
+    show_panel,
+    to_codes,
+    to_rgb,
+    write_class_names,
+)
 
 DOWN, MIDDLE, UP, TAIL = (0.60, 0.81, 0.94), (0.98, 0.86, 0.55), (0.72, 0.88, 0.76), (0.85, 0.85, 0.85)
 CHOSEN, SKIP, OFF = "#D55E00", "0.25", "0.65"
@@ -90,18 +98,17 @@ class NetworkDrawing:
             note.set_visible(silent)
 
 
-def text_outline(lines: Sequence[str], x: float, y: float, *, align: float = 0.0, size: float = SMALL_SIZE) -> Path:
+def text_outline(lines: Sequence[str], x: float, y: float, *, align: float = 0.0) -> Path:
     """Lines of text as one shape in inches: many of them take a tenth of the time that matplotlib's texts take.
 
     Args:
         x, y: the baseline of the first line.
         align: share of each line to the left of `x`.
-        size: in points.
     """
     paths = []
     for row, line in enumerate(lines):
-        path = TextPath((0, 0), line, size=size)
-        shift = x - align * path.get_extents().width / 72, y - row * 1.25 * size / 72
+        path = TextPath((0, 0), line, size=SMALL_SIZE)
+        shift = x - align * path.get_extents().width / 72, y - row * 1.25 * SMALL_SIZE / 72
         paths.append(path.transformed(Affine2D().scale(1 / 72).translate(*shift)))
     return Path.make_compound_path(*paths)
 
@@ -133,14 +140,9 @@ def network_figure(
     *,
     chosen: int | None = None,
     off: Collection[int] = (),
-    size: tuple[float, float] = (9.6, 3.0),
 ) -> Figure:
-    """A U-shaped network at scale: height of a box = height of its grid, width = channels; lines are skips.
-
-    Args:
-        size: inches.
-    """
-    width, height = size
+    """A U-shaped network at scale: height of a box = height of its grid, width = channels; lines are skips."""
+    width, height = size = 9.6, 3.0  # inches
     head = 0.32 if title else 0.0
     figure = NotebookFigure(figsize=size)
     ax = axes_in_inches(figure)
@@ -194,22 +196,19 @@ def kernel_figure(kernels: Mapping[str, Tensor], split: tuple[int, int], inputs:
     return figure
 
 
-def show_maps(
-    maps: Mapping[str, Tensor], *, shared: bool = False, label: str = "", cmap: str = "gray", panel: float = 3.1
-) -> Figure:
+def show_maps(maps: Mapping[str, Tensor], *, shared: bool = False, label: str = "", cmap: str = "gray") -> Figure:
     """Maps ``(H, W)`` side by side, each below its title, from darkest (smallest) to brightest.
 
     Args:
         shared: one scale for all of them, with a bar that explains it: from 0 to what no more than 1 % of the pixels
             exceed.
         label: of that bar.
-        panel: width of a map in inches.
     """
     if not maps:
         raise ValueError("no maps to show: give at least one, by its title.")
     maps = {title: values.detach().cpu().float() for title, values in maps.items()}  # quantile and NumPy ask for this
     height, width = next(iter(maps.values())).shape
-    extra = 0.9 if shared else 0.1
+    panel, extra = 3.1, 0.9 if shared else 0.1  # inches
     figure = NotebookFigure(figsize=(panel * len(maps) + extra, panel * height / width + 0.4), layout="constrained")
     axes = figure.subplots(1, len(maps), squeeze=False)[0]
     highest = max(float(values.quantile(0.99)) for values in maps.values()) or 1.0
@@ -226,7 +225,7 @@ def show_maps(
 
 
 def show_predictions(
-    image: Picture, truth: Picture, predictions: Mapping[str, Picture], codes: Sequence[str], panel: float = 3.2
+    image: Picture, truth: Picture, predictions: Mapping[str, Picture], codes: Sequence[str]
 ) -> Figure:
     """A photograph, its truth and several predictions ``(H, W)``, each with its share of right pixels; legend below.
 
@@ -239,7 +238,7 @@ def show_predictions(
         found = to_codes(prediction)
         present |= set(np.unique(found).tolist())
         classes[f"{name}: {accuracy(found, labels, void):.0%} right"] = found
-    columns = 3
+    columns, panel = 3, 3.2  # inches
     rows = math.ceil((1 + len(classes)) / columns)
     tall = panel * labels.shape[0] / labels.shape[1] + 0.28
     figure = NotebookFigure(figsize=(columns * panel, rows * tall + 0.65), layout="constrained")
@@ -250,10 +249,7 @@ def show_predictions(
     for ax, (name, found) in zip(figure.axes[1:], classes.items(), strict=False):
         show_panel(ax, colours[found], name)
         write_class_names(ax, found, codes)
-    handles = [
-        Patch(facecolor=colours[code] / 255, edgecolor="0.3", label=codes[code]) for code in sorted(present - {void})
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=6, fontsize=SMALL_SIZE)
+    legend_below(figure, present - {void}, codes)
     return figure
 
 
@@ -263,18 +259,18 @@ def strongest(maps: Tensor, n: int = MAPS_SHOWN) -> list[int]:
     return spread.argsort(descending=True, stable=True)[:n].tolist()
 
 
-def montage(maps: Tensor, reference: Tensor, picks: Sequence[int], columns: int = MAP_COLUMNS) -> np.ndarray:
+def montage(maps: Tensor, reference: Tensor, picks: Sequence[int]) -> np.ndarray:
     """Some channels of ``(C, h, w)`` in rows, each from 0 to 1 on the scale of its `reference`; nan between them."""
     _, height, width = maps.shape
     zoom = max(1, _SMALLEST_MAP // height)
     gap = 2
-    rows = math.ceil(MAPS_SHOWN / columns)
+    rows = math.ceil(MAPS_SHOWN / MAP_COLUMNS)
     tall, wide = height * zoom + gap, width * zoom + gap
-    sheet = np.full((rows * tall - gap, columns * wide - gap), np.nan, dtype=np.float32)
+    sheet = np.full((rows * tall - gap, MAP_COLUMNS * wide - gap), np.nan, dtype=np.float32)
     for place, channel in enumerate(picks):
         low, high = reference[channel].min(), reference[channel].max()
         scaled = ((maps[channel] - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
-        row, column = divmod(place, columns)
+        row, column = divmod(place, MAP_COLUMNS)
         tile = scaled.repeat_interleave(zoom, 0).repeat_interleave(zoom, 1).numpy()
         sheet[row * tall : row * tall + tall - gap, column * wide : column * wide + wide - gap] = tile
     return sheet
