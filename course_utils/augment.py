@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from course_utils.checks import is_number, is_whole
 from course_utils.classes import VOID
 
 MOST_ZOOM = 16
@@ -27,8 +28,8 @@ class Augment:
         brightness: largest change of brightness, as a share of the full range.
         contrast: largest change of contrast, as a share.
         saturation: largest change of saturation, as a share.
-        void: code for pixels that the picture does not cover, CamVid's if left out; a negative one needs masks of a
-            signed type, or settings that show no border.
+        void: code for pixels that the picture does not cover, CamVid's if left out; for another data set, its own. A
+            negative one needs masks of a signed type, or settings that show no border.
 
     Raises:
         ValueError: for a setting out of range; in a call, for shapes or codes that do not fit.
@@ -43,24 +44,34 @@ class Augment:
     void: int = VOID
 
     def __post_init__(self) -> None:
-        if not 0 <= self.degrees <= 180:
-            raise ValueError(f"degrees={self.degrees} is not an angle from 0 to 180.")
+        if not is_number(self.degrees) or not 0 <= self.degrees <= 180:
+            raise ValueError(f"degrees={self.degrees!r} is not an angle from 0 to 180.")
         for name in ("brightness", "contrast", "saturation"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}={getattr(self, name)} is not a share from 0 to 1.")
-        if not 1 / MOST_ZOOM <= self.zoom[0] <= self.zoom[1] <= MOST_ZOOM:
+            share = getattr(self, name)
+            if not is_number(share) or not 0 <= share <= 1:
+                raise ValueError(f"{name}={share!r} is not a share from 0 to 1.")
+        pair = isinstance(self.zoom, tuple | list) and len(self.zoom) == 2 and all(map(is_number, self.zoom))
+        if not pair or not 1 / MOST_ZOOM <= self.zoom[0] <= self.zoom[1] <= MOST_ZOOM:
             raise ValueError(
-                f"zoom={self.zoom} is not (smallest, largest) with 1/{MOST_ZOOM} <= smallest <= largest <= {MOST_ZOOM}."
+                f"zoom={self.zoom!r} is not (smallest, largest) with 1/{MOST_ZOOM} <= smallest <= largest <= "
+                f"{MOST_ZOOM}."
             )
-        if not 0 <= self.flip <= 1:
-            raise ValueError(f"flip={self.flip} is not a probability.")
+        if not is_number(self.flip) or not 0 <= self.flip <= 1:
+            raise ValueError(f"flip={self.flip!r} is not a probability.")
+        if not is_whole(self.void):
+            raise ValueError(f"void={self.void!r} is not a code, which is a whole number.")
+
+    @property
+    def shows_border(self) -> bool:
+        """Whether a picture may come to cover only a part of its frame, so that void is written into its mask."""
+        return self.degrees > 0 or self.zoom[0] < 1
 
     def __call__(self, images: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         if images.ndim != 4 or masks.shape != (len(images), *images.shape[2:]):
             raise ValueError(
                 f"images {tuple(images.shape)} and masks {tuple(masks.shape)} are not (N, C, H, W) and (N, H, W)."
             )
-        if self.void < 0 and not masks.dtype.is_signed and (self.degrees or self.zoom[0] < 1):
+        if self.void < 0 and not masks.dtype.is_signed and self.shows_border:
             raise ValueError(
                 f"degrees={self.degrees} and zoom={self.zoom} show a border, for which the data set has no code, as it "
                 "has no class Void: take degrees=0 and a zoom of at least 1."

@@ -161,7 +161,13 @@ def resize_pair(image: Tensor, mask: Tensor, size: tuple[int, int]) -> tuple[Ten
 
     The centre of pixel ``i`` of ``n`` lies in pixel ``floor((i + ½) · N / n)`` of ``N``, as in PIL. Counted in whole
     numbers, because torchvision's NEAREST is half a pixel off, and floats decide by accident on a pixel's very edge.
+
+    Raises:
+        ValueError: if `size` is no pair of sides, or a single pixel.
     """
+    check_sides(size=size)
+    if max(size) == 1:
+        raise ValueError(f"size={size!r} leaves one pixel, to which torch does not reduce bytes; take a larger one.")
     image = VF.resize(image, list(size), InterpolationMode.BILINEAR, antialias=True)
     rows, columns = (
         (2 * torch.arange(new, device=mask.device) + 1) * old // (2 * new)
@@ -244,7 +250,8 @@ class Batches:
         drop_last: leave out the last batch where it is smaller (a tiny batch makes poor batch-norm statistics).
 
     Raises:
-        ValueError: if the split is empty or an option out of range.
+        ValueError: if the split is empty, its masks fit neither its pictures nor its codes, an option is out of range,
+            or `augment` shows a border and has another code for it than the split.
     """
 
     def __init__(
@@ -257,13 +264,17 @@ class Batches:
         drop_last: bool = False,
         seed: int = 0,
     ) -> None:
-        if not len(split):
-            raise ValueError("the split holds no picture, so there are no batches; its .txt file lists them.")
+        _check_split(split)
         check_whole(batch_size=batch_size)
         check_whole(0, seed=seed)
         check_flags(shuffle=shuffle, drop_last=drop_last)
         if augment is not None and (not callable(augment) or isinstance(augment, type)):
             raise ValueError(f"augment={augment!r} is neither None nor a function of images, masks and generator.")
+        if getattr(augment, "shows_border", False) and augment.void != split.void:
+            raise ValueError(
+                f"augment writes void={augment.void} where it shows a border, and the void of the split is "
+                f"{split.void}: take Augment(void={split.void}), or degrees=0 and a zoom of at least 1."
+            )
         if drop_last and batch_size > len(split):
             raise ValueError(f"batch_size={batch_size} with drop_last leaves nothing of {len(split)} pictures.")
         self.split, self.batch_size, self.augment = split, batch_size, augment
@@ -294,3 +305,18 @@ class Batches:
     def _generator(self, device: torch.device | str, stream: int) -> torch.Generator:
         seed = np.random.SeedSequence([self.seed, self.epoch, stream]).generate_state(1)[0]
         return torch.Generator(device).manual_seed(int(seed))
+
+
+def _check_split(split: CachedSplit) -> None:
+    if not isinstance(split, CachedSplit):
+        raise ValueError(f"the split is {describe(split)}, not a CachedSplit, which load_split makes.")
+    if not len(split):
+        raise ValueError("the split holds no picture, so there are no batches; its .txt file lists them.")
+    images, masks = split.images, split.masks
+    if len(images) != len(split) or masks.shape != (len(images), *images.shape[2:]) or masks.is_floating_point():
+        raise ValueError(
+            f"the split has {len(split)} stems, images {describe(images)} and masks {describe(masks)}: give as many of "
+            "each, (N, 3, H, W) and whole codes (N, H, W)."
+        )
+    if int(masks.min()) < 0 or int(masks.max()) >= len(split.codes):  # `check_mask` alone would sort every pixel
+        check_mask(masks[masks != split.void], len(split.codes), "the masks of the split")

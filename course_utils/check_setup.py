@@ -275,9 +275,12 @@ def as_table(findings: Sequence[Finding]) -> str:
     return "\n".join([*lines, verdict + (f" Worth a look: {', '.join(notes)}." if notes else "")])
 
 
+DESCRIPTION = "Say what is fine for the course on this machine, what is not, and what to do about it."
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table; 1 if something in it stops the course."""
-    parser = argparse.ArgumentParser(prog="python -m course_utils.check_setup", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m course_utils.check_setup", description=DESCRIPTION)
     parser.parse_args(argv)
     findings = check_all()
     print(as_table(findings))

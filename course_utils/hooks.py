@@ -114,11 +114,13 @@ def activation_sizes(model: nn.Module, input_size: tuple[int, int]) -> list[torc
     The picture is all zeros, no gradient is kept, and every module is back in its own train/eval mode afterwards.
 
     Raises:
-        ValueError: if `model` holds no convolution, `input_size` is no pair of sides, or a child does not run.
+        ValueError: if `model` holds no convolution or the same child twice, `input_size` is no pair of sides, or a
+            child does not run.
         TypeError: if a child returns something else than tensors.
     """
     channels = in_channels_of(model)
     check_sides(input_size=input_size)
+    _check_places(model)
     picture = next(model.parameters()).new_zeros(1, channels, *input_size)
     with torch.no_grad(), evaluation_mode(model), Hooks(model.children()) as hooks:
         model(picture)
@@ -129,6 +131,17 @@ def activation_sizes(model: nn.Module, input_size: tuple[int, int]) -> list[torc
             if stored.ndim != 4:
                 raise ValueError(f"{name} ({type(child).__name__}) gave {tuple(stored.shape)}, not (1, C, H, W).")
         return [stored.shape for stored in hooks.stored]
+
+
+def _check_places(model: nn.Module) -> None:
+    """Refuse a child in two places: a hook keeps one output of it, and `children` counts it once."""
+    places: dict[int, str] = {}
+    for name, child in model._modules.items():
+        if child is not None and places.setdefault(id(child), name) != name:
+            raise ValueError(
+                f"child {name} ({type(child).__name__}) is child {places[id(child)]} again; give each place a layer "
+                "of its own."
+            )
 
 
 def size_change_indices(sizes: Sequence[torch.Size]) -> list[int]:

@@ -18,8 +18,12 @@ ActivationFactory = Callable[[], nn.Module]
 
 
 def check_activation(act_cls: object) -> None:
-    """Raise a `ValueError` unless calling `act_cls` can make an activation."""
-    if not callable(act_cls) or isinstance(act_cls, nn.Module):
+    """Raise a `ValueError` unless calling `act_cls` makes an activation."""
+    try:
+        made = None if isinstance(act_cls, nn.Module) else act_cls()
+    except TypeError:  # no function, or one such as F.relu that wants a tensor
+        made = None
+    if not isinstance(made, nn.Module):
         raise ValueError(f"act_cls={act_cls!r} makes no activations; give a class such as nn.ReLU, without brackets.")
 
 

@@ -38,11 +38,13 @@ class FeatureStack(nn.Module):
         layers: positions in `body`, rising.
 
     Raises:
-        ValueError: if a position is not in `body`, or they do not rise.
+        ValueError: if `body` is no `nn.Sequential`, a position is not in it, or they do not rise.
     """
 
     def __init__(self, body: nn.Sequential, layers: Sequence[int]) -> None:
         super().__init__()
+        if not isinstance(body, nn.Sequential):
+            raise ValueError(f"the body is a {type(body).__name__}, not an nn.Sequential; create_encoder makes one.")
         whole = isinstance(layers, Iterable) and all(map(is_whole, layers := tuple(layers)))
         rising = whole and all(a < b for a, b in itertools.pairwise(layers))
         if not layers or not rising or layers[0] < 0 or layers[-1] >= len(body):
@@ -85,7 +87,8 @@ class FeatureLoss(nn.Module):
         gram: weight of the Gram matrices; 0 leaves them out.
 
     Raises:
-        ValueError: if there are not as many weights as layers, or one is no number of at least 0.
+        ValueError: if `features` has no layers, there are not as many weights as layers, or one is no number of
+            at least 0.
     """
 
     def __init__(
@@ -120,6 +123,8 @@ class FeatureLoss(nn.Module):
 
 
 def _check_weights(features: FeatureStack, weights: Sequence[float]) -> None:
+    if not hasattr(features, "layers"):
+        raise ValueError(f"features is {describe(features)}; give FeatureStack(body, layers).")
     if not isinstance(weights, Sequence) or not all(is_number(w) and 0 <= w < math.inf for w in weights):
         raise ValueError(f"weights={weights!r} is no list of numbers of at least 0.")
     if len(weights) != len(features.layers):

@@ -65,10 +65,9 @@ def class_iou(confusion: Tensor) -> Tensor:
         confusion: ``(C, C)`` as `confusion_matrix` counts it.
 
     Raises:
-        ValueError: if it is not square.
+        ValueError: if it is no square tensor.
     """
-    if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1]:
-        raise ValueError(f"confusion is {describe(confusion)}, not (C, C).")
+    _check_confusion(confusion)
     confusion = confusion.double()
     intersection = confusion.diagonal()
     union = confusion.sum(0) + confusion.sum(1) - intersection
@@ -79,7 +78,11 @@ def mean_iou(confusion: Tensor) -> float:
     """Mean of `class_iou` over the classes that occur in the truth; nan if none does.
 
     A class that is only predicted has no pixel to find. It still costs: each such pixel is missing from its own class.
+
+    Raises:
+        ValueError: if `confusion` is no square tensor.
     """
+    _check_confusion(confusion)
     there = confusion.sum(1) > 0
     return float(class_iou(confusion)[there].mean())
 
@@ -99,7 +102,7 @@ def boundary_distance(mask: Tensor, max_distance: int = 32, ignore_index: int | 
     Raises:
         ValueError: if `mask` holds anything else.
     """
-    if not isinstance(mask, Tensor) or mask.is_floating_point() or mask.ndim < 2:
+    if not isinstance(mask, Tensor) or mask.is_floating_point() or mask.is_complex() or mask.ndim < 2:
         raise ValueError(f"mask is {describe(mask)}, not class indices (N, H, W) or (H, W).")
     check_whole(max_distance=max_distance)
     labelled = _labelled(mask, ignore_index)
@@ -132,8 +135,9 @@ def boundary_error(
         ValueError: if the shapes differ, `prediction` holds logits, or `edges` do not rise.
     """
     _check_indices(prediction, target)
-    if not edges or not all(is_whole(edge) for edge in edges) or sorted(set(edges)) != list(edges) or edges[0] < 1:
-        raise ValueError(f"edges={edges!r} are not rising distances of at least 1 pixel.")
+    whole = isinstance(edges, Sequence) and bool(edges) and all(map(is_whole, edges))
+    if not whole or sorted(set(edges)) != list(edges) or edges[0] < 1:
+        raise ValueError(f"edges={edges!r} is no list of rising distances of at least 1 pixel.")
     distance = boundary_distance(target, edges[-1], ignore_index)
     labelled = _labelled(target, ignore_index)
     limits = torch.tensor(edges, dtype=torch.float32, device=target.device)
@@ -163,6 +167,9 @@ def psnr(prediction: Tensor, target: Tensor) -> float:
 
 def ssim(prediction: Tensor, target: Tensor) -> float:
     """Structural similarity in a Gaussian window of 11 pixels, mean over pictures; 1 is equality (Wang et al. 2004).
+
+    As torchmetrics has it: every pixel is the centre of a window, and the picture goes on beyond its border as its
+    mirror image. Wang et al. take only the windows inside, so in small pictures their mean is another number.
 
     Args:
         prediction: ``(N, C, H, W)`` floats; white is 1, black is 0, values beyond are errors like others; sides of at
@@ -229,15 +236,21 @@ def _labelled(mask: Tensor, ignore_index: int | None) -> Tensor:
     return mask != ignore_index
 
 
+def _check_confusion(confusion: Tensor) -> None:
+    square = isinstance(confusion, Tensor) and confusion.ndim == 2 and confusion.shape[0] == confusion.shape[1]
+    if not square or confusion.is_complex():
+        raise ValueError(f"confusion is {describe(confusion)}, not (C, C) counts in a tensor.")
+
+
 def _check_indices(prediction: Tensor, target: Tensor) -> None:
     for name, codes in (("prediction", prediction), ("target", target)):
         if not isinstance(codes, Tensor):
             raise ValueError(f"{name} is {describe(codes)}, not a tensor of class indices.")
-    if prediction.is_floating_point():
+    if prediction.is_floating_point() or prediction.is_complex():
         raise ValueError(
             f"prediction is {prediction.dtype}, not class indices; of logits (N, C, H, W) take logits.max(1).indices."
         )
-    if target.is_floating_point():
+    if target.is_floating_point() or target.is_complex():
         raise ValueError(f"target is {target.dtype}, not class indices; take target.long() if its values are codes.")
     if prediction.shape != target.shape:
         raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape.")

@@ -51,8 +51,11 @@ def check_pair(prediction: Tensor, target: Tensor) -> None:
     """Refuse what cannot be compared pixel by pixel.
 
     Raises:
-        ValueError: if the two differ in shape, or are empty.
+        ValueError: if the two are no tensors, differ in shape, or are empty.
     """
+    for name, pictures in (("prediction", prediction), ("target", target)):
+        if not isinstance(pictures, Tensor):
+            raise ValueError(f"{name} is {describe(pictures)}, not a tensor of pictures.")
     if prediction.shape != target.shape:
         raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape.")
     if not prediction.numel():

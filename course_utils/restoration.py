@@ -41,8 +41,8 @@ class Compose:
     steps: Sequence[Degradation]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.steps, Sequence):
-            raise ValueError(f"steps={self.steps!r} is no list of degradations.")
+        if not isinstance(self.steps, Sequence) or not self.steps:
+            raise ValueError(f"steps={self.steps!r} is no list of degradations, one at least.")
         for i, step in enumerate(self.steps):
             check_step(f"steps[{i}]", step)
 
@@ -197,6 +197,8 @@ class CutOut:
 
     def masks(self, n: int, height: int, width: int, seed: int, device: torch.device | str = "cpu") -> Tensor:
         """Where the holes are: ``(n, 1, height, width)`` bool, the same as the call with this seed cuts."""
+        check_whole(0, n=n)
+        check_whole(height=height, width=width)
         draw = torch.rand(n, self.holes, 4, generator=seeded_generator(seed)).to(device)
         low, high = self.share
         found = torch.ones(n, self.holes, height, width, dtype=torch.bool, device=device)

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from course_utils.camvid import CachedSplit, normalise
-from course_utils.checks import check_channels, check_sides
+from course_utils.checks import check_channels, check_sides, is_whole
 from course_utils.classes import VOID
 from course_utils.distributed import rank, sum_over_processes, world_size
 from course_utils.metrics import class_iou, confusion_matrix, mean_iou
@@ -39,24 +39,32 @@ def predict(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Tenso
     Each module of the model is back in its own mode afterwards.
 
     Raises:
-        ValueError: if there is no batch, if pictures differ in size, or if the network gives a single channel.
+        ValueError: if there is no batch, if pictures differ in size, or if the network gives a single channel, or nan.
     """
     device = next(model.parameters()).device
     with evaluation_mode(model):
-        # max().indices gives what argmax gives, in a fifth of its time on a CPU.
-        codes = [_codes(model(images.to(device))) for images, _ in batches]
-    if not codes:
+        pairs = [_codes(model(images.to(device))) for images, _ in batches]
+    if not pairs:
         raise ValueError("batches is empty, so there is nothing to predict.")
+    codes, spoilt = zip(*pairs, strict=True)
+    _check_numbers(torch.stack(spoilt))
     sizes = list(dict.fromkeys(tuple(found.shape[1:]) for found in codes))
     if len(sizes) > 1:
         raise ValueError(f"pictures of {sizes[0]} and {sizes[1]} pixels make no one tensor; predict them size by size.")
     return torch.cat(codes)
 
 
-def _codes(logits: Tensor) -> Tensor:
+def _codes(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """The likeliest classes, and whether a score was nan, which would pass for the largest."""
     check_channels(logits)
-    found = logits.max(1).indices
-    return found.byte() if logits.shape[1] <= 256 else found
+    best, found = logits.max(1)  # what argmax gives, in a fifth of its time on a CPU
+    return found.byte() if logits.shape[1] <= 256 else found, best.isnan().any()
+
+
+def _check_numbers(spoilt: Tensor) -> None:
+    """Raise a `ValueError` if one of these is true: asked once, because a GPU would have to wait each time."""
+    if spoilt.any():
+        raise ValueError("the network gives nan, which is no score; look at its weights, or for nan in the pictures.")
 
 
 def count_confusion(
@@ -116,6 +124,30 @@ def most_common_by_position(train: CachedSplit, split: CachedSplit) -> Tensor:
     return best.expand_as(split.masks)
 
 
+def most_common_by_colour_and_position(train: CachedSplit, split: CachedSplit) -> Tensor:
+    """Baseline that sees one pixel: what `train` shows most often in that colour in that part of the picture.
+
+    Each channel has 8 steps, the picture 12 × 16 parts; a colour that `train` does not show there gets the class of
+    `most_common_by_position`.
+    """
+    height, width = train.images.shape[-2:]
+    rows, columns = (
+        torch.arange(side, device=train.images.device) * n // side for side, n in ((height, 12), (width, 16))
+    )
+    part = rows[:, None] * 16 + columns
+
+    def bins(images: Tensor) -> Tensor:
+        red, green, blue = (images // 32).long().unbind(1)
+        return ((part * 8 + red) * 8 + green) * 8 + blue
+
+    n_classes, labelled = len(train.codes), train.masks != train.void
+    pairs = bins(train.images)[labelled] * n_classes + train.masks[labelled].long()
+    counts = torch.bincount(pairs, minlength=12 * 16 * 8**3 * n_classes).view(-1, n_classes)
+    found = bins(split.images)
+    best, seen = counts.argmax(1).to(train.masks.dtype), counts.any(1)
+    return torch.where(seen[found], best[found], most_common_by_position(train, split))
+
+
 def scaled_sides(photograph: Image.Image, size: tuple[int, int], name: object = "the photograph") -> tuple[int, int]:
     """Height and width in pixels at which `segment_photograph` looks at a photograph that is upright.
 
@@ -149,7 +181,8 @@ def segment_photograph(
 
     Raises:
         ValueError: for an array of another kind, grey with more than 8 bits, or a strip so long that it would be
-            wider than `LARGEST_WIDTH`; if `size` is no pair of sides.
+            wider than `LARGEST_WIDTH`; if `size` is no pair of sides, `void` is none of the network's classes, or the
+            network gives nan.
     """
     check_sides(size=size)
     if isinstance(photograph, np.ndarray):
@@ -169,5 +202,11 @@ def segment_photograph(
     with evaluation_mode(model):
         logits = model(picture)
     if void is not None:
+        if not is_whole(void) or not 0 <= void < logits.shape[1]:
+            raise ValueError(
+                f"void={void!r} is none of the network's classes, 0 to {logits.shape[1] - 1}; None leaves it out."
+            )
         logits = logits.index_fill(1, torch.tensor([void], device=device), -math.inf)
-    return small, _codes(logits)[0].cpu().numpy()
+    codes, spoilt = _codes(logits)
+    _check_numbers(spoilt)
+    return small, codes[0].cpu().numpy()

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.camvid import CachedSplit
-from course_utils.checks import check_whole, describe
+from course_utils.checks import check_whole, describe, is_number
 from course_utils.classes import void_or_camvids
 from course_utils.distributed import terms
 
@@ -18,8 +18,8 @@ def class_weights(train: CachedSplit, power: float = 0.5) -> Tensor:
     Raises:
         ValueError: if `power` is not from 0 to 1, or no pixel of `train` has a class.
     """
-    if not 0 <= power <= 1:
-        raise ValueError(f"power={power} is not from 0 (no weights) to 1 (each class weighs the same).")
+    if not is_number(power) or not 0 <= power <= 1:
+        raise ValueError(f"power={power!r} is not from 0 (no weights) to 1 (each class weighs the same).")
     counts = torch.bincount(train.masks[train.masks != train.void], minlength=len(train.codes)).double()
     if not counts.any():
         raise ValueError("no pixel of the training pictures has a class: all are void; look at their masks.")
@@ -143,8 +143,8 @@ class LovaszCrossEntropy(nn.CrossEntropyLoss):
     """
 
     def __init__(self, lovasz: float = 1.0, weight: Tensor | None = None, ignore_index: int | None = None) -> None:
-        if not 0 <= lovasz < float("inf"):
-            raise ValueError(f"lovasz={lovasz} is not a number of at least 0.")
+        if not is_number(lovasz) or not 0 <= lovasz < float("inf"):
+            raise ValueError(f"lovasz={lovasz!r} is not a number of at least 0.")
         super().__init__(weight, ignore_index=void_or_camvids(ignore_index, 0))
         self.lovasz, self.for_camvid = lovasz, ignore_index is None
 

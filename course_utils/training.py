@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from course_utils.checked_batches import CheckedBatches
 from course_utils.checkpoint import (
     CheckpointError,
     check_parts,
@@ -122,8 +123,9 @@ def fit(
         The `History`: a row for each epoch, and loss and learning rate of each step.
 
     Raises:
-        ValueError: for an argument out of range, before anything is changed; during the run, if `loss_fn` does not
-            give one number, or `evaluate` no dict of numbers with names of its own.
+        ValueError: for an argument out of range, before anything is changed; during the run, for an empty batch or one
+            of a type that the model cannot take, for masks that do not fit an `nn.CrossEntropyLoss`, if `loss_fn` does
+            not give one number, or `evaluate` no dict of numbers with names of its own.
         RuntimeError: if `batches` yields more or fewer than its length says.
         OSError: if the checkpoint cannot be written, or another run on this machine is writing it.
         CheckpointError: if the checkpoint is damaged or belongs to a run with other settings.
@@ -170,6 +172,7 @@ def fit(
     trainable = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     device = trainable[0].device
     shared = SharedTraining(model, loss_fn)
+    checked = CheckedBatches(model, loss_fn, amp)
     # Without dynamic=False, a second picture size would get kernels for any size, which are slower.
     forward = torch.compile(shared.model, dynamic=False) if compile else shared.model
     autocast = {"device_type": device.type, "dtype": amp, "enabled": amp is not None}
@@ -184,13 +187,14 @@ def fit(
         while run.epoch < epochs:
             model.train()
             for x, y in run.remaining_batches():
+                checked.look_at(x, y)
                 x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
                 if channels_last and x.ndim == 4:
                     x = x.contiguous(memory_format=torch.channels_last)
                 batch_size = len(x)
                 x, y = shared.own_share(x, y)
                 with torch.autocast(**autocast):
-                    loss = shared.weighted(loss_fn(forward(x), y))
+                    loss = shared.weighted(checked.loss(forward, x, y))
                 run.log(loss, batch_size, bar)
                 optimizer.zero_grad()
                 scaler.scale(loss).backward()

@@ -99,6 +99,8 @@ class TrainingRun:
             raise ValueError(
                 f"loss_fn returned {loss!r:.80}; return a number computed from the model's output by torch."
             )
+        if loss.is_complex():
+            raise ValueError(f"loss_fn returned {loss.dtype}; return a real number, such as the mean of its .abs().")
         if loss.ndim > 0:
             raise ValueError(f"loss_fn returned a tensor of shape {tuple(loss.shape)}; return its mean, one number.")
         self.unread.append(loss.detach())

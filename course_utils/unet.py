@@ -34,7 +34,8 @@ class DynamicUnet(nn.Module):
     The last layer on each grid of the encoder gives a skip. They are found with hooks, once, at construction; the
     forward pass then walks the encoder's children and hands each skip to its block. So nothing outlives the pass, two
     models or a model and its copy cannot meet, and the network compiles and exports as one graph; exported with sides
-    left open, it takes all above 32 pixels.
+    left open (``torch.export.Dim.AUTO``), it takes all above 32 pixels. Sides with a name, ``Dim("height", min=33)``,
+    export with ``tail="full"`` only.
 
     With the defaults it computes what fastai's network of the same name computes for the same weights, entry by entry
     of the state dict in order; ``bottle=True``, which fails there, narrows the last residual block to half its width.
@@ -71,8 +72,8 @@ class DynamicUnet(nn.Module):
     The command `course_utils.train_camvid` asks for ``norm_type="batch"`` and ``last_cross=False``.
 
     Raises:
-        ValueError: for an option out of range, or an encoder that never changes its grid (or, for `self_attention`,
-            fewer than three times).
+        ValueError: for an option out of range, or an encoder that has one layer in two places, or never changes its
+            grid (or, for `self_attention`, fewer than three times).
     """
 
     def __init__(
@@ -167,7 +168,9 @@ class DynamicUnet(nn.Module):
             x = self.last_block(torch.cat([x, picture], dim=1))
         x = match_gradient_format(self.head(x))
         if self.fold > 1:
-            x = F.pixel_shuffle(x, self.fold)[..., :height, :width]
+            x = F.pixel_shuffle(x, self.fold)
+            # Not a slice, after which a network exported with open sides would refuse odd ones.
+            x = F.pad(x, (0, width - x.shape[-1], 0, height - x.shape[-2]))
         return self.y_range(x)
 
     def parameter_groups(self) -> list[list[nn.Parameter]]:

@@ -145,7 +145,7 @@ def predict_tiled(
     The model runs in evaluation mode, without gradients, and each of its modules is back in its own mode afterwards.
 
     Args:
-        tile: side of the square input tiles in pixels; for `UNet2015` a side that fits.
+        tile: side of the square input tiles in pixels; for `UNet2015` a side that fits, 16 · k + 12, from 204 on.
         margin: pixels to leave out at each side of a tile. `UNet2015` returns none of its 92; a network with padding
             returns all pixels, and needs a margin as wide as it can see to be right to the last bit.
         stride: by how much the picture may move without changing the pooling windows: ``2 ** n_halvings``.
@@ -159,9 +159,11 @@ def predict_tiled(
     check_whole(0, margin=margin)
     step = (tile - 2 * margin) // stride * stride
     if step < stride:
+        least = 2 * margin + stride
+        if (margin, stride) == (MARGIN, STRIDE):
+            least += (_BORDER - least) % STRIDE  # up to a side that `UNet2015` takes
         raise ValueError(
-            f"tile={tile} leaves fewer than {stride} pixels inside a margin of {margin}: take {2 * margin + stride} "
-            "or more."
+            f"tile={tile} leaves fewer than {stride} pixels inside a margin of {margin}: take {least} or more."
         )
     height, width = picture.shape[-2:]
     rows, columns = range(0, height, step), range(0, width, step)

@@ -16,7 +16,7 @@ from course_utils.layers import (
 
 
 @torch.no_grad()
-def icnr_(weight: Tensor, scale: int = 2, init: Callable[[Tensor], Tensor] = nn.init.kaiming_normal_) -> Tensor:
+def icnr_(weight: Tensor, scale: int = 2, init: Callable[[Tensor], Tensor | None] = nn.init.kaiming_normal_) -> Tensor:
     """Fill a convolution's `weight` in place so that the pixel shuffle after it starts without a checkerboard.
 
     The ``scale²`` kernels that feed one output channel start equal, so the shuffled picture is the nearest-neighbour
@@ -24,18 +24,22 @@ def icnr_(weight: Tensor, scale: int = 2, init: Callable[[Tensor], Tensor] = nn.
 
     Args:
         weight: shape ``(out_channels, in_channels, kH, kW)``, ``out_channels`` a multiple of ``scale²``.
-        init: fills the smaller kernel in place.
+        init: fills the smaller kernel in place, and may return it.
 
     Raises:
-        ValueError: if ``out_channels`` is not a multiple of ``scale²``.
+        ValueError: if `weight` holds no floats, or ``out_channels`` is not a multiple of ``scale²``.
     """
     check_whole(scale=scale)
+    if not isinstance(weight, Tensor) or not weight.ndim or not weight.is_floating_point():
+        raise ValueError(f"weight is {describe(weight)}, not floats (out_channels, in_channels, kH, kW).")
     out_channels = weight.shape[0]
     if out_channels % scale**2:
         raise ValueError(
             f"icnr_ needs out_channels divisible by scale² = {scale}² = {scale**2}, and got {out_channels}."
         )
-    kernel = init(torch.empty(out_channels // scale**2, *weight.shape[1:], dtype=weight.dtype, device=weight.device))
+    kernel = torch.empty(out_channels // scale**2, *weight.shape[1:], dtype=weight.dtype, device=weight.device)
+    returned = init(kernel)
+    kernel = kernel if returned is None else returned
     return weight.copy_(kernel.repeat_interleave(scale**2, dim=0))
 
 
@@ -156,6 +160,12 @@ class TransposedConv(nn.Sequential):
 
 
 UPSAMPLERS = ("pixel_shuffle", "nearest", "bilinear", "transposed")
+_OPTIONS = {
+    "pixel_shuffle": ("blur", "icnr", "norm_type", "act_cls", "kernel_size"),
+    "nearest": ("norm_type", "act_cls"),
+    "bilinear": ("norm_type", "act_cls"),
+    "transposed": ("kernel_size", "act_cls"),
+}
 
 
 def make_upsampler(name: str, in_channels: int, out_channels: int, scale: int = 2, **options) -> nn.Module:
@@ -166,9 +176,15 @@ def make_upsampler(name: str, in_channels: int, out_channels: int, scale: int = 
         options: ``blur``, ``icnr``, ``kernel_size`` (1 if not given), ``norm_type`` and ``act_cls`` of
             `PixelShuffleICNR`; ``norm_type`` and ``act_cls`` of `InterpolateConv`; ``kernel_size`` (the larger of 3 and
             `scale` if not given) and ``act_cls`` of `TransposedConv`.
+
+    Raises:
+        ValueError: for another name, an option that its scheme does not take, or one out of range.
     """
     check_choice("upsample", name, UPSAMPLERS)
     check_whole(scale=scale)
+    for option in options:
+        if option not in _OPTIONS[name]:
+            raise ValueError(f"upsample={name!r} takes no {option}, only {', '.join(_OPTIONS[name])}.")
     if name == "pixel_shuffle":
         return PixelShuffleICNR(in_channels, out_channels, scale, **options)
     if name == "transposed":

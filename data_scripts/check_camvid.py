@@ -80,7 +80,7 @@ def _report_on(root: Path) -> int:
             f"python -m data_scripts.download_camvid --source {version.name} --dest {root} --force" if version else ""
         )
         _print_problems(
-            root, problems, f"To replace it: {command}" if version else "Make or prepare this folder again."
+            root, problems, f"To replace it: {command}" if version else "Correct these, or make the folder again."
         )
         return 1
     kind = f"CamVid, the published {version.name} version" if version else "sound (not CamVid, so no counts to compare)"

@@ -26,9 +26,10 @@ def camvid_or_street_scenes(data_dir: str | Path | None = None, **settings: int)
         FileExistsError: if the scenes that are there were made with other settings than those given.
     """
     data_dir = DATA_DIR if data_dir is None else Path(data_dir)
+    shown = data_dir.name if data_dir == DATA_DIR else data_dir  # committed outputs name no folder of one machine
     camvid, scenes = data_dir / "camvid", data_dir / "street_scenes"
     if is_prepared(camvid):
-        print(f"Data: real CamVid, from {camvid.parent.name}/{camvid.name}.")
+        print(f"Data: real CamVid, from {shown}/{camvid.name}.")
         return camvid
     if settings or not is_prepared(scenes):
         try:
@@ -37,7 +38,7 @@ def camvid_or_street_scenes(data_dir: str | Path | None = None, **settings: int)
             # Scenes of other settings have come meanwhile: from another run, or back from a killed one.
             if settings or not is_prepared(scenes):
                 raise
-    print(f"Data: painted street scenes, from {scenes.parent.name}/{scenes.name} (no real CamVid is prepared there).")
+    print(f"Data: painted street scenes, from {shown}/{scenes.name} (no real CamVid is prepared there).")
     return scenes
 
 

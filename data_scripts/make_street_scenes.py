@@ -111,22 +111,22 @@ def check_settings(settings: dict[str, int]) -> None:
 def check_destination(dest: Path, settings: dict[str, int], force: bool) -> None:
     """Raise FileExistsError if painting into `dest` would destroy something it should not."""
     if dest.is_dir() and is_where_we_work(dest):
-        raise FileExistsError(f"{dest} holds the folder you work in: choose another dest")
+        raise FileExistsError(f"{dest} holds the folder you work in: choose another --dest")
     if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
         return
     if not dest.is_dir() or dest.is_symlink():
-        raise FileExistsError(f"{dest} is not an ordinary folder: choose another dest")
+        raise FileExistsError(f"{dest} is not an ordinary folder: choose another --dest")
     made_with = read_settings(dest)
     stems = {stem for split in SPLITS for stem in split_stems(split, made_with)} if made_with else set()
     foreign = foreign_names(dest, MADE) or unlisted_names(dest, stems.__contains__, (".png",))
     if foreign or made_with is None:
         what = f"such as {foreign[0]!r}" if foreign else f"and no {SETTINGS_FILE} of street scenes"
-        raise FileExistsError(f"{dest} holds other things, {what}: choose another dest, --force replaces none of them")
+        raise FileExistsError(f"{dest} holds other things, {what}: choose another --dest; --force replaces none")
     # A run that ended just now may have made what the caller missed.
     if not force and not is_made(dest, settings):
         raise FileExistsError(
-            f"{dest} holds street scenes of other settings, or not all of them: choose another dest, or replace them "
-            "with --force (force=True)"
+            f"{dest} holds street scenes of other settings, or not all of them: choose another --dest, or replace them "
+            "with --force"
         )
 
 
@@ -172,11 +172,12 @@ def write_scenes(root: Path, settings: dict[str, int]) -> None:
 
 
 def short_path(path: Path) -> str:
-    """The path as seen from the current folder, or as it is where there is none: on another drive, or removed."""
+    """The path as seen from the current folder if it lies in there, else as it is."""
     try:
-        return os.path.relpath(path)
-    except (ValueError, OSError):
+        seen = os.path.relpath(path)
+    except (ValueError, OSError):  # another drive, or a folder that was removed
         return str(path)
+    return str(path) if seen.startswith(os.pardir) else seen
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -153,3 +153,12 @@ def test_spectra_stand_below_their_pictures():
     pixels(figure)
     low, high = figure.axes[0].images[0].get_clim()
     assert high - low > 1, "rounding errors would look like a pattern"
+
+
+def test_a_title_stands_above_the_pictures():
+    bare, titled = (show_spectra({"noise": torch.rand(8, 8)}, title) for title in ("", "What waves there are"))
+    assert titled.get_size_inches()[1] > bare.get_size_inches()[1] and "What waves there are" in texts(titled)
+    pixels(titled)
+    title = next(text for text in titled.texts if text.get_text() == "What waves there are")
+    picture_title = titled.axes[0].title
+    assert title.get_window_extent().y0 > picture_title.get_window_extent().y1

@@ -129,3 +129,25 @@ def test_a_border_needs_a_code(options):
     assert int(moved.min()) == -1
     still = Augment(void=-1, degrees=0.0, zoom=(1.0, 1.2))(images, masks, generator())[1]
     assert int(still.max()) <= 10
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"void": "x"},
+        {"void": 1.5},
+        {"void": None},
+        {"flip": "x"},
+        {"zoom": 1.1},
+        {"zoom": (1,)},
+        {"zoom": "12"},
+        {"zoom": (1, "2")},
+        {"brightness": None},
+        {"degrees": "10"},
+        {"contrast": True},
+    ],
+    ids=str,
+)
+def test_what_is_no_number_is_named(bad):
+    with pytest.raises(ValueError, match=f"{next(iter(bad))}="):
+        Augment(**bad)

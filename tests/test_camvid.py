@@ -1,6 +1,7 @@
 """Reading a prepared folder, the cache on the device, and batches that depend on seed, epoch and position alone."""
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from course_utils.augment import Augment
 from course_utils.camvid import (
     Batches,
     CachedSplit,
@@ -268,3 +270,45 @@ def test_a_photograph_taken_with_the_camera_turned_fits_a_mask_drawn_upright(roo
     assert torch.equal(CamVid(root, "train")[0][0], before)
     _, problems = check_camvid(root)
     assert not any("differ in size" in kind for kind in problems)
+
+
+def test_an_augmentation_writes_no_other_void_than_the_splits():
+    for void in (-1, 2):
+        split = replace(numbered_split(), void=void)
+        with pytest.raises(ValueError, match=rf"void=11 .* split is {void}: take Augment\(void={void}\)"):
+            Batches(split, 2, augment=Augment())
+        Batches(split, 2, augment=Augment(degrees=0, zoom=(1.0, 1.2)))
+    masks = next(iter(Batches(split, 10, augment=Augment(zoom=(0.5, 0.5), flip=0, void=2))))[1]
+    assert int(masks.max()) == 2
+    Batches(numbered_split(), 2, augment=Augment())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"masks": torch.zeros(9, 4, 4, dtype=torch.uint8)}, r"10 stems, .* masks torch.uint8 of shape \(9, 4, 4\)"),
+        ({"masks": torch.zeros(10, 4, 5, dtype=torch.uint8)}, "give as many of each"),
+        ({"masks": torch.zeros(10, 4, 4)}, "whole codes"),
+        ({"stems": ["one"]}, "1 stems"),
+        ({"masks": torch.full((10, 4, 4), 200, dtype=torch.uint8)}, "the masks of the split holds the codes 200"),
+        ({"codes": ("Sky", "Void"), "void": 1}, "holds the codes 2, and only 0 to 1 are classes"),
+    ],
+)
+def test_a_split_whose_parts_do_not_fit_makes_no_batches(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Batches(replace(numbered_split(), **changes), 2)
+
+
+def test_a_void_beyond_the_codes_is_no_wrong_code():
+    Batches(replace(numbered_split(), codes=("Sky", "Road"), void=2), 2)
+
+
+def test_batches_want_a_cached_split(root):
+    with pytest.raises(ValueError, match="an object of type CamVid, not a CachedSplit, which load_split makes"):
+        Batches(CamVid(root, "train"), 2)
+
+
+def test_one_pixel_is_no_size(root):
+    with pytest.raises(ValueError, match=r"size=\(1, 1\) leaves one pixel"):
+        load_split(root, "train", (1, 1), progress=False)
+    assert load_split(root, "train", (1, 2), progress=False).images.shape == (3, 3, 1, 2)

@@ -1,5 +1,7 @@
 """Every check accepts a right answer written another way, waits for a stub, and rejects the usual mistakes."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -198,3 +200,20 @@ def test_a_flipped_array_is_taken_as_what_it_is():
 def test_a_name_that_is_no_text_is_named():
     with pytest.raises(ValueError, match=r"no exercise \[\]"):
         check([], len)
+
+
+def test_an_answer_that_cannot_be_shown_is_no_function_all_the_same():
+    assert judge(DOUBLED, Unshowable()).text.startswith("✘ doubled: got Unshowable, which cannot be shown")
+
+
+def test_an_answer_that_leaves_python_is_wrong_and_no_more():
+    assert "your function raised SystemExit" in judge(DOUBLED, lambda table, factor: sys.exit("bye")).text
+
+
+class Unreadable(list):
+    def __len__(self):
+        raise ZeroDivisionError
+
+
+def test_a_result_that_cannot_be_read_is_named_by_its_type():
+    assert "yours is Unreadable, the reference" in judge(DOUBLED, lambda table, factor: Unreadable()).text

@@ -220,3 +220,32 @@ def test_a_value_that_a_control_does_not_have_moves_nothing(options):
     assert widget.sentence == "3, 1" and controls["x"].value == 3
     widget.set(x=10, zoom=2)
     assert widget.sentence == "10, 2"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"x": 11}, "x=11 is no value of this control: it would become 10"),
+        ({"x": -1}, "x=-1 is no value of this control: it would become 0"),
+        ({"x": "7"}, "x='7' is no value of this control"),
+        ({"x": 3.7}, "x=3.7 is no value of this control: it would become 3"),
+        ({"span": (0, 20)}, r"span=\(0, 20\) is no value of this control"),
+        ({"span": 3}, "span=3 is no value of this control"),
+        ({"on": "no"}, "on='no' is no value of this control"),
+    ],
+)
+def test_a_value_out_of_range_moves_nothing(values, said):
+    figure, _ = plt.subplots()
+    controls = {
+        "other": ipywidgets.IntSlider(3, description="other"),
+        "x": ipywidgets.IntSlider(3, max=10, description="x"),
+        "span": ipywidgets.IntRangeSlider(value=(2, 5), max=10, description="span"),
+        "on": ipywidgets.Checkbox(False, description="on"),
+    }
+    widget = FigureWidget(lambda **values: (figure, str(values)), controls, css_class="four")
+    before, sentence = widget.values, widget.sentence
+    with pytest.raises(ValueError, match=said):
+        widget.set(other=9, **values)
+    assert widget.values == before and widget.sentence == sentence
+    widget.set(other=9, x=10, span=(0, 10), on=True)
+    assert widget.values == {"other": 9, "x": 10, "span": (0, 10), "on": True}

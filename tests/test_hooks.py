@@ -151,3 +151,12 @@ def test_hooks_registers_all_or_none():
     with pytest.raises(TypeError, match="modules only"):
         Hooks([relu, None])
     assert not relu._forward_hooks
+
+
+def test_a_layer_in_two_places_is_refused_because_it_is_counted_once():
+    pool = nn.MaxPool2d(2)
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), pool, nn.ReLU(), pool)
+    with pytest.raises(ValueError, match=r"child 3 \(MaxPool2d\) is child 1 again; give each place a layer of its own"):
+        activation_sizes(net, (64, 64))
+    net[3] = nn.MaxPool2d(2)
+    assert [tuple(size[-2:]) for size in activation_sizes(net, (64, 64))] == [(64, 64), (32, 32), (32, 32), (16, 16)]

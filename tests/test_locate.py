@@ -26,6 +26,13 @@ def test_real_camvid_comes_first(tmp_path, capsys):
     prepare(tmp_path / "camvid")
     prepare(tmp_path / "street_scenes")
     assert camvid_or_street_scenes(tmp_path) == tmp_path / "camvid"
+    assert capsys.readouterr().out == f"Data: real CamVid, from {tmp_path}/camvid.\n"
+
+
+def test_the_folder_of_the_repository_is_named_from_there(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("data_scripts.locate.DATA_DIR", tmp_path)
+    prepare(tmp_path / "camvid")
+    camvid_or_street_scenes()
     assert capsys.readouterr().out == f"Data: real CamVid, from {tmp_path.name}/camvid.\n"
 
 
@@ -41,7 +48,7 @@ def test_scenes_are_painted_when_there_is_nothing_and_taken_when_they_are_there(
     root = camvid_or_street_scenes(tmp_path / "data", **SMALL)
     assert is_prepared(root) and len(list((root / "images").iterdir())) == 3
     line = capsys.readouterr().out
-    assert line.count("\n") == 1 and "painted street scenes, from data/street_scenes" in line
+    assert line.count("\n") == 1 and f"painted street scenes, from {tmp_path}/data/street_scenes (" in line
     marks = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
     assert camvid_or_street_scenes(tmp_path / "data", **SMALL) == root
     assert camvid_or_street_scenes(tmp_path / "data") == root

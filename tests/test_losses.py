@@ -179,6 +179,9 @@ def test_style_is_zero_for_the_painting_itself_in_any_order_of_rows():
             r"\(0, 3, 8, 8\) hold no pixels",
         ),
         (lambda: StyleLoss(FeatureStack(small_body(), (1,)), pictures(0)[0], (1,)), "for a network of torch.float32"),
+        (lambda: FeatureStack(nn.Conv2d(3, 6, 3), (0,)), "the body is a Conv2d, not an nn.Sequential"),
+        (lambda: FeatureLoss(small_body(), (1,)), r"features is .* Sequential; give FeatureStack\(body, layers\)"),
+        (lambda: FeatureLoss(FeatureStack(small_body(), (1,)), (1,))(pictures(0), None), "target is .* NoneType"),
     ],
 )
 def test_refusals(call, message):

@@ -22,6 +22,9 @@ from course_utils.metrics import (
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
 
 
+CODES = torch.zeros(1, 4, 4, dtype=torch.int64)
+
+
 def random_pair(seed=0, shape=(3, 9, 11), n_classes=12, agreement=0.6):
     """Random masks with void, and predictions that agree with them on a known share of pixels or so."""
     generator = torch.Generator().manual_seed(seed)
@@ -292,3 +295,23 @@ def test_code_11_is_void_for_camvids_classes_and_for_no_others():
     assert pixel_accuracy(wrong, target, 11) == 1
     few = target.clamp(max=11)
     assert pixel_accuracy(torch.where(few == 11, 3, few), few) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mean_iou(torch.zeros(3)), r"confusion is torch.float32 of shape \(3,\), not \(C, C\)"),
+        (lambda: mean_iou(torch.zeros(3, 3).numpy()), "an object of type ndarray"),
+        (lambda: class_iou(torch.zeros(3, 3).numpy()), "an object of type ndarray"),
+        (lambda: class_iou(torch.zeros(3, 3, dtype=torch.complex64)), "confusion is torch.complex64"),
+        (lambda: boundary_error(CODES, CODES, 5), "edges=5 is no list of rising distances"),
+        (lambda: boundary_error(CODES, CODES, torch.tensor([1, 2])), r"edges=tensor\(\[1, 2\]\) is no list"),
+        (lambda: boundary_error(CODES, CODES, "12"), "edges='12' is no list"),
+        (lambda: pixel_accuracy(CODES * 1j, CODES), "prediction is torch.complex64, not class indices"),
+        (lambda: pixel_accuracy(CODES, CODES * 1j), "target is torch.complex64, not class indices"),
+        (lambda: boundary_distance(CODES * 1j), "mask is torch.complex64"),
+    ],
+)
+def test_what_cannot_be_counted_is_one_sentence(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

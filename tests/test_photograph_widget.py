@@ -47,3 +47,8 @@ def test_another_photograph_of_another_shape_is_segmented(widget):
 def test_a_file_that_is_no_picture_is_one_sentence_and_the_example_stays(widget):
     _, sentence = widget.draw(upload(b"not a picture", "notes.txt"), 70)
     assert "notes.txt is not a picture" in sentence and widget._shown[2].shape == (40, 60)
+
+
+def test_a_code_without_a_name_is_one_sentence():
+    with pytest.raises(ValueError, match="segment gives code 3, and codes has 2 names"):
+        PhotographSegmenter(halves, np.zeros((40, 60, 3), np.uint8), ("Sky", "Road"))

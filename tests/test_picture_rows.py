@@ -5,7 +5,7 @@ import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from course_utils.plots.pictures import GAP, LABEL, TITLE_LINE, show_rows
+from course_utils.plots.pictures import GAP, LABEL, TITLE_HEIGHT, TITLE_LINE, show_rows
 
 PICTURES = torch.rand(3, 3, 12, 20, generator=torch.Generator().manual_seed(0))
 
@@ -45,6 +45,18 @@ def test_titles_stand_above_their_columns_and_move_the_pictures_down():
         assert box.y0 >= len(titled) - added - GAP
         middles.append((box.x0 + box.x1) / 2)
     assert middles == pytest.approx([LABEL + 48, LABEL + 96 + GAP + 48], abs=1)
+
+
+@pytest.mark.parametrize("titles", [(), ("one", "two")])
+def test_a_title_of_the_figure_moves_everything_down(titles):
+    rows = {"black": torch.zeros(2, 3, 60, 96), "white": torch.ones(2, 3, 60, 96)}
+    figure = show_rows(rows, title="Four squares", titles=titles)
+    bare, titled = drawn_pixels(show_rows(rows, titles=titles)), drawn_pixels(figure)
+    added = len(titled) - len(bare)
+    assert added == TITLE_HEIGHT and np.array_equal(titled[added + GAP :], bare[GAP:])
+    title = next(text for text in figure.texts if text.get_text() == "Four squares")
+    box = title.get_window_extent()
+    assert len(titled) - added <= box.y0 and box.y1 <= len(titled)
 
 
 @pytest.mark.parametrize(

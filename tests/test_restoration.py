@@ -244,3 +244,21 @@ def test_layout_copies_and_seeds_of_any_size(degradation):
 def test_refusals(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: CutOut().masks(-1, 8, 8, 0), "n=-1"),
+        (lambda: CutOut().masks(1, 3.5, 8, 0), r"height=3\.5"),
+        (lambda: CutOut().masks(1, 8, 0, 0), "width=0"),
+        (lambda: Compose([]), r"steps=\[\] is no list of degradations, one at least"),
+    ],
+)
+def test_nothing_to_do_and_no_place_for_it_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_no_pictures_have_no_holes():
+    assert CutOut().masks(0, 8, 9, 0).shape == (0, 1, 8, 9)

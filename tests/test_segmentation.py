@@ -14,6 +14,7 @@ from course_utils.segmentation import (
     count_confusion,
     cross_entropy,
     iou_by_class,
+    most_common_by_colour_and_position,
     most_common_by_position,
     most_common_class,
     predict,
@@ -72,6 +73,29 @@ def test_baselines_agree_with_counting():
             seen = [code for code in train.masks[:, row, column].tolist() if code != VOID]
             expected = max((0, 1), key=lambda code: (seen.count(code), -code))
             assert found[0, row, column] == expected == found[1, row, column]
+
+
+def test_the_baseline_of_colour_and_place_agrees_with_counting():
+    generator = torch.Generator().manual_seed(3)
+    splits = []
+    for count in (6, 2):  # two values in each channel, 2 × 2 pixels in each part
+        images = 30 + 5 * torch.randint(0, 2, (count, 3, 24, 32), generator=generator, dtype=torch.uint8)
+        masks = torch.randint(0, 3, (count, 24, 32), generator=generator, dtype=torch.uint8)
+        splits.append(CachedSplit(images, masks, [str(i) for i in range(count)], CODES, VOID))
+    train, other = splits
+    seen = {}
+    for n, row, column in np.ndindex(*train.masks.shape):
+        if train.masks[n, row, column] != VOID:
+            key = (row // 2, column // 2, *(train.images[n, :, row, column] // 32).tolist())
+            seen.setdefault(key, Counter())[int(train.masks[n, row, column])] += 1
+    found, fallback = most_common_by_colour_and_position(train, other), most_common_by_position(train, other)
+    unseen = 0
+    for n, row, column in np.ndindex(*other.masks.shape):
+        counts = seen.get((row // 2, column // 2, *(other.images[n, :, row, column] // 32).tolist()))
+        unseen += counts is None
+        expected = max((0, 1), key=lambda code: (counts[code], -code)) if counts else fallback[n, row, column]
+        assert found[n, row, column] == expected
+    assert found.dtype == torch.uint8 and unseen > 0
 
 
 @pytest.mark.parametrize("kind", ["array", "picture", "path"])
@@ -146,3 +170,24 @@ def test_void_is_given_to_no_pixel_if_asked_so():
     with torch.no_grad():
         model.bias[3] = -100
     assert np.array_equal(without, segment_photograph(model, photograph, (40, 50))[1])
+
+
+def test_nan_is_no_class():
+    """`max` takes nan for the largest, so that its place would be the class."""
+    model = nn.Conv2d(3, 4, 1)
+    with torch.no_grad():
+        model.bias[0] = float("nan")
+    batches = [(torch.zeros(1, 3, 8, 8), torch.zeros(1, 8, 8).long())]
+    photograph = Image.new("RGB", (40, 40))
+    for ask in (lambda: predict(model, batches), lambda: segment_photograph(model, photograph, (32, 32))):
+        with pytest.raises(ValueError, match="the network gives nan"):
+            ask()
+    with torch.no_grad():
+        model.bias[0] = float("inf")
+    assert not predict(model, batches).any()
+
+
+@pytest.mark.parametrize("void", [4, 99, -1, 1.5])
+def test_a_void_that_the_network_has_not_is_named(void):
+    with pytest.raises(ValueError, match=f"void={void} is none of the network's classes, 0 to 3"):
+        segment_photograph(nn.Conv2d(3, 4, 1), Image.new("RGB", (40, 40)), (32, 32), void)

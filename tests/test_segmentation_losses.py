@@ -215,3 +215,11 @@ def test_a_code_to_leave_out_that_bytes_cannot_hold_leaves_out_none():
 def test_masks_of_bytes_are_taken():
     logits, target = torch.randn(2, 4, 6, 6), torch.randint(0, 4, (2, 6, 6))
     assert torch.equal(LovaszCrossEntropy()(logits, target.byte()), LovaszCrossEntropy()(logits, target))
+
+
+def test_a_strength_is_a_number():
+    with pytest.raises(ValueError, match="lovasz='x' is not a number"):
+        LovaszCrossEntropy("x")
+    split = CachedSplit(torch.zeros(1, 3, 2, 2).byte(), torch.zeros(1, 2, 2).byte(), ["a"], ("Sky", "Void"), 1)
+    with pytest.raises(ValueError, match="power='x' is not from 0"):
+        class_weights(split, "x")

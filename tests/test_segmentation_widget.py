@@ -152,3 +152,20 @@ def test_unequal_numbers_are_named(data):
         SegmentationViewer(images, masks[:2], predictions)
     with pytest.raises(ValueError, match="at least one"):
         SegmentationViewer(images[:0], masks[:0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda images, masks, found: (images, masks, {}), "predictions names no network"),
+        (lambda images, masks, found: (images, masks, found + 9), r"prediction\[0\] holds the codes .*12"),
+        (lambda images, masks, found: (images, masks.int() - 1, found), r"masks\[0\] holds the codes -1"),
+        (lambda images, masks, found: (images, masks, {"net": found.float()}), r"net\[0\] is torch.float32"),
+        (lambda images, masks, found: (images, masks, torch.zeros(3, 12, 12, 16)), r"of logits take logits\.argmax"),
+        (lambda images, masks, found: (images, masks[:, :6], None), r"masks\[0\] is .*, not class codes \(12, 16\)"),
+        (lambda images, masks, found: (images, masks, found, CLASS_NAMES[:4]), "only 0 to 3 are classes"),
+    ],
+)
+def test_maps_that_do_not_fit_are_named(data, change, message):
+    with pytest.raises(ValueError, match=message):
+        SegmentationViewer(*change(*data))

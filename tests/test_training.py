@@ -22,6 +22,7 @@ from course_utils import training, training_run
 from course_utils.checkpoint import CheckpointError, load_checkpoint
 from course_utils.history import History
 from course_utils.optimisation import trainable_groups
+from course_utils.segmentation_losses import LovaszCrossEntropy
 from course_utils.training import fit, freeze, unfreeze
 from course_utils.training_run import NonFiniteLossError
 from tests.training_case import BATCHES, EPOCHS, NoisyPictures, SmallNet, loader, results, train
@@ -716,3 +717,63 @@ def test_a_loss_without_brackets_is_named():
 def test_a_batch_is_a_pair_of_tensors(batch, said):
     with pytest.raises(ValueError, match=said):
         fit(nn.Conv2d(3, 2, 1), [batch], epochs=1, lr=0.1, loss_fn=nn.CrossEntropyLoss(), progress=False)
+
+
+X, Y = torch.zeros(2, 3, 4, 4), torch.zeros(2, 4, 4).long()
+X8 = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    ("batch", "said"),
+    [
+        ((X[:0], Y[:0]), r"an empty batch, x torch.float32 of shape \(0, 3, 4, 4\)"),
+        ((X8, Y), r"x torch.uint8 .* normalise bytes, and yield x.to\(torch.float32\)"),
+        (
+            (X.double(), Y),
+            r"the model, of torch.float32, fails on x torch.float64 of shape .* yield x.to\(torch.float32\)",
+        ),
+        ((X, Y.byte()), r"y is torch.uint8, and nn.CrossEntropyLoss takes codes as torch.int64: yield y.long\(\)"),
+        ((X, Y.float()), r"y is torch.float32, .* yield y.long\(\)"),
+        ((X, Y[:, :3]), r"scores \(2, 2, 4, 4\) and y is torch.int64 of shape \(2, 3, 4\)"),
+        ((X, Y[:, None]), "codes .* of one size"),
+        ((X, Y + 2), "y holds the code 2, which is neither one of 2 classes, 0 to 1, nor ignore_index=-100"),
+        ((X, Y - 1), "y holds the code -1"),
+    ],
+)
+def test_a_batch_that_no_step_can_use_is_one_sentence(batch, said):
+    with pytest.raises(ValueError, match=said):
+        fit(nn.Conv2d(3, 2, 1), [batch], epochs=1, lr=0.1, loss_fn=nn.CrossEntropyLoss(), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("loss_fn", "batch"),
+    [
+        (nn.CrossEntropyLoss(ignore_index=7), (X, torch.tensor([0, 1, 7, 7]).expand(2, 4, 4))),
+        (nn.CrossEntropyLoss(), (X, torch.full((2, 2, 4, 4), 0.5))),
+        (lambda scores, y: scores.mean() * y.float().mean(), (X, Y.byte())),
+        (LovaszCrossEntropy(ignore_index=-100), (X, Y.byte())),
+    ],
+    ids=["void", "probabilities", "another loss", "lovasz"],
+)
+def test_a_batch_that_its_loss_can_use_is_left_alone(loss_fn, batch):
+    history = fit(nn.Conv2d(3, 2, 1), [batch], epochs=1, lr=0.1, loss_fn=loss_fn, progress=False)
+    assert math.isfinite(history.step_losses[0])
+
+
+def test_a_model_may_take_bytes():
+    class Normalising(nn.Conv2d):
+        def forward(self, x):
+            return super().forward(x.float() / 255)
+
+    fit(Normalising(3, 2, 1), [(X8, Y)], epochs=1, lr=0.1, loss_fn=nn.CrossEntropyLoss(), progress=False)
+
+
+def test_mixed_precision_takes_any_float():
+    model = nn.Conv2d(3, 2, 1)
+    batch = (X.bfloat16(), Y)
+    fit(model, [batch], epochs=1, lr=0.1, loss_fn=nn.CrossEntropyLoss(), amp=torch.bfloat16, progress=False)
+
+
+def test_a_complex_loss_is_named():
+    with pytest.raises(ValueError, match=r"loss_fn returned torch\.complex64; return a real number"):
+        fit(nn.Conv2d(3, 2, 1), [(X, Y)], epochs=1, lr=0.1, loss_fn=lambda s, y: s.mean() * 1j, progress=False)

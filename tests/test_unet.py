@@ -430,6 +430,8 @@ def test_compiles_without_a_graph_break(encoder, tail):
         ({"y_range": (0, 1, 2)}, r"y_range=\(0, 1, 2\)"),
         ({"act_cls": nn.ReLU()}, r"act_cls=ReLU\(\) makes no activations"),
         ({"act_cls": None}, "act_cls=None"),
+        ({"act_cls": lambda: 3}, "makes no activations"),
+        ({"act_cls": F.relu}, "makes no activations"),
         ({"last_cross": "False"}, "last_cross='False' is not True or False"),
         ({"self_attention": "no"}, "self_attention='no'"),
         ({"blur": True, "upsample": "nearest"}, "blur=True"),
@@ -520,3 +522,39 @@ def test_exports_for_other_sizes_of_picture(traced_at, way):
     for size in ((64, 96), (75, 61), (99, 130)):
         x = torch.randn(1, 3, *size)
         torch.testing.assert_close(exported(x), model(x))
+
+
+def small_encoder() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 12, 3, 2, 1))
+
+
+@pytest.mark.parametrize("tail", ["unshuffle", "merged"])
+def test_an_unshuffled_tail_exports_for_other_sizes_of_picture(tail):
+    torch.manual_seed(0)
+    model = DynamicUnet(small_encoder(), 3, (64, 96), tail=tail).eval()
+    sides = {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    exported = torch.export.export(model, (torch.randn(1, 3, 64, 96),), dynamic_shapes=(sides,)).module()
+    for size in ((33, 47), (64, 64), (40, 50)):
+        x = torch.randn(1, 3, *size)
+        torch.testing.assert_close(exported(x), model(x), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(33, 47), (64, 48)])
+def test_what_an_unshuffled_tail_cuts_off_gets_no_gradient_and_the_rest_its_own(size):
+    """By hand: the shuffled scores, sliced."""
+    torch.manual_seed(0)
+    model = DynamicUnet(small_encoder(), 2, (64, 96), tail="unshuffle").eval()
+    x = torch.randn(1, 3, *size)
+    with Hooks([model.head], detach=False) as hooks:
+        out = model(x)
+        by_hand = F.pixel_shuffle(hooks.stored[0], model.fold)[..., : size[0], : size[1]]
+    assert torch.equal(out, by_hand)
+    pull = torch.randn_like(out)
+    ours, theirs = (torch.autograd.grad(y, model.head.parameters(), pull, retain_graph=True) for y in (out, by_hand))
+    assert all(map(torch.equal, ours, theirs))
+
+
+def test_an_encoder_with_one_layer_in_two_places_is_refused():
+    pool = nn.MaxPool2d(2)
+    with pytest.raises(ValueError, match=r"child 3 \(MaxPool2d\) is child 1 again"):
+        DynamicUnet(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), pool, nn.ReLU(), pool), 4, (64, 64))

@@ -265,7 +265,7 @@ def test_tiling_leaves_the_models_mode_and_no_gradient():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"tile": 188}, "take 200 or more"),
+        ({"tile": 188}, "take 204 or more"),
         ({"tile": 204.0}, r"tile=204\.0 is not a whole number"),
         ({"tile": 204, "margin": 92.0}, r"margin=92\.0 is not a whole number"),
         ({"tile": True}, "tile=True"),
@@ -287,3 +287,11 @@ def test_tiles_that_cannot_be_are_one_sentence(arguments, message):
 def test_a_picture_that_is_none_is_named(picture):
     with pytest.raises(ValueError, match=r"not floats \(N, C, H, W\)"):
         predict_tiled(narrow(), picture, 204)
+
+
+def test_the_side_that_is_named_for_a_tile_too_small_fits():
+    with pytest.raises(ValueError, match="take 204 or more"):
+        predict_tiled(narrow(), torch.zeros(1, 1, 20, 20), 188)
+    assert predict_tiled(narrow(), torch.zeros(1, 1, 20, 20), 204).shape[-2:] == (20, 20)
+    with pytest.raises(ValueError, match="take 22 or more"):
+        predict_tiled(nn.Conv2d(1, 2, 1), torch.zeros(1, 1, 20, 20), 20, margin=10, stride=2)

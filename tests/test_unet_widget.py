@@ -108,3 +108,9 @@ def test_bad_input_is_one_sentence(data):
         UnetExplorer(make_model(), images, masks, ("Sky", "Void"))
     with pytest.raises(ValueError, match="no skips to look at"):
         UnetExplorer(make_model(skip="none", last_cross=False), images, masks)
+
+
+def test_every_output_needs_a_name(data):
+    codes = tuple(map(str, range(13)))
+    with pytest.raises(ValueError, match="the model has 12 outputs for 13 codes"):
+        UnetExplorer(make_model(last_cross=False), *data, codes)

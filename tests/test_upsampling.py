@@ -193,3 +193,31 @@ def test_channels_are_whole_and_positive_and_activations_are_made(cls):
 def test_a_word_is_no_flag(flag):
     with pytest.raises(ValueError, match="is not True or False"):
         PixelShuffleICNR(4, **flag)
+
+
+def test_icnr_takes_initialisers_that_return_nothing():
+    def fill(kernel):
+        kernel.copy_(torch.arange(kernel.numel()).view_as(kernel))
+
+    assert icnr_(torch.empty(8, 1, 1, 1), init=fill).flatten().tolist() == [0] * 4 + [1] * 4
+    assert icnr_(torch.empty(4, 1, 1, 1), init=nn.init.ones_).flatten().tolist() == [1] * 4
+
+
+@pytest.mark.parametrize("weight", [torch.tensor(1.0), torch.zeros(4, 1, 1, 1).long(), None])
+def test_icnr_refuses_what_is_no_weight(weight):
+    with pytest.raises(ValueError, match=r"weight is .*, not floats \(out_channels, in_channels, kH, kW\)"):
+        icnr_(weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("nearest", {"kernel_size": 3}, "upsample='nearest' takes no kernel_size, only norm_type, act_cls"),
+        ("bilinear", {"mode": "nearest"}, "upsample='bilinear' takes no mode, only"),
+        ("transposed", {"blur": True}, "upsample='transposed' takes no blur, only kernel_size, act_cls"),
+        ("pixel_shuffle", {"stride": 2}, "upsample='pixel_shuffle' takes no stride, only blur, icnr"),
+    ],
+)
+def test_an_option_of_another_scheme_is_named(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        make_upsampler(name, 4, 4, **options)

@@ -66,7 +66,7 @@ def judge(exercise: Exercise, answer: object) -> Verdict:
         return _not_yet(exercise)
     if not callable(answer):
         remedy = f"hand over the function itself: check({exercise.name!r}, {exercise.name})"
-        return Verdict("wrong", f"✘ {exercise.name}: got {answer!r}, which is no function; {remedy}")
+        return Verdict("wrong", f"✘ {exercise.name}: got {_show(answer)}, which is no function; {remedy}")
     cases = exercise.inputs()
     outcomes = [_compare(exercise, answer, case) for case in cases]
     if all(outcome.missing for outcome in outcomes):
@@ -106,7 +106,7 @@ def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple) -> _Ou
         given = answer(*arguments)
     except NotImplementedError:
         return _Outcome(missing=True, complaint=f"{shown}\nyours raises NotImplementedError")
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # exit() in an answer ends neither the check nor a program
         reason = _show_error(error)
         where = _arguments(exercise.reference, case, full=False)
         return _Outcome(complaint=f"your function raised {reason}\nfor {where}")
@@ -124,7 +124,7 @@ def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple) -> _Ou
     return _Outcome(difference=difference)
 
 
-def _show_error(error: Exception) -> str:
+def _show_error(error: BaseException) -> str:
     try:
         said = str(error).strip()
     except Exception:
@@ -136,7 +136,7 @@ def _difference(given: Any, expected: Any, tolerance: float) -> tuple[str, float
     """What is wrong with `given` ("" if nothing), and the largest difference, relative to values above one."""
     try:
         yours, reference = _plain_tensor(given), torch.as_tensor(expected)
-    except (TypeError, ValueError, RuntimeError, NotImplementedError):
+    except Exception:  # an object may raise anything when it is asked for its numbers
         return f"yours is {_type(given)}, the reference {_type(expected)}", math.inf
     if yours.is_complex() and not reference.is_complex():
         return f"yours is {yours.dtype}, the reference {reference.dtype}", math.inf

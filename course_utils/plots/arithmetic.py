@@ -202,7 +202,7 @@ def count_colours(counts: np.ndarray) -> np.ndarray:
     return COUNT_COLOURS[low] + (position - low)[..., None] * (COUNT_COLOURS[high] - COUNT_COLOURS[low])
 
 
-def show_spectra(pictures: Mapping[str, Numbers]) -> Figure:
+def show_spectra(pictures: Mapping[str, Numbers], title: str = "") -> Figure:
     """Grey pictures above their spectra: how strong each wave is, the slow ones in the middle.
 
     A checkerboard of period 2 is a bright spot amid a side (every second row or column) or in a corner (both
@@ -211,19 +211,23 @@ def show_spectra(pictures: Mapping[str, Numbers]) -> Figure:
 
     Args:
         pictures: by title, each ``(H, W)``, drawn from its darkest to its brightest value.
+        title: of the whole figure.
     """
     arrays = {name: torch.as_tensor(picture).detach().cpu().double() for name, picture in pictures.items()}
     zooms = [max(round(_SIDE / max(array.shape)), 1) for array in arrays.values()]
     widths = [zoom * array.shape[1] for zoom, array in zip(zooms, arrays.values(), strict=True)]
     tallest = max(zoom * array.shape[0] for zoom, array in zip(zooms, arrays.values(), strict=True))
     before, gap, head, foot, scale = 62, 40, 26, 46, 84
-    width, height = before + sum(widths) + gap * len(widths) + scale, head + 2 * tallest + 18 + foot
+    above = 30 if title else 0
+    width, height = before + sum(widths) + gap * len(widths) + scale, above + head + 2 * tallest + 18 + foot
     figure = Figure(figsize=(width / 100, height / 100), dpi=100)
+    figure.text(before / width, 1 - above / 2 / height, title, fontsize=TITLE_SIZE, va="center")
     left = before
     for (name, picture), zoom, side in zip(arrays.items(), zooms, widths, strict=True):
         rows = zoom * picture.shape[0]
         places = [
-            (left / width, bottom / height, side / width, rows / height) for bottom in (height - head - rows, foot)
+            (left / width, bottom / height, side / width, rows / height)
+            for bottom in (height - above - head - rows, foot)
         ]
         top, bottom = map(figure.add_axes, places)
         darkest, brightest = picture.min().item(), picture.max().item()

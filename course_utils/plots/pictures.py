@@ -9,14 +9,17 @@ from course_utils.checks import check_whole, describe, is_batch_of_floats
 from course_utils.plots.scenes import to_rgb
 
 DPI = 100
-LABEL, GAP, HEAD, TITLE_LINE = 150, 6, 8, 16
+LABEL, GAP, HEAD, TITLE_LINE, TITLE_HEIGHT = 150, 6, 8, 16, 30
 
 
-def show_rows(rows: Mapping[str, Tensor], *, zoom: int = 1, columns: int = 8, titles: Sequence[str] = ()) -> Figure:
+def show_rows(
+    rows: Mapping[str, Tensor], *, title: str = "", zoom: int = 1, columns: int = 8, titles: Sequence[str] = ()
+) -> Figure:
     """Rows of pictures, each after its name, every pixel `zoom` by `zoom` pixels of the screen.
 
     Args:
         rows: by name (a line break starts a second line), pictures ``(N, 3, H, W)``, white 1; all of one shape.
+        title: of the whole figure.
         columns: so many pictures of each row at most.
         titles: what stands above each column, or nothing.
 
@@ -35,13 +38,17 @@ def show_rows(rows: Mapping[str, Tensor], *, zoom: int = 1, columns: int = 8, ti
     count = min(count, columns)
     if titles and len(titles) != count:
         raise ValueError(f"{len(titles)} titles for {count} columns: give each column one, or none at all.")
-    above = TITLE_LINE * max((title.count("\n") + 1 for title in titles), default=0)
+    heads = TITLE_LINE * max((head.count("\n") + 1 for head in titles), default=0)
+    above = heads + (TITLE_HEIGHT if title else 0)
     high, wide = height * zoom + GAP, width * zoom + GAP
     size = (LABEL + count * wide, above + len(rows) * high + HEAD)
     figure = Figure(figsize=(size[0] / DPI, size[1] / DPI), dpi=DPI)
-    for column, title in enumerate(titles):
+    if title:
+        place = 8 / size[0], 1 - TITLE_HEIGHT / 2 / size[1]
+        figure.text(*place, title, fontsize=12, va="center", parse_math=False)
+    for column, head in enumerate(titles):
         place = (LABEL + column * wide + width * zoom / 2) / size[0], 1 - (above + GAP / 2) / size[1]
-        figure.text(*place, title, fontsize=9, ha="center", va="bottom", parse_math=False)
+        figure.text(*place, head, fontsize=9, ha="center", va="bottom", parse_math=False)
     for row, (name, pictures) in enumerate(rows.items()):
         bottom = size[1] - above - (row + 1) * high
         figure.text(8 / size[0], (bottom + high / 2) / size[1], name, fontsize=10.5, va="center", parse_math=False)

@@ -20,6 +20,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
+from traitlets import TraitError
 
 from course_utils.picture_files import opened, to_colour
 from course_utils.plots.rendering import MovingParts, render_png
@@ -66,6 +67,7 @@ class FigureWidget(ipywidgets.VBox):
             _check_control(name, control)
         self.draw = draw
         self.controls = dict(controls)
+        self._first_ends = {name: _ends(control) for name, control in controls.items()}
         self.figure: Figure | None = None
         self.sentence = ""
         self._held = 0
@@ -120,9 +122,19 @@ class FigureWidget(ipywidgets.VBox):
             choices = [option[1] if isinstance(option, tuple) else option for option in pairs]
             if value not in choices:
                 raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}")
+        before = self.values
         with self._hold():
-            for name, value in values.items():
-                self.controls[name].value = value
+            try:
+                for name, value in values.items():
+                    control = self.controls[name]
+                    control.value = value
+                    # A slider stops at its ends; where another control has moved these, that is what it is for.
+                    if control.value != value and _ends(control) == self._first_ends[name]:
+                        raise TraitError(f"it would become {control.value!r}")
+            except TraitError as error:
+                for moved, old in before.items():
+                    self.controls[moved].value = old
+                raise ValueError(f"{name}={value!r} is no value of this control: {error}") from error
 
     @contextmanager
     def _hold(self) -> Iterator[None]:
@@ -170,6 +182,10 @@ def _smaller(png: bytes) -> bytes:
     with Image.open(io.BytesIO(png)) as picture:
         picture.save(packed, "png")
     return packed.getvalue()
+
+
+def _ends(control: ipywidgets.DOMWidget) -> tuple[Any, Any]:
+    return getattr(control, "min", None), getattr(control, "max", None)
 
 
 def _check_control(name: str, control: ipywidgets.DOMWidget) -> None:

@@ -22,6 +22,9 @@ class PhotographSegmenter(FigureWidget):
             ``(h, w)``; `course_utils.segmentation.segment_photograph` with a model and a size put in.
         example: ``(H, W, 3)`` uint8 photograph to show until a file is chosen.
         codes: class names.
+
+    Raises:
+        ValueError: if `segment` gives a code without a name.
     """
 
     def __init__(
@@ -49,6 +52,10 @@ class PhotographSegmenter(FigureWidget):
         if self._shown is None or self._shown[0] is not photograph:
             self._shown = photograph, *self._segment(self._example if picture is None else picture)
         _, small, codes = self._shown
+        if codes.max() >= len(self._codes):
+            raise ValueError(
+                f"segment gives code {codes.max()}, and codes has {len(self._codes)} names; name them all."
+            )
         shares = np.bincount(codes.ravel(), minlength=len(self._codes)) / codes.size
         largest = [code for code in np.argsort(-shares) if shares[code] > 0]
         sentence = note + "Covers: " + ", ".join(f"{self._codes[code]} {shares[code]:.1%}" for code in largest) + "."

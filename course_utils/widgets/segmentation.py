@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import ipywidgets
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from course_utils.camvid import void_code
+from course_utils.camvid import check_mask, void_code
+from course_utils.checks import describe
 from course_utils.classes import CLASS_NAMES
 from course_utils.plots.figures import SMALL_SIZE, TEXT_SIZE
 from course_utils.plots.scenes import class_colours, to_codes, to_rgb
@@ -85,7 +87,8 @@ class SegmentationViewer(FigureWidget):
         codes: class names; the class called ``Void`` is neither coloured nor counted.
 
     Raises:
-        ValueError: if images, masks and predictions are not equally many.
+        ValueError: if images, masks and predictions are not equally many, or a mask or a prediction does not hold the
+            code of a class for each pixel of its image.
     """
 
     def __init__(
@@ -96,9 +99,14 @@ class SegmentationViewer(FigureWidget):
         codes: Sequence[str] = CLASS_NAMES,
     ) -> None:
         self.predictions = predictions if isinstance(predictions, Mapping) else {"prediction": predictions}
+        if not self.predictions:
+            raise ValueError("predictions names no network; leave it out to see the truth alone.")
         counts = [len(images), len(masks), *(len(p) for p in self.predictions.values() if p is not None)]
         if len(set(counts)) != 1 or counts[0] == 0:
             raise ValueError(f"images, masks and predictions must be equally many, at least one, and are {counts}.")
+        for name, maps in {"masks": masks, **self.predictions}.items():
+            for i in range(len(images) if maps is not None else 0):
+                _check_map(f"{name}[{i}]", maps[i], to_rgb(images[i]).shape[:2], codes)
         self.images, self.masks, self.codes = images, masks, tuple(codes)
         self.void = void_code(self.codes)
         self.colours = class_colours(self.codes)
@@ -178,3 +186,11 @@ class SegmentationViewer(FigureWidget):
                 artist.set_alpha(1 if seen else 0.25)
         title = f"Picture {picture}" if network is None else f"Picture {picture}, {network}"
         return self._figure, describe_view(title, mask, prediction, shown, self.codes, self.void)
+
+
+def _check_map(name: str, found: Tensor | np.ndarray, size: tuple[int, int], codes: Sequence[str]) -> None:
+    found = torch.as_tensor(found)
+    if found.shape != size or found.is_floating_point() or found.is_complex():
+        raise ValueError(f"{name} is {describe(found)}, not class codes {size}; of logits take logits.argmax(1).")
+    if found.numel() and not 0 <= int(found.min()) <= int(found.max()) < len(codes):
+        check_mask(found, len(codes), name)

@@ -30,7 +30,8 @@ class UnetExplorer(FigureWidget):
         codes: class names; the class called ``Void`` is not counted.
 
     Raises:
-        ValueError: if images and masks do not fit each other or the codes, or the model has no skips.
+        ValueError: if images and masks do not fit each other or the codes, or the model has no skips, or as many
+            outputs as there are codes.
     """
 
     def __init__(self, model: DynamicUnet, images: Tensor, masks: Tensor, codes: Sequence[str] = CLASS_NAMES) -> None:
@@ -43,7 +44,10 @@ class UnetExplorer(FigureWidget):
         check_mask(masks, len(codes), "masks")
         self.model, self.images, self.masks = model, images, masks
         self._traces: dict[tuple[int, frozenset[int]], Trace] = {}
-        self.levels = self._trace(0, frozenset()).levels
+        first = self._trace(0, frozenset())
+        if len(first.output) != len(codes):
+            raise ValueError(f"the model has {len(first.output)} outputs for {len(codes)} codes; name each output.")
+        self.levels = first.levels
         self._figure = ExplorerFigure(self.levels, tuple(masks.shape[-2:]), codes)
         self._index = {level.name: index for index, level in enumerate(self.levels)}
         controls: dict[str, ipywidgets.DOMWidget] = {
