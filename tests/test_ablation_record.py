@@ -85,10 +85,11 @@ def test_a_difference_of_twenty_points_stays_in_its_column():
     assert lines[-1].index("signal") == lines[0].index("verdict")
 
 
-def test_a_table_without_measured_cost_leaves_that_column_empty():
+def test_a_table_without_measured_cost_leaves_that_column_out():
     record = record_of()
+    assert table(record).splitlines()[0].endswith("step")
     del record["cost"]
-    assert "1.50" not in table(record)
+    assert "1.50" not in table(record) and "step" not in table(record)
 
 
 def test_too_few_seeds_have_no_verdict_and_do_not_spoil_the_spread():

@@ -108,7 +108,7 @@ def spread_over_seeds(comparisons: Sequence[Comparison]) -> float:
 
 
 def signals(record: Mapping, metric: str) -> list[Comparison]:
-    """The variants whose difference to the recipe is a signal in `metric`, the largest gain first."""
+    """The variants whose difference from the recipe is a signal in `metric`, the largest gain first."""
     comparisons = compare(record, metric)
     spread = spread_over_seeds(comparisons)
     found = [comparison for comparison in comparisons if comparison.is_signal(spread)]

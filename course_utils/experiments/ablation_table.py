@@ -7,11 +7,11 @@ from course_utils.experiments.ablations import RECIPE, VARIANTS
 
 HEADER = (
     f"{'variant':36s} {'accuracy':>13s} {'difference':>23s}  {'verdict':7s} {'mean IoU':>10s} "
-    f"{'boundary':>8s} {'params':>6s} {'MACs':>6s} {'step':>5s}"
+    f"{'boundary':>8s} {'params':>6s} {'MACs':>6s}"
 )
 UNITS = (
     f"{'':36s} {'% mean ± sd':>13s} {'points: mean (range)':>23s}  {'':7s} {'%':>10s} "
-    f"{'error %':>8s} {'M':>6s} {'G':>6s} {'×':>5s}"
+    f"{'error %':>8s} {'M':>6s} {'G':>6s}"
 )
 
 
@@ -19,13 +19,13 @@ def table(record: Mapping) -> str:
     """A row for each variant, best accuracy first, below two lines of heading.
 
     The difference is variant minus recipe, paired by seed: its mean, and the smallest and largest. ``step`` is the time
-    of a training step as a multiple of the recipe's; fewer than three seeds have no verdict.
+    of a training step as a multiple of the recipe's, where it was measured; fewer than three seeds have no verdict.
     """
     accuracy = {found.name: found for found in compare(record, "accuracy")}
     others = {metric: {c.name: c for c in compare(record, metric)} for metric in ("mean_iou", "boundary_error")}
     spread = spread_over_seeds(list(accuracy.values()))
     seconds = record.get("cost", {}).get("seconds_per_step", {})
-    lines = [HEADER, UNITS]
+    lines = [f"{HEADER} {'step':>5s}", f"{UNITS} {'×':>5s}"] if seconds else [HEADER, UNITS]
     for found in sorted(accuracy.values(), key=lambda c: -c.mean):
         facts = record["variants"][found.name]
         difference = verdict = ""

@@ -1,4 +1,4 @@
-"""The record of an ablation as one picture: every seed's difference to the recipe, beside what the variant costs."""
+"""The record of an ablation as one picture: every seed's difference from the recipe, beside what the variant costs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -31,7 +31,7 @@ def ablation_figure(record: Mapping) -> Figure:
     for ax, metric, title in zip(axes, ("accuracy", "mean_iou"), ("pixel accuracy", "mean IoU"), strict=False):
         _differences(ax, compare(record, metric), order)
         ax.set_title(title, fontsize=TITLE_SIZE)
-        ax.set_xlabel("difference to the recipe (points)", fontsize=TEXT_SIZE)
+        ax.set_xlabel("difference from the recipe (points)", fontsize=TEXT_SIZE)
     _costs(axes[2], record, order)
     axes[0].set_yticks(range(len(order)), [VARIANTS[name].label for name in order], fontsize=TEXT_SIZE)
     axes[0].set_ylim(-0.6, len(order) - 0.4)
