@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlparse
 import nbformat
 from nbformat import NotebookNode
 
-WORDS_PER_LINE = (4, 11)
-MEDIAN_LINES = 8
+WORDS_PER_LINE = (5, 9)
+MEDIAN_LINES = 7
 MOST_LINES = 30
 KNOWN_TAGS = {"nbval-ignore-output", "nbval-skip", "raises-exception", "hide-input"}
 

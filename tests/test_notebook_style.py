@@ -63,8 +63,8 @@ def good_notebook(folder: Path):
         new_markdown_cell(TOP),
         new_code_cell("a = 1\nprint(3, 'classes')", execution_count=1, outputs=[stream]),
         new_code_cell("show(a)\n\nshow(a)", execution_count=2, outputs=[picture]),
-        new_markdown_cell("## Summary\n\nA mask holds whole numbers."),
-        new_markdown_cell("## Exercises\n\n1. Write one."),
+        new_markdown_cell("## Summary\n\nWhole numbers."),
+        new_markdown_cell("## Exercises\n\nWrite one."),
         new_code_cell("def f():\n    ...", execution_count=3),
         new_markdown_cell(END),
     ]
@@ -111,7 +111,7 @@ BROKEN = {
     "no link on": (replaced(6, "[the next one](next.ipynb#Next)", "the next"), "does not link on"),
     "ends with code": (lambda nb: nb.cells.append(new_code_cell("1", execution_count=4)), "does not link on"),
     "too little prose": (lambda nb: nb.cells.insert(3, new_code_cell("1\n" * 12)), "words of prose to a line"),
-    "too much prose": (replaced(3, "whole", "whole " * 60), "words of prose to a line"),
+    "too much prose": (replaced(3, "Whole", "Whole " * 60), "words of prose to a line"),
     "long cells": (lambda nb: [longer(i, 9)(nb) for i in (1, 2)], "the median code cell has 9 lines"),
     "one very long cell": (longer(2, 31), "code cell 2 has 31 lines"),
     "a gap in the counts": (lambda nb: nb.cells[2].update(execution_count=7), "execution counts"),
@@ -129,7 +129,7 @@ BROKEN = {
     "a path in an output": (output(1, "stream", name="stdout", text="in /srv/me/x"), "absolute path /srv/me/x"),
     "a misspelt tag": (lambda nb: nb.cells[1].metadata.update(tags=["nbval-ignore-outputs"]), "unknown tag"),
     "a dead link": (replaced(6, "next.ipynb", "nowhere.ipynb"), "nowhere.ipynb#Next leads to no file"),
-    "a dead picture": (replaced(3, "A mask", "<img alt='' src='no.png'> A mask"), "no.png leads to no file"),
+    "a dead picture": (replaced(3, "Whole", "<img alt='' src='no.png'> Whole"), "no.png leads to no file"),
     "a dead anchor elsewhere": (replaced(6, "next.ipynb#Next", "next.ipynb#Last"), "#Last leads to no heading"),
     "a dead anchor": (replaced(6, "#Masks-are-integers", "#Masks-are-red"), "#Masks-are-red leads to no heading"),
 }

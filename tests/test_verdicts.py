@@ -73,3 +73,8 @@ def test_the_notebooks_judge_every_claim_and_the_last_one_shows_their_verdicts()
     last = nbformat.read(NOTEBOOKS / "08_one_network_five_restorations.ipynb", as_version=4)
     outputs = [output for cell in last.cells if cell.cell_type == "code" for output in cell.outputs]
     assert shown in [output.get("data", {}).get("text/markdown") for output in outputs]
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_the_evidence_in_the_table_can_be_read_at_a_glance(claim):
+    assert len(collect(NOTEBOOKS)[claim][0].number.split()) <= 40

@@ -1,6 +1,6 @@
 """Every notebook of the course shows in JupyterLab without an error in a cell or in the browser's console.
 
-All but the two that train longest are run. Those that a test beside this file opens whole, to work their widget, are
+All but the three that train longest are run. Those that a test beside this file opens whole, to work their widget, are
 not run a second time here.
 """
 
@@ -16,8 +16,12 @@ pytestmark = pytest.mark.browser
 
 NAMED = re.compile(r'^NOTEBOOK = "(.+\.ipynb)"$', re.MULTILINE)
 RUN_ELSEWHERE = {name for path in Path(__file__).parent.glob("test_*.py") for name in NAMED.findall(path.read_text())}
-LONGEST = ("06_hooked_unet_on_camvid.ipynb", "08_one_network_five_restorations.ipynb")
-"""Three minutes and more each, mostly training: nbval runs them, and here the outputs that were saved are shown."""
+LONGEST = (
+    "04_pixel_shuffle_and_icnr.ipynb",
+    "06_hooked_unet_on_camvid.ipynb",
+    "08_one_network_five_restorations.ipynb",
+)
+"""On one thread they train for minutes: nbval runs them, and here the outputs that were saved are shown."""
 
 REST = sorted({path.name for path in NOTEBOOKS.glob("*.ipynb")} - RUN_ELSEWHERE - set(LONGEST))
 
