@@ -145,7 +145,7 @@ def test_the_readme_says_in_short_what_was_reached():
     assert f"[Seed 1](hour_camvid_lite2_seed1.json), scored in the same way, {seed}" in RESULTS
     baselines = run_of("camvid_lite0_imagenet_seed0")
     val, test = (percent([baselines[split]["accuracy"]]) for split in ("val", "test"))
-    assert f"gets {val} right on val and\n{test} on test after four minutes on two CPU cores" in README
+    assert f"gets {val} right on val and\n{test} on test after four minutes on two cores of an AMD EPYC" in README
     assert 3 * 60 < baselines["training_seconds"] <= 4 * 60
     place = [
         percent([baselines[split]["baselines"]["most common class at this position"]]) for split in ("val", "test")
@@ -162,6 +162,16 @@ def test_the_readme_says_in_short_what_was_reached():
     assert 4.75 * 60 < median(run["training_seconds"] for run in runs) < 5.25 * 60
     random = percent([run_of("gpu/ours_resnet34_random_seed0")["test"]["accuracy"]])
     assert f"ours from random weights gets {random}" in README
+
+
+def test_two_more_seeds_of_the_first_row_are_named_beside_it():
+    runs = [run_of(f"seeds/camvid_lite0_imagenet_seed{seed}") for seed in (1, 2)]
+    first = run_of("camvid_lite0_imagenet_seed0")
+    assert {re.sub(r" --seed \d", "", run["command"]) for run in runs} == {first["command"]}
+    val, test = (" and ".join(f"{100 * run[split]['accuracy']:.1f}" for run in runs) for split in ("val", "test"))
+    took = " and ".join(f"{run['training_seconds']:.0f}" for run in runs)
+    assert f"get {val} % on val, {test} % on test (two cores of an Intel Xeon, {took} s)" in README
+    assert all(run["val"]["accuracy"] > 0.9 for run in [first, *runs])
 
 
 LEVEL_ROWS = {
