@@ -38,10 +38,10 @@ from course_utils.experiments.ablations import (
     train_and_score,
     variant_facts,
 )
+from course_utils.fast_convolution import use_fast_convolutions
 from course_utils.memory import keep_freed_memory
 from course_utils.progress import progress_bar
 from course_utils.unet import DynamicUnet
-from course_utils.winograd import use_winograd
 
 PLACES = ("data", "out", "device")
 
@@ -199,7 +199,7 @@ def _model(
         VARIANTS[name], n_classes, tuple(args.size), encoder=args.encoder, pretrained=pretrained, seed=seed
     ).to(device)
     if args.winograd:
-        use_winograd(model)
+        use_fast_convolutions(model)
     return model
 
 

@@ -19,6 +19,7 @@ from course_utils.clips import by_clip, frames_to_training
 from course_utils.command_line import command_again, find_data, provenance, usable_device
 from course_utils.depthwise import use_float32_depthwise_gradients
 from course_utils.distributed import own_device, process_group, rank, world_size
+from course_utils.fast_convolution import use_fast_convolutions
 from course_utils.files import replacing, write_json
 from course_utils.memory import keep_freed_memory
 from course_utils.plots import show_segmentation
@@ -35,7 +36,6 @@ from course_utils.segmentation_losses import LovaszCrossEntropy, class_weights
 from course_utils.stages import checkpoint_of, train_in_stages
 from course_utils.trained_network import build_network, save_network
 from course_utils.unet import DynamicUnet
-from course_utils.winograd import use_winograd
 
 Load = Callable[[str, tuple[int, int]], CachedSplit]
 LEVELS = (0.90, 0.915, 0.93, 0.941)  # the published best on test is 91.5 %, the lecture's on val 94.1 %
@@ -180,7 +180,7 @@ def train(args: argparse.Namespace, root: Path, load: Load, *, score: bool = Tru
     device = train_split.images.device
     model = build(args, len(train_split.codes)).to(device)
     if args.winograd:
-        use_winograd(model)
+        use_fast_convolutions(model)
     if args.amp == "bf16" and device.type == "cpu":
         use_float32_depthwise_gradients(model)
     rows = train_in_stages(

@@ -101,8 +101,8 @@ def fit(
             pays with instructions for bfloat16; networks with depthwise convolutions need
             `course_utils.depthwise.use_float32_depthwise_gradients` for it.
         channels_last: put model and inputs into the memory format that tensor cores like; same maths. On a CPU
-            without AVX-512, networks with wide 3×3 kernels need `course_utils.winograd.use_winograd` with it, or train
-            more slowly; with AVX-512 they gain from it too.
+            without AVX-512, networks with wide 3×3 kernels need `course_utils.fast_convolution.use_fast_convolutions`
+            with it, or train more slowly; with AVX-512 they gain from it too.
         compile: run the model's forward and backward pass through `torch.compile`, once for each shape of batch;
             `model` itself stays as it is.
         checkpoint: file that holds the whole state of the run, written after each epoch, and on Ctrl-C; the weights

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from course_utils.checks import describe
 
@@ -21,9 +21,6 @@ TILE = 4
 
 CHUNK_BYTES = 2 * 2**20
 """Of one mapped piece: few enough to stay in a processor's cache."""
-
-FEWEST_PIXELS, FEWEST_CHANNELS = 2048, 96
-"""Least ``N·H·W`` of a batch, and least input and output channels; with fewer, mapping costs more than it saves."""
 
 WIDE = torch.backends.cpu.get_cpu_capability() == "AVX512"
 """Limited to AVX2, oneDNN's weight gradients in channels_last were slow: all but AVX-512 take matrix products."""
@@ -45,7 +42,7 @@ _KERNEL = [
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``conv2d(x, weight, bias, padding=1)``, ``(N, D, H, W)`` in channels_last, on a CPU.
 
-    Autograd does not see it; `WinogradConv2d` does both ways.
+    Autograd does not see it; `course_utils.fast_convolution` has both ways.
 
     Args:
         x: ``(N, C, H, W)``, none of them 0; quickest in channels_last.
@@ -190,75 +187,3 @@ def _row_gradient(x: Tensor, grad: Tensor) -> Tensor:
     left = but_first.flatten(0, 2)[1:].T @ line[:-1]
     right = but_last.flatten(0, 2)[:-1].T @ line[1:]
     return torch.stack((left, line_grad.T @ line, right), -1)
-
-
-class _Convolution(torch.autograd.Function):
-    @staticmethod
-    @torch.amp.custom_fwd(device_type="cpu")
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return convolve(x, weight, bias) if weight.shape[-1] == 3 else F.conv2d(x, weight, bias)
-
-    @staticmethod
-    @torch.amp.custom_bwd(device_type="cpu")
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        if torch.is_grad_enabled():  # for gradients of gradients: PyTorch's own way has one
-            geometry = ([len(weight)], [1, 1], [weight.shape[-1] // 2] * 2, [1, 1], False, [0, 0], 1)
-            return torch.ops.aten.convolution_backward(grad, x, weight, *geometry, ctx.needs_input_grad)
-        grad = grad.contiguous(memory_format=torch.channels_last)
-        wants_x, wants_weight, wants_bias = ctx.needs_input_grad
-        backwards = weight.flip(2, 3).transpose(0, 1)
-        grad_x = grad_weight = None
-        if weight.shape[-1] == 3:
-            grad_x = convolve(grad, backwards) if wants_x else None
-            grad_weight = weight_gradient(x, grad) if wants_weight else None
-        else:
-            grad_x = F.conv2d(grad, backwards) if wants_x else None
-            if wants_weight:
-                flat_x, flat_grad = (part.permute(0, 2, 3, 1).flatten(0, 2) for part in (x, grad))
-                grad_weight = (flat_grad.T @ flat_x).view_as(weight)
-        return grad_x, grad_weight, grad.sum((0, 2, 3)) if wants_bias else None
-
-
-class WinogradConv2d(nn.Conv2d):
-    """A 3×3 convolution of stride 1 calculated as above where that is quicker, or a 1×1 one.
-
-    The weight gradient of a 1×1 one is a single matrix product. Same weights, same output and gradients to rounding.
-    Other geometries, autocast, GPUs, grids below `FEWEST_PIXELS`, 3×3 kernels with fewer channels than
-    `FEWEST_CHANNELS`, `torch.compile` and `torch.export` take PyTorch's own way. Not available are
-    `torch.func`, forward-mode derivatives, `torch.fx` and TorchScript.
-    """
-
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        quick = (
-            _fits(self)
-            and not torch.compiler.is_compiling()
-            and input.device.type == "cpu"
-            and not torch.is_autocast_enabled("cpu")
-            and input.dtype == weight.dtype
-            and input.dtype in EXACT
-            and input.ndim == 4
-            and input.shape[1] == weight.shape[1]
-            and (self.kernel_size == (1, 1) or min(weight.shape[:2]) >= FEWEST_CHANNELS)
-            and len(input) * input.shape[2] * input.shape[3] >= FEWEST_PIXELS
-        )
-        return _Convolution.apply(input, weight, bias) if quick else super()._conv_forward(input, weight, bias)
-
-
-def use_winograd(model: nn.Module) -> int:
-    """Switch `model`, in place, to channels_last and its convolutions to `WinogradConv2d`; returns how many.
-
-    Weights, names and state dict stay as they are. Switched are plain convolutions of stride 1 with a 3×3 kernel and
-    padding 1, or a 1×1 kernel without padding.
-    """
-    model.to(memory_format=torch.channels_last)
-    switched = [module for module in model.modules() if type(module) is nn.Conv2d and _fits(module)]
-    for module in switched:
-        module.__class__ = WinogradConv2d
-    return len(switched)
-
-
-def _fits(conv: nn.Conv2d) -> bool:
-    plain = conv.stride == (1, 1) and conv.dilation == (1, 1) and conv.groups == 1 and conv.padding_mode == "zeros"
-    return plain and (conv.kernel_size, conv.padding) in {((3, 3), (1, 1)), ((1, 1), (0, 0))}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from course_utils import ablate_camvid
-from course_utils.winograd import WinogradConv2d
+from course_utils.fast_convolution import FastConv2d
 from tests.two_halves import write_two_halves
 
 SMALL = ["--size", "32", "32", "--batch-size", "2", "--frozen-epochs", "1", "--epochs", "1", "--random"]
@@ -49,11 +49,11 @@ def test_the_record_says_what_the_numbers_depend_on_and_the_recipe_always_runs(r
 
 
 @pytest.mark.parametrize("options", [(), ("--winograd",)])
-def test_winograds_trick_is_an_option(root, tmp_path, monkeypatch, options):
+def test_fast_convolutions_are_an_option(root, tmp_path, monkeypatch, options):
     seen = []
 
     def look(model, *_):
-        seen.append(any(isinstance(module, WinogradConv2d) for module in model.modules()))
+        seen.append(any(isinstance(module, FastConv2d) for module in model.modules()))
         return {"accuracy": 0.5, "mean_iou": 0.5, "boundary_error": 0.5, "train_loss": 1.0}
 
     monkeypatch.setattr(ablate_camvid, "train_and_score", look)

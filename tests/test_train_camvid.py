@@ -112,7 +112,7 @@ def test_the_lectures_recipe():
     assert said == "python -m course_utils.train_camvid --recipe lecture --batch-size 4"
 
 
-def test_the_cheap_decoder_and_winograds_trick_are_options(root, tmp_path):
+def test_the_cheap_decoder_and_fast_convolutions_are_options(root, tmp_path):
     out = tmp_path / "result.json"
     options = ["--last-cross", "--block", "bottleneck", "--tail", "unshuffle", "--middle", "bottleneck", "--winograd"]
     model = train_camvid.build(train_camvid.parse_command([*options, "--random"]), 12)

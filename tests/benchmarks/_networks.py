@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from course_utils import fast_convolution
 from course_utils.depthwise import use_float32_depthwise_gradients
 from course_utils.encoders import create_encoder
+from course_utils.fast_convolution import use_fast_convolutions
 from course_utils.optimisation import adamw
 from course_utils.unet import DynamicUnet
-from course_utils.winograd import use_winograd
 from tests.reference.numbered_weights import fill_by_number, numbered_picture
 
 N_OUT = 12
@@ -32,7 +33,8 @@ class Contender:
         tail, block, middle: options of the course's network.
         keep_memory: glibc keeps freed memory (`course_utils.memory`).
         autotune: cuDNN times its algorithms for each shape and keeps the fastest.
-        winograd: channels_last with convolutions by Winograd's trick (`course_utils.winograd`), on a CPU.
+        convolutions: ``"torch"``, or, on a CPU, channels_last with those of `course_utils.fast_convolution`:
+            ``"winograd"`` on fine grids only, ``"fast"`` also matrix products on coarse ones.
         depthwise: gradients of depthwise convolutions in float32 (`course_utils.depthwise`), on a CPU in bfloat16.
         compile: ``""``, ``"default"`` or another mode of `torch.compile`, such as ``"reduce-overhead"`` (CUDA graphs).
         amp: ``"none"``, ``"bf16"`` or ``"fp16"``.
@@ -48,7 +50,7 @@ class Contender:
     fused: bool = False
     keep_memory: bool = False
     autotune: bool = False
-    winograd: bool = False
+    convolutions: str = "torch"
     depthwise: bool = False
     compile: str = ""
     amp: str = "none"
@@ -117,11 +119,14 @@ class Runner:
             torch.backends.cudnn.benchmark = True
         model = build(contender, size).to(self.device)
         self.images, self.masks = (tensor.to(self.device) for tensor in make_batch(batch_size, size))
-        if contender.winograd:
-            use_winograd(model)
+        fast = contender.convolutions != "torch"
+        if fast:
+            if contender.convolutions == "winograd":
+                fast_convolution.COARSE = 0  # of this process, which runs nothing else
+            use_fast_convolutions(model)
         if contender.depthwise:
             use_float32_depthwise_gradients(model)
-        if contender.channels_last or contender.winograd:
+        if contender.channels_last or fast:
             model.to(memory_format=torch.channels_last)
             self.images = self.images.contiguous(memory_format=torch.channels_last)
         self.model = model

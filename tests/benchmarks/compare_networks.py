@@ -41,14 +41,15 @@ def overview(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     keep = device == "cpu"
     mode = ("default" if keep else "reduce-overhead") if compile else ""
     ours = {"fused": True, "keep_memory": keep, "compile": mode, "amp": amp, "autotune": not keep}
-    ours["winograd" if keep and amp == "none" and not compile else "channels_last"] = True
+    fast = keep and amp == "none" and not compile
+    ours |= {"convolutions": "fast"} if fast else {"channels_last": True}
     contenders = {REFERENCE: Contender("fastai"), "course": Contender("course", **ours)}
     if keep:
         contenders["fastai, memory kept"] = Contender("fastai", keep_memory=True)
         contenders["course, memory not kept"] = Contender("course", **ours | {"keep_memory": False})
     return contenders | {
         "course, unshuffled tail": Contender("course", tail="unshuffle", **ours),
-        "course, cheap decoder": Contender("course", **CHEAP, **ours | {"winograd": False}),
+        "course, cheap decoder": Contender("course", **CHEAP, **ours),
         "smp": Contender("smp"),
         "smp, same settings": Contender("smp", **ours),
     }
@@ -57,8 +58,8 @@ def overview(device: str, compile: bool, amp: str) -> dict[str, Contender]:
 def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     """One change at a time, each on top of the one before; and fastai with what any network could be given.
 
-    The unshuffled tail and the bottleneck blocks make it another network, whose narrow kernels gain nothing from
-    Winograd's trick. On a CPU, `torch.compile` stands beside the ladder: it takes PyTorch's convolutions.
+    The unshuffled tail and the bottleneck blocks make it another network, with kernels too narrow for Winograd's
+    trick. On a CPU, `torch.compile` stands beside the ladder: it takes PyTorch's convolutions.
     """
     steps = {"course": {}, "+ fused AdamW": {"fused": True}}
     if device == "cpu":
@@ -67,7 +68,8 @@ def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
         steps["+ cuDNN tries its algorithms"] = {"autotune": True}
     steps["+ channels_last"] = {"channels_last": True}
     if device == "cpu" and amp == "none":
-        steps["+ Winograd's trick"] = {"winograd": True}
+        steps["+ Winograd's trick"] = {"convolutions": "winograd"}
+        steps["+ matrix products"] = {"convolutions": "fast"}
     if amp != "none":
         steps[f"+ {amp}"] = {"amp": amp}
     if compile:
@@ -77,7 +79,10 @@ def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     for_any_network = {name: value for change in steps.values() for name, value in change.items() if name != "compile"}
     steps |= {"+ unshuffled tail": {"tail": CHEAP["tail"]}, "+ bottleneck blocks": {"block": CHEAP["block"]}}
     if device == "cpu" and amp == "none":
-        steps |= {"+ PyTorch's convolutions": {"winograd": False}, "+ its layout": {"channels_last": False}}
+        steps |= {
+            "+ PyTorch's convolutions": {"convolutions": "torch"},
+            "+ its layout": {"channels_last": False},
+        }
     contenders, so_far = {REFERENCE: Contender("fastai")}, {}
     for name, change in steps.items():
         so_far |= change
@@ -92,7 +97,7 @@ def decoders(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     common["compile"] = "default" if compile else ""
     layouts = {"": {}, ", channels_last": {"channels_last": True}}
     if device == "cpu" and amp == "none" and not compile:
-        layouts[", Winograd"] = {"winograd": True}
+        layouts[", fast convolutions"] = {"convolutions": "fast"}
     return {REFERENCE: Contender("fastai")} | {
         decoder + layout: Contender("course", **options, **change, **common)
         for decoder, options in DECODERS.items()
