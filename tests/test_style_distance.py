@@ -46,6 +46,14 @@ def test_the_mean_over_directions_of_a_step_in_brightness():
     assert plain < 0.01
 
 
+def test_sorting_with_and_without_places_gives_the_same():
+    distance = PatchDistance(pictures(3, n=1, side=96)[0])
+    plain = pictures(4, side=64)
+    assert (
+        distance(plain, seed=1) == distance(plain.clone().requires_grad_(), seed=1) == distance(plain.double(), seed=1)
+    )
+
+
 @pytest.mark.parametrize("kind", [0, 1])
 def test_style_forgets_where_things_are(kind):
     painting = pictures(3, n=1, side=96)[0]

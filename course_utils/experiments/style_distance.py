@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -75,7 +76,7 @@ class PatchDistance(nn.Module):
             patches = getattr(self, f"patches_{level}").to(pictures.dtype)
             drawn = torch.randint(len(patches), (shown.shape[-1],), generator=generator).to(patches.device)
             wanted = directions @ patches[drawn].T
-            total = total + (shown.sort(-1).values - wanted.sort(-1).values).abs().mean()
+            total = total + (_in_order(shown) - _in_order(wanted)).abs().mean()
         return total / self.levels
 
     def _check_size(self, pictures: Tensor) -> None:
@@ -87,6 +88,13 @@ class PatchDistance(nn.Module):
                 f"pictures of shape {tuple(pictures.shape)} are too small: patches of {self.side} pixels at "
                 f"{self.levels} scales need {least} × {least}."
             )
+
+
+def _in_order(values: Tensor) -> Tensor:
+    """Sorted along the last axis. NumPy takes a fraction of the time, as it does not keep where each value lay."""
+    if values.requires_grad or values.device.type != "cpu" or values.dtype != torch.float32:
+        return values.sort(-1).values
+    return torch.from_numpy(np.sort(values.numpy(), axis=-1))
 
 
 @torch.no_grad()
