@@ -32,7 +32,7 @@ def add_speed_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--winograd",
         action="store_true",
-        help="on a CPU: quicker convolutions around encoders with wide 3×3 kernels, as resnet34; same maths",
+        help="on a CPU, without --amp: quicker convolutions for encoders with wide 3×3 kernels (resnet34); same maths",
     )
 
 

@@ -2,7 +2,8 @@
 
 Which way is quicker depends on the grid. On a fine one, multiplications are the cost, and Winograd's trick halves those
 of 3×3 kernels (`course_utils.winograd`). On a coarse one it is the weights, and one product of matrices reads them as
-they are (`course_utils.matrix_convolution`). In between, PyTorch's own way is as quick.
+they are (`course_utils.matrix_convolution`), which suits the weight gradients of all 1×1 kernels, too. In between,
+PyTorch's own way is as quick.
 """
 
 import torch
@@ -16,7 +17,10 @@ FEWEST_PIXELS, FEWEST_CHANNELS = 2048, 96
 """Winograd's trick: least ``N·H·W`` of a batch, and least input and output channels; with fewer, it costs more."""
 
 COARSE = 1.0
-"""Matrix products: pixels ``N·H·W`` of the output for each of its channels, up to which weights are the cost."""
+"""Matrix products: most pixels ``N·H·W`` of the output for each of its channels, for the gradient of the weights.
+
+For output and input, whose windows cost more, ``2 / k²`` as many.
+"""
 
 
 def _ways(conv: nn.Conv2d, x: Tensor) -> tuple[str, str]:
@@ -72,11 +76,11 @@ def _by_torch(
 
 
 class FastConv2d(nn.Conv2d):
-    """A 3×3 or 1×1 convolution that calculates itself as above where that is quicker.
+    """A 3×3 or 1×1 convolution that takes the quickest of these ways.
 
     Same weights, same output and gradients to rounding. Other geometries, autocast, GPUs, empty batches,
-    `torch.compile` and `torch.export` take PyTorch's own way. Not available are `torch.func`, forward-mode
-    derivatives, `torch.fx` and TorchScript.
+    `torch.compile` and `torch.export` take PyTorch's own way. Not available are the transforms of `torch.func`, as
+    ``grad`` and ``vmap``, forward-mode derivatives, `torch.fx` and TorchScript.
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

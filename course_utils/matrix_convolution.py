@@ -4,7 +4,7 @@ The window of each output pixel becomes one row of a matrix, and the kernels bec
 few pixels, weights are most of what a convolution reads, and PyTorch's own rearranges all of them, at every step, for
 the output and for each gradient. A matrix product takes them as they lie in memory in channels_last.
 
-Everywhere the stride is any, the kernel ``(D, C, k, k)`` square, and the padding ``k // 2``.
+Throughout: any stride, a square kernel ``(D, C, k, k)`` of odd side, padding ``k // 2``.
 """
 
 import torch
@@ -50,7 +50,8 @@ def input_gradient(grad: Tensor, weight: Tensor, shape: tuple[int, ...], stride:
             below, right = i + stride * (rows - 1) + 1, j + stride * (columns - 1) + 1
             found[:, i:below:stride, j:right:stride] += windows[:, :, :, i, j]
     edge = k // 2
-    return found[:, edge : edge + height, edge : edge + width].permute(0, 3, 1, 2)
+    inside = found[:, edge : edge + height, edge : edge + width]
+    return inside.contiguous().permute(0, 3, 1, 2)  # from a slice, batch norm would go back slowly
 
 
 @torch.no_grad()

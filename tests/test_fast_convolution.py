@@ -27,23 +27,34 @@ def ways(request, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("kernel_size", "stride", "channels", "side", "expected"),
+    ("kernel_size", "stride", "in_channels", "out_channels", "side", "expected"),
     [
-        (3, 1, 512, 5, ("matrix", "matrix")),  # 50 pixels, weights for 512 channels
-        (3, 1, 512, 15, ("torch", "matrix")),
-        (3, 1, 512, 20, ("torch", "torch")),
-        (3, 1, 128, 32, ("winograd", "winograd")),
-        (3, 1, 128, 31, ("torch", "torch")),
-        (3, 1, 64, 99, ("torch", "torch")),  # too few channels
-        (3, 2, 128, 99, ("torch", "torch")),
-        (3, 2, 512, 9, ("matrix", "matrix")),  # 5 × 5 pixels
-        (1, 1, 512, 20, ("matrix", "matrix")),
-        (1, 2, 128, 99, ("torch", "matrix")),
+        (3, 1, 512, 512, 5, ("matrix", "matrix")),  # 50 pixels, weights for 512 channels
+        (3, 1, 8, 225, 5, ("matrix", "matrix")),  # 50 · 9 = 2 · 225
+        (3, 1, 512, 224, 5, ("torch", "matrix")),
+        (3, 1, 8, 450, 15, ("torch", "matrix")),
+        (3, 1, 512, 449, 15, ("torch", "torch")),
+        (3, 1, 96, 96, 32, ("winograd", "winograd")),
+        (3, 1, 96, 96, 31, ("torch", "torch")),
+        (3, 1, 95, 512, 99, ("torch", "torch")),  # too few channels
+        (3, 1, 512, 95, 99, ("torch", "torch")),
+        (3, 2, 128, 128, 99, ("torch", "torch")),
+        (3, 2, 8, 225, 9, ("matrix", "matrix")),  # 5 × 5 pixels
+        (1, 1, 8, 400, 20, ("matrix", "matrix")),
+        (1, 1, 512, 399, 20, ("torch", "matrix")),
+        (1, 2, 128, 128, 99, ("torch", "matrix")),
     ],
 )
-def test_pixels_decide_about_the_way(kernel_size, stride, channels, side, expected):
-    conv = nn.Conv2d(channels, channels, kernel_size, stride, kernel_size // 2, device="meta")
-    assert fast_convolution._ways(conv, torch.empty(2, channels, side, side, device="meta")) == expected
+def test_pixels_decide_about_the_way(kernel_size, stride, in_channels, out_channels, side, expected):
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, device="meta")
+    assert fast_convolution._ways(conv, torch.empty(2, in_channels, side, side, device="meta")) == expected
+
+
+def test_without_matrix_products_only_those_of_pointwise_weights_are_left(monkeypatch):
+    monkeypatch.setattr(fast_convolution, "COARSE", 0)
+    x = torch.empty(2, 512, 3, 4, device="meta")
+    found = [fast_convolution._ways(nn.Conv2d(512, 512, k, 1, k // 2, device="meta"), x) for k in (3, 1)]
+    assert found == [("torch", "torch"), ("torch", "matrix")]
 
 
 @pytest.mark.parametrize("kernel_size", [1, 3])
@@ -217,10 +228,12 @@ def test_a_layer_built_by_hand_that_does_not_fit_takes_the_usual_way(options):
 def test_autocast_around_backward_alone_rounds_nothing(ways):
     layer = nn.Conv2d(16, 16, 3, padding=1)
     quick = copy.deepcopy(layer)
-    x = torch.randn(1, 16, 16, 16)
+    inputs = [torch.randn(1, 16, 16, 16, requires_grad=True)]
+    inputs.append(inputs[0].detach().clone().requires_grad_())
     assert use_fast_convolutions(nn.Sequential(quick)) == 1
-    for conv in (layer, quick):
+    for conv, x in zip((layer, quick), inputs, strict=True):
         loss = conv(x).square().sum()
         with torch.autocast("cpu", torch.bfloat16):
             loss.backward()
     torch.testing.assert_close(quick.weight.grad, layer.weight.grad, atol=1e-2, rtol=1e-4)
+    torch.testing.assert_close(inputs[1].grad, inputs[0].grad, atol=1e-3, rtol=1e-4)

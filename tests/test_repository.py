@@ -619,6 +619,12 @@ def test_readme_says_in_short_what_the_benchmarks_found():
     words = " ".join(README.split())
     less = "course, memory not kept"
     assert f"not kept, the step is {faster(sizes[2], less)} times as fast, in {gib(sizes[2], less)} GiB." in words
+    theirs = (faster(name, "fastai with all but compile") for name in (*ladders, "ladder_cpu_intel_bf16"))
+    said = "fastai's, with our settings, has {} at 96 × 128 and {} at 180 × 240, no difference beyond the quartiles, and {}"
+    assert said.format(*theirs) + " in bfloat16" in words
+    for name in ladders:
+        ours, other = (step(name, one)["times_faster"] for one in (same, "fastai with all but compile"))
+        assert ours["low"] < other["high"] and other["low"] < ours["high"]
     pairs = [[(f"{name}_cpu_{cpu}", one) for name, one in SAME_MATHS.items()][::-1] for cpu in ("avx512", "avx2")]
     wide, narrow = (either(*(faster(*one) for one in pair)) for pair in pairs)
     small, large = (faster(f"overview_cpu_avx512_{size}", "course") for size in ("96x128", "360x480"))

@@ -34,7 +34,8 @@ class Contender:
         keep_memory: glibc keeps freed memory (`course_utils.memory`).
         autotune: cuDNN times its algorithms for each shape and keeps the fastest.
         convolutions: ``"torch"``, or, on a CPU, channels_last with those of `course_utils.fast_convolution`:
-            ``"winograd"`` on fine grids only, ``"fast"`` also matrix products on coarse ones.
+            ``"winograd"`` on fine grids only, ``"fast"`` also matrix products on coarse ones (weight gradients of 1×1
+            kernels are matrix products in both).
         depthwise: gradients of depthwise convolutions in float32 (`course_utils.depthwise`), on a CPU in bfloat16.
         compile: ``""``, ``"default"`` or another mode of `torch.compile`, such as ``"reduce-overhead"`` (CUDA graphs).
         amp: ``"none"``, ``"bf16"`` or ``"fp16"``.

@@ -58,8 +58,8 @@ def overview(device: str, compile: bool, amp: str) -> dict[str, Contender]:
 def ladder(device: str, compile: bool, amp: str) -> dict[str, Contender]:
     """One change at a time, each on top of the one before; and fastai with what any network could be given.
 
-    The unshuffled tail and the bottleneck blocks make it another network, with kernels too narrow for Winograd's
-    trick. On a CPU, `torch.compile` stands beside the ladder: it takes PyTorch's convolutions.
+    The unshuffled tail and the bottleneck blocks make it another network, with bottlenecks too narrow for
+    Winograd's trick. On a CPU, `torch.compile` stands beside the ladder: it takes PyTorch's convolutions.
     """
     steps = {"course": {}, "+ fused AdamW": {"fused": True}}
     if device == "cpu":
