@@ -12,6 +12,7 @@ from statistics import mean, median, stdev
 import pytest
 
 from course_utils.experiments.ablation_record import compare, load_record
+from course_utils.experiments.verdicts import collect
 from tests.notebook_rules import dead_links, texts_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -172,6 +173,16 @@ def test_two_more_seeds_of_the_first_row_are_named_beside_it():
     took = " and ".join(f"{run['training_seconds']:.0f}" for run in runs)
     assert f"get {val} % on val, {test} % on test (two cores of an Intel Xeon, {took} s)" in README
     assert all(run["val"]["accuracy"] > 0.9 for run in [first, *runs])
+    from_random = [run_of(f"seeds/camvid_lite0_random_seed{seed}") for seed in (1, 2)]
+    start = run_of("camvid_lite0_random_seed0")
+    assert {re.sub(r" --seed \d", "", run["command"]) for run in from_random} == {start["command"]}
+    val, test = (
+        " and ".join(f"{100 * run[split]['accuracy']:.1f}" for run in from_random) for split in ("val", "test")
+    )
+    assert f"; of the second, {val} % on val, {test} % on test." in README
+    found = [[100 * run["test"]["accuracy"] for run in seeds] for seeds in ([first, *runs], [start, *from_random])]
+    pretrained, random = (f"{mean(one):.1f} ± {stdev(one):.1f} %" for one in found)
+    assert f"{pretrained} pretrained, {random} random on test" in collect(ROOT / "notebooks")[2][0].number
 
 
 LEVEL_ROWS = {
