@@ -1,6 +1,7 @@
 """Layers and networks switched to fast convolutions against themselves, as PyTorch calculates them."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -48,6 +49,23 @@ def ways(request, monkeypatch):
 def test_pixels_decide_about_the_way(kernel_size, stride, in_channels, out_channels, side, expected):
     conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, device="meta")
     assert fast_convolution._ways(conv, torch.empty(2, in_channels, side, side, device="meta")) == expected
+
+
+def test_the_page_on_speed_says_how_many_weights_lie_on_coarse_grids():
+    with torch.device("meta"):
+        model = DynamicUnet(create_encoder("resnet34", pretrained=False), 12, (96, 128)).eval()
+        use_fast_convolutions(model)
+        found = []
+        for conv in (module for module in model.modules() if isinstance(module, FastConv2d)):
+            conv.register_forward_hook(
+                lambda conv, inputs, _: found.append((conv.weight.numel(), fast_convolution._ways(conv, inputs[0])))
+            )
+        model(torch.empty(2, 3, 96, 128))
+    of_weights = sum(numbers for numbers, ways in found if ways[1] == "matrix")
+    of_outputs = sum(numbers for numbers, ways in found if ways[0] == "matrix")
+    everything = sum(parameter.numel() for parameter in model.parameters())
+    said = f"that is {of_weights / 1e6:.0f} and {of_outputs / 1e6:.0f} of the {everything / 1e6:.0f} million weights"
+    assert said in (Path(__file__).parent / "benchmarks/README.md").read_text(encoding="utf-8")
 
 
 def test_without_matrix_products_only_those_of_pointwise_weights_are_left(monkeypatch):
