@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks import check_channels, check_flags, is_number
+from course_utils.checks import check_flags, is_number
+from course_utils.tensor_checks import check_channels
 
 
 class AveragedViews(nn.Module):

@@ -13,12 +13,13 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as VF
 
-from course_utils.checks import check_flags, check_sides, check_whole, describe
+from course_utils.checks import check_flags, check_sides, check_whole
 from course_utils.classes import VOID_NAME
 from course_utils.data_layout import SPLITS, find_photo
 from course_utils.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from course_utils.picture_files import opened, read_upright
 from course_utils.progress import progress_bar
+from course_utils.tensor_checks import describe
 
 Augmentation = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from course_utils.checks import describe
+from course_utils.tensor_checks import describe
 
 
 class CheckedBatches:

@@ -1,10 +1,9 @@
-"""Refuse what cannot be meant, in one sentence that names the value."""
+"""Refuse what cannot be meant, in one sentence that names the value; without torch, which takes seconds to import."""
 
 from collections.abc import Sequence
 from numbers import Integral
 
 import numpy as np
-from torch import Tensor
 
 
 def check_flags(**flags: object) -> None:
@@ -44,24 +43,3 @@ def is_whole(number: object) -> bool:
 def is_number(value: object) -> bool:
     """Whether it is a real number that tensors can be calculated with, and not True or False, nor a fraction."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-
-
-def is_batch_of_floats(x: object) -> bool:
-    """Whether `x` is a tensor of floats with four dimensions, as ``(N, C, H, W)`` is."""
-    return isinstance(x, Tensor) and x.ndim == 4 and x.is_floating_point()
-
-
-def check_channels(logits: Tensor) -> None:
-    """Raise a `ValueError` for logits ``(N, 1, H, W)``: of one channel, the first is always the largest."""
-    if logits.shape[1] < 2:
-        raise ValueError(
-            f"the network gives {tuple(logits.shape)}, a single channel, which leaves no class to choose: build it "
-            "with n_out=2, or ask yourself where model(x) > 0."
-        )
-
-
-def describe(x: object) -> str:
-    """What was given in place of a tensor that fits, for an error message."""
-    if isinstance(x, Tensor):
-        return f"{x.dtype} of shape {tuple(x.shape)}"
-    return f"an object of type {type(x).__name__}"

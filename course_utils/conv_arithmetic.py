@@ -9,7 +9,7 @@ import operator
 import torch
 from torch import Tensor
 
-from course_utils.checks import describe
+from course_utils.tensor_checks import describe
 
 
 def conv_output_size(n: int, kernel_size: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:

@@ -27,6 +27,15 @@ def check_activation(act_cls: object) -> None:
         raise ValueError(f"act_cls={act_cls!r} makes no activations; give a class such as nn.ReLU, without brackets.")
 
 
+def activation(act_cls: ActivationFactory) -> nn.Module:
+    """What `act_cls` makes; a ReLU works in place, on a tensor that no other layer needs: the same values, less memory.
+
+    So it belongs behind a convolution, a norm, a sum or a `torch.cat`, whose outputs no gradient asks for again.
+    """
+    made = act_cls()
+    return nn.ReLU(inplace=True) if type(made) is nn.ReLU else made
+
+
 class WeightNormConv2d(nn.Conv2d):
     """Convolution whose kernels are stored as length times direction (Salimans & Kingma 2016).
 
@@ -158,7 +167,7 @@ class ConvLayer(nn.Sequential):
         elif norm_type == "instance":
             layers.append(_start_norm(InstanceNorm(out_channels, affine=True), norm_scale))
         if act_cls is not None:
-            layers.append(act_cls())
+            layers.append(activation(act_cls))
         super().__init__(*layers)
 
 
@@ -191,10 +200,12 @@ class _Residual(nn.Module):
             if in_channels == out_channels
             else ConvLayer(in_channels, out_channels, kernel_size=1, norm_type=norm_type, act_cls=None)
         )
-        self.act = act_cls()
+        self.act = activation(act_cls)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.convpath(x) + self.idpath(x))
+        changes, same = self.convpath(x), self.idpath(x)
+        # In place, as the ReLU is; under autocast the input may be float32 and stay so.
+        return self.act(changes.add_(same) if changes.dtype == same.dtype else changes + same)
 
 
 class ResBlock(_Residual):

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks import describe, is_batch_of_floats, is_number, is_whole
+from course_utils.checks import is_number, is_whole
 from course_utils.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from course_utils.pictures import check_floats, check_pair, check_pictures
+from course_utils.tensor_checks import describe, is_batch_of_floats
 
 
 def gram_matrix(x: Tensor) -> Tensor:

@@ -12,8 +12,9 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from course_utils.checks import check_whole, describe, is_whole
+from course_utils.checks import check_whole, is_whole
 from course_utils.classes import void_or_camvids
+from course_utils.tensor_checks import describe
 
 _UNLABELLED = 255
 

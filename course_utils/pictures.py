@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from course_utils.checks import describe, is_batch_of_floats
+from course_utils.tensor_checks import describe, is_batch_of_floats
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Share of red, green and blue in brightness (ITU-R BT.601)."""

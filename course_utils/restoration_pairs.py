@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.checks import check_flags, check_whole, describe, is_whole
+from course_utils.checks import check_flags, check_whole, is_whole
 from course_utils.restoration import Degradation, check_step
+from course_utils.tensor_checks import describe
 
 Target = Callable[[Tensor], Tensor]
 

@@ -10,12 +10,13 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from course_utils.camvid import CachedSplit, normalise
-from course_utils.checks import check_channels, check_sides, is_whole
+from course_utils.checks import check_sides, is_whole
 from course_utils.classes import VOID
 from course_utils.distributed import rank, sum_over_processes, world_size
 from course_utils.metrics import class_iou, confusion_matrix, mean_iou
 from course_utils.modes import evaluation_mode
 from course_utils.picture_files import read_upright, to_colour
+from course_utils.tensor_checks import check_channels
 
 LARGEST_WIDTH = 8192
 """In pixels, of a photograph that is segmented whole."""

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.camvid import CachedSplit
-from course_utils.checks import check_whole, describe, is_number
+from course_utils.checks import check_whole, is_number
 from course_utils.classes import void_or_camvids
 from course_utils.distributed import terms
+from course_utils.tensor_checks import describe
 
 
 def class_weights(train: CachedSplit, power: float = 0.5) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils.checks import describe, is_batch_of_floats
+from course_utils.tensor_checks import describe, is_batch_of_floats
 
 SMOOTHINGS = 8
 """Passes of the mean of four neighbours on each grid of the pyramid."""

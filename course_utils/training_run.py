@@ -14,11 +14,11 @@ from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
 from course_utils.checkpoint import damaged, save_checkpoint
-from course_utils.checks import describe
 from course_utils.distributed import rank, sum_over_processes, wait_for_all, world_size
 from course_utils.history import History
 from course_utils.moving_average import MovingAverage
 from course_utils.random_state import rng_state, set_rng_state
+from course_utils.tensor_checks import describe
 
 # On an accelerator, looking at a number makes Python wait for all work queued so far: look at many losses at once.
 STEPS_BETWEEN_LOOKS = {"cpu": 1}

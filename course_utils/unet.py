@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks import check_choice, check_flags, check_sides, check_whole, describe, is_batch_of_floats
+from course_utils.checks import check_choice, check_flags, check_sides, check_whole
 from course_utils.hooks import activation_sizes, in_channels_of, size_change_indices
 from course_utils.layers import (
     ActivationFactory,
@@ -15,10 +15,13 @@ from course_utils.layers import (
     ConvLayer,
     ResBlock,
     SigmoidRange,
+    activation,
     batch_norm,
     set_conv_weight,
 )
 from course_utils.memory_format import match_gradient_format
+from course_utils.rectified_join import relu_then_concat
+from course_utils.tensor_checks import describe, is_batch_of_floats
 from course_utils.unet2015 import UNet2015, predict_tiled
 from course_utils.unet_block import MIDDLES, UnetBlock, check_block_options, middle_layers, resize_to, upsampler
 from course_utils.upsampling import icnr_
@@ -65,7 +68,8 @@ class DynamicUnet(nn.Module):
             ``"merged"`` lets the unshuffled picture join together with the finest skip instead: one block for both.
         middle: between encoder and decoder, ``"double_conv"``, twice as wide inside, or ``"bottleneck"``
             for one `BottleneckBlock`.
-        act_cls: makes the activations of the decoder.
+        act_cls: makes the activations of the decoder. ReLUs work in place, and one stands where two would follow each
+            other: what `final_up` and a block's `up` return is rectified only where it joins picture or skip.
         norm_type: norm of the decoder's convolutions: ``None``, ``"batch"``, ``"weight"``, ``"spectral"``,
             ``"instance"``. A transposed convolution has none.
 
@@ -115,7 +119,7 @@ class DynamicUnet(nn.Module):
         common = {"act_cls": act_cls, "norm_type": norm_type}
         channels = sizes[-1][1]
         self.encoder_norm = batch_norm(channels)
-        self.relu = nn.ReLU()
+        self.relu = activation(nn.ReLU)
         self.middle = middle_layers(middle, channels, **common)
         self.blocks = nn.ModuleList()
         for i, index in enumerate(reversed(self.skip_indices)):
@@ -135,9 +139,13 @@ class DynamicUnet(nn.Module):
             self.blocks.append(unet_block)
             channels = unet_block.out_channels
         # As in the reference: this one never blurs; and it upsamples once, however coarse the encoder's first grid is.
-        self.final_up = nn.Identity()
+        self.final_up, self.rectified_join = nn.Identity(), False
         if finest != tuple(img_size) and tail == "full":
-            self.final_up = upsampler(upsample, upsample_options, channels, channels, blur=False, **common)
+            self.rectified_join = last_cross and type(activation(act_cls)) is nn.ReLU
+            up_act = None if self.rectified_join else act_cls
+            self.final_up = upsampler(
+                upsample, upsample_options, channels, channels, blur=False, act_cls=up_act, norm_type=norm_type
+            )
         self.last_block = None
         if last_cross and not self.merged:
             channels += unshuffled
@@ -165,7 +173,8 @@ class DynamicUnet(nn.Module):
             x = unet_block(x, skips.pop())
         x = resize_to(self.final_up(x), picture.shape[-2:])
         if self.last_block is not None:
-            x = self.last_block(torch.cat([x, picture], dim=1))
+            x = relu_then_concat(x, picture) if self.rectified_join else torch.cat([x, picture], dim=1)
+            x = self.last_block(x)
         x = match_gradient_format(self.head(x))
         if self.fold > 1:
             x = F.pixel_shuffle(x, self.fold)

@@ -5,8 +5,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from course_utils.checks import check_whole, describe, is_batch_of_floats
+from course_utils.checks import check_whole
 from course_utils.modes import evaluation_mode
+from course_utils.tensor_checks import describe, is_batch_of_floats
 
 LEVELS = 4
 STRIDE = 2**LEVELS

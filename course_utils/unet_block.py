@@ -15,6 +15,7 @@ from course_utils.layers import (
     ConvLayer,
     ResBlock,
     SelfAttention,
+    activation,
     batch_norm,
     check_activation,
 )
@@ -68,7 +69,11 @@ class UnetBlock(nn.Module):
             raise ValueError(f"in_channels={in_channels}: the block halves them, so it needs 2 or more.")
         self.skip = skip
         up_channels = in_channels // 2
-        self.up = upsampler(upsample, upsample_options, in_channels, up_channels, blur, act_cls, norm_type)
+        self.relu = activation(act_cls)
+        # Two ReLUs in a row do what one does; others, and one on the other side of a blur or a sum, are both needed.
+        once = type(self.relu) is nn.ReLU and not blur and skip != "add"
+        up_act = None if once else act_cls
+        self.up = upsampler(upsample, upsample_options, in_channels, up_channels, blur, up_act, norm_type)
         self.skip_norm = batch_norm(skip_channels) if skip != "none" else None
         self.skip_proj = nn.Identity()
         if skip == "add" and skip_channels != up_channels:
@@ -77,7 +82,6 @@ class UnetBlock(nn.Module):
         full = up_channels + skip_channels
         self.out_channels = full // 2 if halve else full
         self.convs = _convolutions(block, joined, self.out_channels, self_attention, act_cls, norm_type)
-        self.relu = act_cls()
 
     def forward(self, x: Tensor, encoder_features: Tensor) -> Tensor:
         x = resize_to(self.up(x), encoder_features.shape[-2:])
@@ -85,9 +89,10 @@ class UnetBlock(nn.Module):
             x = torch.cat([x, match_gradient_format(self.skip_norm(encoder_features))], dim=1)
         elif self.skip == "add":
             x = x + self.skip_proj(self.skip_norm(encoder_features))
-        elif getattr(self.relu, "inplace", False):
+        elif type(self.relu) is not nn.ReLU and getattr(self.relu, "inplace", False):
             x = x.clone()  # the upsampler's own activation still needs what an in-place one would overwrite
-        return self.convs(self.relu(x))
+        x = self.relu(x)
+        return self.convs(x)
 
 
 def upsampler(
@@ -96,7 +101,7 @@ def upsampler(
     in_channels: int,
     out_channels: int,
     blur: bool,
-    act_cls: ActivationFactory,
+    act_cls: ActivationFactory | None,
     norm_type: str | None,
 ) -> nn.Module:
     """The upsampler `name`, from one of `UPSAMPLERS`, given the options that it knows."""

@@ -6,13 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks import check_choice, check_flags, check_whole, describe
+from course_utils.checks import check_choice, check_flags, check_whole
 from course_utils.layers import (
     ActivationFactory,
     ConvLayer,
     check_activation,
     set_conv_weight,
 )
+from course_utils.tensor_checks import describe
 
 
 @torch.no_grad()

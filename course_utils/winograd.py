@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils.checks import describe
+from course_utils.tensor_checks import describe
 
 TILE = 4
 """Rows of the output that are calculated together, from six of the input."""

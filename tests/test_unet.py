@@ -100,6 +100,52 @@ def test_any_encoder(encoder):
         assert model(torch.randn(1, 3, 65, 90)).shape == (1, 4, 65, 90)
 
 
+class PlainReLU(nn.ReLU):
+    """A ReLU that the network does not know: it works on a copy, and wherever it was asked for."""
+
+
+@pytest.mark.parametrize(
+    "options", [o for o in VARIANTS.values() if "act_cls" not in o], ids=lambda o: str(o) or "defaults"
+)
+def test_relus_in_place_and_left_out_change_no_bit(options):
+    results = []
+    for act_cls in (nn.ReLU, PlainReLU):
+        model = make(**options, act_cls=act_cls)
+        out = model(torch.randn(2, 3, 64, 90, generator=torch.Generator().manual_seed(1)))
+        out.square().mean().backward()
+        results.append([out, *(parameter.grad for parameter in model.parameters())])
+    assert all(map(torch.equal, *results))
+
+
+def test_three_wide_tensors_wait_for_the_way_back_on_the_pictures_grid():
+    """What the last block gets, what lies between its convolutions, and what it returns."""
+    wide = 2 * 96 * 64 * 96 * 4
+
+    def kept(**options) -> int:
+        model, sizes = make(**options), {}
+        weights = {parameter.data_ptr() for parameter in model.parameters()}
+
+        def pack(x):
+            sizes[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+            return x
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+            out = model(torch.randn(2, 3, 64, 96))
+        assert out.requires_grad
+        return sum(size >= wide for address, size in sizes.items() if address not in weights)
+
+    assert (kept(), kept(act_cls=PlainReLU)) == (3, 4)
+
+
+def test_torch_func_finds_the_gradients_of_backward():
+    model, x = make().eval(), torch.randn(1, 3, 64, 64)
+    parameters = dict(model.named_parameters())
+    found = torch.func.grad(lambda p: torch.func.functional_call(model, p, x).square().mean())(parameters)
+    model(x).square().mean().backward()
+    for name, parameter in parameters.items():
+        torch.testing.assert_close(found[name], parameter.grad, msg=name)
+
+
 def test_parameter_count_of_the_lecture():
     def count(model):
         return sum(parameter.numel() for parameter in model.parameters())

@@ -65,6 +65,14 @@ def test_the_trace_is_the_networks_own_run(encoder):
             torch.testing.assert_close(norm(features[None])[0], skip)
 
 
+def test_the_last_features_are_shown_as_they_join_the_picture():
+    model, joined = make(), []
+    model.last_block.register_forward_pre_hook(lambda module, inputs: joined.append(inputs[0][0].clone()))
+    seen = trace(model, picture())
+    shown = seen.activations[[level.name for level in seen.levels].index("last up")]
+    assert torch.equal(joined[0], torch.cat([shown, picture()[0]]))
+
+
 def test_a_skip_that_is_off_brings_zeros_and_changes_what_lies_above_it_alone():
     model = make().train()
     on, off = trace(model, picture()), trace(model, picture(), off=[2])

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from course_utils.checks import describe, is_batch_of_floats
+from course_utils.tensor_checks import describe, is_batch_of_floats
 
 # https://bottosson.github.io/posts/oklab/: linear sRGB to cone responses, and their cube roots to L, a, b.
 _TO_CONES = (

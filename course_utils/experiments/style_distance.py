@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from course_utils.checks import check_whole, describe
+from course_utils.checks import check_whole
 from course_utils.experiments.feature_network import FeatureNetwork
 from course_utils.losses import StyleLoss, gram_matrix
 from course_utils.pictures import check_floats, check_pictures
 from course_utils.random_state import seeded_generator
+from course_utils.tensor_checks import describe
 
 MOST_PATCHES = 16384
 """So many patches of a painting are kept at each scale, drawn at random: 10 MB for patches of 7 pixels."""

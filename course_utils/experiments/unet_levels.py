@@ -102,6 +102,8 @@ def trace(model: DynamicUnet, picture: Tensor, off: Collection[int] = ()) -> Tra
     ):
         output = model(picture)[0]
         activations = [stored[0] for stored in stages.stored]
+        if model.rectified_join:  # what the hook found is rectified only where it is joined
+            activations[n + 1 + n] = activations[n + 1 + n].relu()
         arrived = [stored[0] for stored in skips.stored]
     shapes = [tuple(activation.shape) for activation in activations]
     levels = u_shape(shapes[: n + 1], shapes[n + 1 : 2 * n + 1], list(zip(tail, shapes[2 * n + 1 :], strict=True)))

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_utils.checks import check_whole, describe, is_batch_of_floats
+from course_utils.checks import check_whole
 from course_utils.plots.scenes import to_rgb
+from course_utils.tensor_checks import describe, is_batch_of_floats
 
 DPI = 100
 LABEL, GAP, HEAD, TITLE_LINE, TITLE_HEIGHT = 150, 6, 8, 16, 30

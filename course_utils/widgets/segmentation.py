@@ -10,10 +10,10 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from course_utils.camvid import check_mask, void_code
-from course_utils.checks import describe
 from course_utils.classes import CLASS_NAMES
 from course_utils.plots.figures import SMALL_SIZE, TEXT_SIZE
 from course_utils.plots.scenes import class_colours, to_codes, to_rgb
+from course_utils.tensor_checks import describe
 from course_utils.widgets.figure import FigureWidget
 
 LAYERS = ("truth", "prediction", "errors")

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_utils.camvid import check_mask, normalise
-from course_utils.checks import describe
 from course_utils.classes import CLASS_NAMES
 from course_utils.experiments.unet_levels import Trace, trace
 from course_utils.plots.scenes import to_codes, to_rgb
 from course_utils.plots.unet import ExplorerFigure, accuracy, classes_of
+from course_utils.tensor_checks import describe
 from course_utils.unet import DynamicUnet
 from course_utils.widgets.figure import FigureWidget
 
