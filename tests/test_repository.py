@@ -449,6 +449,24 @@ def test_the_page_on_speed_quotes_all_networks_at_three_sizes(machine):
         assert any(line.endswith(row) for line in SPEED.splitlines()), (contender, row)
 
 
+def test_both_pages_quote_the_smallest_pictures_once_more():
+    again = json.loads((ROOT / "tests/benchmarks/results/overview_cpu_intel_96x128_again.json").read_text())
+    step = again["contenders"]["course"]["train"]["times_faster"]
+    assert f"once more, {again['rounds']} rounds" in SPEED
+    assert "the same maths has {median:.2f} ({low:.2f}–{high:.2f})".format(**step) in SPEED
+    assert f"a third, of {again['rounds']} rounds, has {step['median']:.2f} for the same maths" in " ".join(
+        README.split()
+    )
+
+
+def test_the_same_maths_takes_less_memory_than_fastais_network_as_it_comes():
+    for size in ("96x128", "180x240", "360x480"):
+        found = json.loads((ROOT / f"tests/benchmarks/results/overview_cpu_intel_{size}.json").read_text())[
+            "contenders"
+        ]
+        assert found["course"]["train"]["peak_bytes"] < found["fastai"]["train"]["peak_bytes"]
+
+
 def test_the_page_on_speed_quotes_a_faster_machine_and_the_optimiser():
     def record(name: str) -> dict:
         return json.loads((ROOT / f"tests/benchmarks/results/{name}.json").read_text())
@@ -519,6 +537,25 @@ def test_the_page_on_speed_quotes_the_runs_with_each_decoder():
         right = f"{mean(accuracy):.2f} ± {stdev(accuracy):.2f} %"
         row = f"| {step} | {memory} | {right} | {mean(iou):.1f} ± {stdev(iou):.1f} |"
         assert row in next(line for line in SPEED.splitlines() if line.startswith(f"| {kind} |"))
+    elsewhere = json.loads((ROOT / "notebooks/results/decoders/steps_lite0_cpu_intel.json").read_text())
+    quickest = {
+        kind: min(
+            one["train"]["seconds"]["median"]
+            for name, one in elsewhere["contenders"].items()
+            if name.split(",")[0] == kind
+        )
+        for kind in scores
+    }
+    gains = (f"{quickest['full'] / quickest[kind]:.1f}" for kind in ("cheap", "cheapest"))
+    assert "they gain less, {} and {} × as fast".format(*gains) in SPEED
+    gains = []
+    for size in ("96x128", "180x240", "360x480"):
+        found = json.loads((ROOT / f"tests/benchmarks/results/overview_cpu_intel_{size}.json").read_text())
+        full, cheap = (
+            found["contenders"][n]["train"]["seconds"]["median"] for n in ("course", "course, cheap decoder")
+        )
+        gains.append(f"{full / cheap:.1f}")
+    assert "on the Intel Xeon {}, {} and {} times at the three sizes".format(*gains) in SPEED
     ahead = {
         kind: [
             sum(a > b for a, b in zip(scores[kind][metric], scores["full"][metric], strict=True)) for metric in (0, 1)
