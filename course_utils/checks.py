@@ -1,4 +1,4 @@
-"""Refuse what cannot be meant, in one sentence that names the value; without torch, which takes seconds to import."""
+"""Refuse what cannot be meant, in one sentence that names the value. Imports no torch, which takes seconds."""
 
 from collections.abc import Sequence
 from numbers import Integral

@@ -28,9 +28,10 @@ def check_activation(act_cls: object) -> None:
 
 
 def activation(act_cls: ActivationFactory) -> nn.Module:
-    """What `act_cls` makes; a ReLU works in place, on a tensor that no other layer needs: the same values, less memory.
+    """What `act_cls` makes, but a ReLU that overwrites its input: the same values, less memory.
 
-    So it belongs behind a convolution, a norm, a sum or a `torch.cat`, whose outputs no gradient asks for again.
+    For places where nothing else needs that input: behind a convolution, a norm, a sum, a `torch.cat`, a pixel shuffle
+    or a pooling. As with every layer in place, a full backward hook on the module before it fails.
     """
     made = act_cls()
     return nn.ReLU(inplace=True) if type(made) is nn.ReLU else made
@@ -204,7 +205,7 @@ class _Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         changes, same = self.convpath(x), self.idpath(x)
-        # In place, as the ReLU is; under autocast the input may be float32 and stay so.
+        # Summed in place, like the ReLU. Under autocast one may be float32 beside bfloat16, and then so is the sum.
         return self.act(changes.add_(same) if changes.dtype == same.dtype else changes + same)
 
 

@@ -8,8 +8,9 @@ from torch import Tensor
 def relu_then_concat(x: Tensor, other: Tensor) -> Tensor:
     """``torch.cat([x.relu(), other], dim=1)``: ``(N, C, H, W)`` and ``(N, D, H, W)`` to ``(N, C + D, H, W)``.
 
-    The gradient of a ReLU needs its output, and so PyTorch keeps that beside the joined tensor, which holds the same
-    values once more. On a picture's grid each of them is among the largest tensors of a network.
+    The way back through a ReLU needs its output. So PyTorch keeps that, although the joined tensor, kept for the next
+    layer, holds the same values once more. Here the joined tensor serves both. On a picture's grid each of the two is
+    among the largest tensors of a network.
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing() or not torch.is_grad_enabled():
         return torch.cat([F.relu(x), other], dim=1)
@@ -39,4 +40,5 @@ class _ReluThenConcat(torch.autograd.Function):
     @staticmethod
     def jvp(ctx, change: Tensor, other_change: Tensor) -> Tensor:
         (joined,), channels = ctx.saved_tensors, ctx.channels
-        return torch.cat([change * (joined[:, :channels] > 0), other_change], dim=1)
+        rectified = torch.ops.aten.threshold_backward(change, joined[:, :channels], 0)
+        return torch.cat([rectified, other_change], dim=1)

@@ -68,8 +68,9 @@ class DynamicUnet(nn.Module):
             ``"merged"`` lets the unshuffled picture join together with the finest skip instead: one block for both.
         middle: between encoder and decoder, ``"double_conv"``, twice as wide inside, or ``"bottleneck"``
             for one `BottleneckBlock`.
-        act_cls: makes the activations of the decoder. ReLUs work in place, and one stands where two would follow each
-            other: what `final_up` and a block's `up` return is rectified only where it joins picture or skip.
+        act_cls: makes the activations of the decoder. ReLUs work in place. Where one would directly follow another only
+            the second stands, so a block's `up` ends without one (with `blur` or ``skip="add"`` both stand); the ReLU
+            of `final_up` comes where the picture joins.
         norm_type: norm of the decoder's convolutions: ``None``, ``"batch"``, ``"weight"``, ``"spectral"``,
             ``"instance"``. A transposed convolution has none.
 

@@ -70,7 +70,8 @@ class UnetBlock(nn.Module):
         self.skip = skip
         up_channels = in_channels // 2
         self.relu = activation(act_cls)
-        # Two ReLUs in a row do what one does; others, and one on the other side of a blur or a sum, are both needed.
+        # Two ReLUs in a row do what one does, so the first is left out. With a blur or a sum between them, or with
+        # another activation, both are needed.
         once = type(self.relu) is nn.ReLU and not blur and skip != "add"
         up_act = None if once else act_cls
         self.up = upsampler(upsample, upsample_options, in_channels, up_channels, blur, up_act, norm_type)

@@ -10,6 +10,7 @@ from course_utils.checks import check_choice, check_flags, check_whole
 from course_utils.layers import (
     ActivationFactory,
     ConvLayer,
+    activation,
     check_activation,
     set_conv_weight,
 )
@@ -157,7 +158,7 @@ class TransposedConv(nn.Sequential):
         # He et al. 2015 with the products that an output pixel really sums: in · (kernel / stride)², not in · kernel².
         nn.init.normal_(conv.weight, std=(2 / in_channels) ** 0.5 * stride / kernel_size)
         nn.init.zeros_(conv.bias)
-        super().__init__(conv, *([] if act_cls is None else [act_cls()]))
+        super().__init__(conv, *([] if act_cls is None else [activation(act_cls)]))
 
 
 UPSAMPLERS = ("pixel_shuffle", "nearest", "bilinear", "transposed")

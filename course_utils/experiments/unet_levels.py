@@ -57,7 +57,8 @@ class Trace:
 
     Attributes:
         levels: every stop, as `u_shape` orders them.
-        activations: what each of them returned, ``(C, h, w)``.
+        activations: what each of them returned, ``(C, h, w)``; the last features after the ReLU with which they
+            join the picture.
         skips: what arrived through the skip at each level of the way up, by level index, ``(C, h, w)``; zeros where
             it was switched off.
         output: ``(n_out, H, W)``.
@@ -102,7 +103,7 @@ def trace(model: DynamicUnet, picture: Tensor, off: Collection[int] = ()) -> Tra
     ):
         output = model(picture)[0]
         activations = [stored[0] for stored in stages.stored]
-        if model.rectified_join:  # what the hook found is rectified only where it is joined
+        if model.rectified_join:  # the ReLU comes after what the hook sees
             activations[n + 1 + n] = activations[n + 1 + n].relu()
         arrived = [stored[0] for stored in skips.stored]
     shapes = [tuple(activation.shape) for activation in activations]
