@@ -120,7 +120,7 @@ class DynamicUnet(nn.Module):
         common = {"act_cls": act_cls, "norm_type": norm_type}
         channels = sizes[-1][1]
         self.encoder_norm = batch_norm(channels)
-        self.relu = activation(nn.ReLU)
+        self.relu = nn.ReLU(inplace=True)
         self.middle = middle_layers(middle, channels, **common)
         self.blocks = nn.ModuleList()
         for i, index in enumerate(reversed(self.skip_indices)):

@@ -678,6 +678,10 @@ def test_readme_says_in_short_what_the_benchmarks_found():
     for name in ladders:
         ours, other = (step(name, one)["times_faster"] for one in (same, theirs))
         assert ours["low"] < other["high"] and other["low"] < ours["high"]
+    assert "Run as fastai's is, the network gives the same values to the last bit" in words
+    for name in (*ladders, *half[:1], "ladder_gpu"):
+        found = json.loads((ROOT / f"tests/benchmarks/results/{name}.json").read_text())
+        assert set(found["contenders"]["course"]["difference"].values()) == {0}
     for name in half:
         assert step(name, "+ bf16")["times_faster"]["low"] > step(name, theirs)["times_faster"]["high"]
     pairs = [[(f"{name}_cpu_{cpu}", one) for name, one in SAME_MATHS.items()][::-1] for cpu in ("avx512", "avx2")]
