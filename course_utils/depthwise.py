@@ -7,9 +7,11 @@ little, or loses. Here they are calculated in float32 (figures: ``tests/benchmar
 
 import torch
 import torch.nn.functional as F
-from timm.layers import Conv2dSame, pad_same
+from timm.layers import Conv2dSame
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from course_utils.same_convolution import SameConv2d
 
 
 class _Convolution(torch.autograd.Function):
@@ -46,25 +48,19 @@ class DepthwiseConv2d(nn.Conv2d):
         return _convolve(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
-class DepthwiseConv2dSame(Conv2dSame):
-    """The same for timm's convolution that pads as TensorFlow does."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Output ``(N, D, ⌈H / stride⌉, ⌈W / stride⌉)``."""
-        if not _casts(x, self.weight, self.bias):
-            return super().forward(x)
-        padded = pad_same(x, self.kernel_size, self.stride, self.dilation)
-        return _convolve(padded, self.weight, self.bias, self.stride, (0, 0), self.dilation, self.groups)
+class DepthwiseConv2dSame(SameConv2d, DepthwiseConv2d):
+    """The same for one that pads as TensorFlow does."""
 
 
-_SWITCHED = {nn.Conv2d: DepthwiseConv2d, Conv2dSame: DepthwiseConv2dSame}
+_SWITCHED = {nn.Conv2d: DepthwiseConv2d, Conv2dSame: DepthwiseConv2dSame, SameConv2d: DepthwiseConv2dSame}
 
 
 def use_float32_depthwise_gradients(model: nn.Module) -> int:
     """Switch `model`, in place, to channels_last and its slow depthwise convolutions to the above; returns how many.
 
-    Weights, names and state dict stay as they are. Switched are those with zero padding given in numbers, or timm's
-    `Conv2dSame`, that are larger than 3×3 or have a stride or dilation: the others are quick in bfloat16.
+    Weights, names and state dict stay as they are. Switched are those with zero padding given in numbers, or padded as
+    TensorFlow does (timm's `Conv2dSame`, our `SameConv2d`), that are larger than 3×3 or have a stride or dilation: the
+    others are quick in bfloat16.
     """
     model.to(memory_format=torch.channels_last)
     switched = [module for module in model.modules() if type(module) in _SWITCHED and _is_slow(module)]

@@ -97,7 +97,11 @@ def _body(name: str, model: nn.Module) -> nn.Sequential:
 def _build_lite(name: str) -> nn.Module:
     import timm
 
-    return timm.create_model(f"tf_{name}", pretrained=False)
+    from course_utils.same_convolution import use_short_sizes
+
+    model = timm.create_model(f"tf_{name}", pretrained=False)
+    use_short_sizes(model)
+    return model
 
 
 def _build_torchvision(name: str) -> nn.Module:

@@ -552,10 +552,32 @@ def test_instance_norm_takes_the_smallest_picture_and_is_torchs_elsewhere():
     torch.testing.assert_close(ours(x[..., :1, :1]), torch.zeros(2, 5, 1, 1))
 
 
-@pytest.mark.parametrize(("traced_at", "way"), [((64, 96), "eager"), ((75, 61), "strict"), ((75, 61), "trace")])
-def test_exports_for_other_sizes_of_picture(traced_at, way):
+def takes_odd_and_even_sides(layer: nn.Module) -> bool:
+    """Whether `layer`, exported with an even side, takes an odd one, too."""
+    sides = {2: torch.export.Dim.AUTO}
+    exported = torch.export.export(layer, (torch.randn(1, 1, 8, 8),), dynamic_shapes=(sides,)).module()
+    try:
+        exported(torch.randn(1, 1, 7, 8))
+    except AssertionError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("encoder", "traced_at", "way"),
+    [
+        ("resnet18", (64, 96), "eager"),
+        ("resnet18", (75, 61), "strict"),
+        ("resnet18", (75, 61), "trace"),
+        ("efficientnet_lite0", (75, 61), "eager"),
+        ("efficientnet_lite0", (64, 96), "trace"),
+    ],
+)
+def test_exports_for_other_sizes_of_picture(encoder, traced_at, way):
+    if encoder == "resnet18" and way != "trace" and not takes_odd_and_even_sides(nn.MaxPool2d(3, 2, 1)):
+        pytest.skip("this PyTorch exports max pooling for odd or even sides, not for both")
     torch.manual_seed(0)
-    model = DynamicUnet(create_encoder("resnet18", pretrained=False), 3, (64, 96)).eval()
+    model = DynamicUnet(create_encoder(encoder, pretrained=False), 3, (64, 96)).eval()
     x = torch.randn(1, 3, *traced_at)
     if way == "trace":
         with warnings.catch_warnings(action="ignore"):  # it is told that sizes may differ, and that it is old

@@ -1,0 +1,52 @@
+"""Convolutions padded as TensorFlow pads: against timm's, and how long the names of their sizes become."""
+
+import copy
+import warnings
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from timm.layers import Conv2dSame
+from torch import nn
+
+from course_utils.same_convolution import SameConv2d, use_short_sizes
+
+TWO = st.tuples(st.integers(1, 5), st.integers(1, 5))
+
+
+@settings(max_examples=200, deadline=None)
+@given(TWO, TWO, st.tuples(st.integers(1, 2), st.integers(1, 2)), st.tuples(st.integers(1, 9), st.integers(1, 9)))
+def test_it_is_timms_bit_for_bit(kernel, stride, dilation, size):
+    theirs = Conv2dSame(2, 3, kernel, stride, dilation=dilation)
+    ours = copy.deepcopy(theirs)
+    use_short_sizes(ours)
+    assert type(ours) is SameConv2d and type(theirs) is Conv2dSame
+    for x in (torch.randn(2, 2, *size), torch.randn(2, *size)):
+        assert torch.equal(ours(x), theirs(x))
+
+
+def halve_three_times():
+    torch.manual_seed(0)
+    return nn.Sequential(SameConv2d(1, 2, 3, 2), SameConv2d(2, 2, 5, 2), SameConv2d(2, 1, 3, 2))
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_sizes_have_short_names_where_sides_are_left_open(strict):
+    model, sides = halve_three_times(), {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    exported = torch.export.export(model, (torch.randn(1, 1, 40, 48),), dynamic_shapes=(sides,), strict=strict)
+    *_, end = exported.graph.nodes
+    names = [str(side) for side in end.args[0][0].meta["val"].shape[2:]]
+    assert all(name.count("s") == 1 for name in names), names  # timm's name the picture's side 27 times
+    for size in ((40, 48), (33, 39), (50, 81)):
+        x = torch.randn(1, 1, *size)
+        assert torch.equal(exported.module()(x), model(x))
+
+
+def test_a_trace_takes_other_sizes():
+    model = halve_three_times()
+    with warnings.catch_warnings(action="ignore"):
+        traced = torch.jit.trace(model, torch.randn(1, 1, 40, 48))
+    for size in ((40, 48), (33, 39), (50, 81)):
+        x = torch.randn(1, 1, *size)
+        assert torch.equal(traced(x), model(x))
