@@ -3,14 +3,14 @@
 In these, `prediction` and `target` are class indices of one shape, usually ``(N, H, W)``, on one device. Pixels whose
 target is `ignore_index` (void: nobody labelled them) count for nothing. Left out, that is CamVid's code 11, and codes
 that CamVid has not are refused; -100 counts every pixel. How good is a picture: `psnr` and `ssim`.
+
+torchmetrics, which brings SciPy along, takes long to import, so only functions that need it do.
 """
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_confusion_matrix
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from course_utils.checks import check_whole, is_whole
 from course_utils.classes import void_or_camvids
@@ -54,6 +54,8 @@ def confusion_matrix(prediction: Tensor, target: Tensor, n_classes: int, ignore_
                 f"{name} holds codes from {int(codes.min())} to {int(codes.max())}, outside of 0 to {n_classes - 1}: "
                 f"raise n_classes={n_classes}, or set ignore_index to the code of void."
             )
+    from torchmetrics.functional.classification import multiclass_confusion_matrix
+
     return multiclass_confusion_matrix(prediction, target, num_classes=n_classes, validate_args=False)
 
 
@@ -162,6 +164,8 @@ def psnr(prediction: Tensor, target: Tensor) -> float:
     Raises:
         ValueError: if they are not float pictures of one shape, finite, the target from about 0 to 1.
     """
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
     prediction, target = _checked_pictures(prediction, target)
     return float(peak_signal_noise_ratio(prediction, target, data_range=1.0, dim=(1, 2, 3)))
 
@@ -181,6 +185,8 @@ def ssim(prediction: Tensor, target: Tensor) -> float:
         ValueError: if they are not float pictures of one shape, finite, the target from about 0 to 1; if they are
             smaller than the window.
     """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     prediction, target = _checked_pictures(prediction, target)
     if min(prediction.shape[-2:]) < 11:
         raise ValueError(f"pictures of {tuple(prediction.shape[-2:])} pixels are smaller than the window of 11 × 11.")

@@ -39,14 +39,31 @@ def test_every_opacity_draws_and_names_the_classes(widget, opacity):
 def test_another_photograph_of_another_shape_is_segmented(widget):
     before = widget.png
     _, sentence = widget.draw(upload(png(50, 30)), 70)
-    assert sentence.startswith("Covers: ") and widget._shown[2].shape == (50, 30)
+    assert sentence.startswith("Covers: ") and widget._panel.get_array().shape == (50, 30, 3)
     widget.set(opacity=0)
     assert widget.png != before
 
 
 def test_a_file_that_is_no_picture_is_one_sentence_and_the_example_stays(widget):
     _, sentence = widget.draw(upload(b"not a picture", "notes.txt"), 70)
-    assert "notes.txt is not a picture" in sentence and widget._shown[2].shape == (40, 60)
+    assert "notes.txt is not a picture" in sentence and widget._panel.get_array().shape == (40, 60, 3)
+
+
+def test_another_opacity_segments_nothing_anew_and_shows_what_a_fresh_widget_shows():
+    calls = []
+
+    def segment(photograph):
+        calls.append(photograph)
+        return halves(photograph)
+
+    example = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    moved, fresh = PhotographSegmenter(segment, example), PhotographSegmenter(segment, example)
+    figure = moved.figure
+    for opacity in (0, 30, 100):
+        moved.set(opacity=opacity)
+    fresh.set(opacity=100)
+    assert moved.figure is figure and len(calls) == 2
+    assert moved.png == fresh.png
 
 
 def test_a_code_without_a_name_is_one_sentence():

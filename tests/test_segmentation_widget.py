@@ -93,10 +93,24 @@ def test_the_legend_of_errors_counts_the_pixels_that_are_coloured(data):
         viewer.set(layer="errors", opacity=100, **classes)
         shown = np.array([viewer.values.get(f"class_{code}", False) for code in range(12)])
         wrong = (masks[0] != predictions[0]) & (masks[0] != VOID) & torch.from_numpy(shown)[masks[0].long()]
-        for code, (_, text) in viewer._legend.items():
+        for code, (patch, name, share) in viewer._legend.items():
             counted = int((wrong & (predictions[0] == code)).sum())
-            assert text.get_text() == f"{CLASS_NAMES[code]}  {counted / int((masks[0] != VOID).sum()):.1%}"
-            assert (text.get_alpha() == 1) == (counted > 0)
+            assert name.get_text() == CLASS_NAMES[code]
+            assert share.get_text() == f"{counted / int((masks[0] != VOID).sum()):.1%}"
+            assert {artist.get_alpha() for artist in (patch, name, share)} == {1 if counted else 0.25}
+
+
+def test_the_picture_depends_on_the_settings_alone_not_on_the_way_to_them(data):
+    images, masks, predictions = data
+    viewer = SegmentationViewer(images, masks, predictions)
+    chance = np.random.default_rng(0)
+    for _ in range(15):
+        settings = {"picture": int(chance.integers(3)), "layer": LAYERS[chance.integers(3)]}
+        settings |= {"opacity": 10 * int(chance.integers(11)), "class_0": bool(chance.integers(2))}
+        viewer.set(**dict(list(settings.items())[: chance.integers(1, 5)]))
+        fresh = SegmentationViewer(images, masks, predictions)
+        fresh.set(**viewer.values)
+        assert viewer.png == fresh.png, viewer.values
 
 
 def test_the_whole_grid_of_controls_draws(data):

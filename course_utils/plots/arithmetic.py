@@ -134,6 +134,8 @@ class TextLine:
         figure.add_artist(self.patch)
 
     def set(self, text: str) -> None:
+        if text == self.text:  # its outline takes milliseconds
+            return
         self.text = text
         self.patch.set_visible(bool(text))
         if text:

@@ -92,9 +92,10 @@ class NearestImage(AxesImage):
             (np.arange(target) * 2 + 1) * source // (2 * target)
             for target, source in zip((top - bottom, right - left), self._A.shape[:2], strict=True)
         )
-        pixels = np.full((len(rows), len(columns), 4), 255, np.uint8)
-        pixels[..., :3] = np.asarray(self._A)[rows[::-1, None], columns]  # plain: a masked array is slower
-        return pixels, left, bottom, None
+        small = np.asarray(self._A)  # plain: a masked array is slower
+        wide = np.full((len(small), len(columns), 4), 255, np.uint8)
+        wide[..., :3] = small[:, columns]
+        return wide[rows[::-1]], left, bottom, None  # whole rows, which copy quickly
 
 
 def _canvas(figure: Figure, width: int) -> FigureCanvasAgg:

@@ -12,6 +12,7 @@ from torch import Tensor
 from course_utils.camvid import check_mask, void_code
 from course_utils.classes import CLASS_NAMES
 from course_utils.plots.figures import SMALL_SIZE, TEXT_SIZE
+from course_utils.plots.rendering import NearestImage
 from course_utils.plots.scenes import class_colours, to_codes, to_rgb
 from course_utils.tensor_checks import describe
 from course_utils.widgets.figure import FigureWidget
@@ -113,7 +114,9 @@ class SegmentationViewer(FigureWidget):
         self._build_figure()
         top = self._controls(has_predictions=predictions is not None)
         boxes = self._class_boxes()
-        super().__init__(self._draw, {**top, **boxes}, css_class="segmentation-viewer", width=900)
+        patches, names, shares = zip(*self._legend.values(), strict=True)
+        moving = [*patches, *names, *shares, self._caption, self._artist]  # what changes most often comes last
+        super().__init__(self._draw, {**top, **boxes}, css_class="segmentation-viewer", width=900, moving=moving)
         *_, picture, label = self.children
         grid = ipywidgets.GridBox(
             list(boxes.values()),
@@ -149,7 +152,7 @@ class SegmentationViewer(FigureWidget):
         self._figure = Figure(figsize=(9.0, side * height / width))
         ax = self._figure.add_axes((0, 0, side / 9.0, 1))
         ax.axis("off")
-        self._artist = ax.imshow(np.zeros((height, width, 3), np.uint8), interpolation="nearest", aspect="auto")
+        self._artist = NearestImage.on(ax)
         legend = self._figure.add_axes((side / 9.0, 0, 1 - side / 9.0, 1))
         legend.set(xlim=(0, 1), ylim=(len(self.codes) + 0.2, 0))
         legend.axis("off")
@@ -159,7 +162,9 @@ class SegmentationViewer(FigureWidget):
             if row != self.void:
                 y = len(self._legend)
                 patch = legend.add_patch(Rectangle((0.06, y + 0.2), 0.12, 0.6, facecolor=colour, edgecolor="0.3"))
-                self._legend[row] = patch, legend.text(0.22, y + 0.5, name, va="center", fontsize=TEXT_SIZE)
+                text = legend.text(0.22, y + 0.5, name, va="center", fontsize=TEXT_SIZE)
+                share = legend.text(0.98, y + 0.5, "", va="center", ha="right", fontsize=TEXT_SIZE)
+                self._legend[row] = patch, text, share
 
     def _draw(
         self, picture: int, layer: str, opacity: int, network: str | None = None, **classes: bool
@@ -175,15 +180,17 @@ class SegmentationViewer(FigureWidget):
         self._caption.set_text(CAPTIONS[layer])
         drawn = mask if layer == "truth" else prediction
         labelled = max(int((mask != self.void).sum()), 1)
-        for code, (patch, text) in self._legend.items():
+        for code, artists in self._legend.items():
             counted = (drawn == code) & (mask != self.void)
             if layer == "errors":
                 counted &= shown[mask] & (mask != prediction)
             share = counted.sum() / labelled
-            text.set_text(f"{self.codes[code]}  {share:.1%}")
+            artists[-1].set_text(f"{share:.1%}")
             seen = share > 0 if layer == "errors" else shown[code]
-            for artist in (patch, text):
-                artist.set_alpha(1 if seen else 0.25)
+            alpha = 1 if seen else 0.25
+            if artists[0].get_alpha() != alpha:  # a patch that is set to what it was counts as changed
+                for artist in artists:
+                    artist.set_alpha(alpha)
         title = f"Picture {picture}" if network is None else f"Picture {picture}, {network}"
         return self._figure, describe_view(title, mask, prediction, shown, self.codes, self.void)
 

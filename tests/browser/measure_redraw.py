@@ -52,6 +52,15 @@ root.add_class("bare-figure")
 root""",
         ["Seed"],  # none of our code: one matplotlib figure, one small PNG, to hold the others against
     ),
+    "segmentation-viewer": (
+        """import torch
+
+from course_utils.widgets.segmentation import SegmentationViewer
+
+images = torch.randint(0, 256, (12, 3, 96, 128), dtype=torch.uint8)
+SegmentationViewer(images, images[:, 0] % 11, images[:, 1] % 11)""",
+        ["Picture", "Opacity (%)"],
+    ),
     "arithmetic-explorer": (
         "from course_utils.widgets.arithmetic import ArithmeticExplorer\n\nArithmeticExplorer()",
         ["Step"],
@@ -76,6 +85,15 @@ model = DynamicUnet(encoder, 12, (72, 96), last_cross=False)
 images = torch.randint(0, 256, (1, 3, 72, 96), dtype=torch.uint8)
 UnetExplorer(model, images, images[:, 0] % 12)""",
         ["Level"],
+    ),
+    "photograph-segmenter": (
+        """import numpy as np
+
+from course_utils.widgets.photograph import PhotographSegmenter
+
+photograph = np.random.default_rng(0).integers(0, 256, (180, 240, 3), np.uint8)
+PhotographSegmenter(lambda picture: (picture, picture[..., 0] // 24), photograph)""",
+        ["Opacity (%)"],
     ),
     "restoration-wipe": (
         """from functools import partial
