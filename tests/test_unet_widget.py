@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from course_utils.encoders import create_encoder
+from course_utils.plots.rendering import render_png
 from course_utils.unet import DynamicUnet
 from course_utils.widgets import unet as unet_widget
 from course_utils.widgets.unet import UnetExplorer
@@ -51,6 +52,18 @@ def test_every_setting_draws(explorer):
         explorer.set(level=level.name, **{f"skip_{k}": on for k, on in enumerate(skips, 1)})
         assert explorer.sentence.startswith(f"{level.name}: {level.channels} channels on {level.grid}")
         assert ("all skips on" in explorer.sentence) == all(skips)
+
+
+def test_the_picture_depends_on_the_settings_alone_not_on_the_way_to_them(data, explorer):
+    """Only what has changed is drawn anew; at the end the whole figure is, to compare."""
+    ways = [{"level": "up 4"}, {"skip_4": False}, {"picture": 1}, {"level": "middle"}, {"level": "down 1"}]
+    model = explorer.model
+    for way in ways:
+        explorer.set(**way)
+        fresh = UnetExplorer(model, *data)
+        fresh.set(**explorer.values)
+        assert explorer.png == fresh.png, way
+    assert explorer.png == render_png(explorer.figure, 960)
 
 
 def test_the_sentence_says_what_changed(explorer):

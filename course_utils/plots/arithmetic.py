@@ -140,6 +140,7 @@ class TextLine:
         self.patch.set_visible(bool(text))
         if text:
             self.patch.set_path(TextPath((0, 0), text, size=self.size))
+        self.patch.stale = True  # another path alone does not count as a change
 
 
 def _squares(places: np.ndarray | Sequence[Place], side: int = 1, inset: float = 0.0) -> np.ndarray:

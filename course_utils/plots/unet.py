@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -80,6 +81,12 @@ class NetworkDrawing:
             note.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.8})
             self.skips[source + 1] = ax.add_patch(arrow), note
         self.update()
+
+    @property
+    def artists(self) -> list[Artist]:
+        """All that it consists of, from back to front."""
+        arrows, notes = zip(*self.skips.values(), strict=True) if self.skips else ((), ())
+        return [*arrows, *self.labels, *self.boxes, *notes]
 
     def update(self, chosen: int | None = None, off: Collection[int] = ()) -> None:
         """Frame the level of index `chosen`; draw the skips numbered in `off` (1 the finest) as switched off."""
@@ -328,6 +335,13 @@ class ExplorerFigure:
             self._ax.add_patch(PathPatch(name, linewidth=0, facecolor="black"))
 
     @property
+    def moving(self) -> list[Artist]:
+        """What changes, in the order in which it is drawn: what another level leaves as it was comes first."""
+        *same, leaving, arriving = self._images.values()
+        titles = [line.patch for line in self._titles.values()]
+        return [*same, *titles, *self.drawing.artists, leaving, arriving]
+
+    @property
     def texts(self) -> dict[str, str]:
         """The titles as they are shown now."""
         return {name: line.text for name, line in self._titles.items()}
@@ -377,9 +391,10 @@ class ExplorerFigure:
             self._show("arriving", np.full((2, 2), np.nan, np.float32), f"skip {number} is off: zeros go on")
 
     def _show(self, name: str, picture: np.ndarray, title: str) -> None:
-        self._images[name].set_data(np.ma.masked_invalid(picture))
-        if self._titles[name].text != title:
-            self._titles[name].set(title)
+        image = self._images[name]
+        if not np.array_equal(np.asarray(image.get_array()), picture):  # what is set counts as changed
+            image.set_data(np.ma.masked_invalid(picture))
+        self._titles[name].set(title)
 
     def _image(self, left: float, bottom: float, width: float, height: float, start: np.ndarray) -> AxesImage:
         extent = (left, left + width, bottom, bottom + height)

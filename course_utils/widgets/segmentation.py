@@ -156,14 +156,14 @@ class SegmentationViewer(FigureWidget):
         legend = self._figure.add_axes((side / 9.0, 0, 1 - side / 9.0, 1))
         legend.set(xlim=(0, 1), ylim=(len(self.codes) + 0.2, 0))
         legend.axis("off")
-        self._caption = legend.text(0.06, len(self.codes) - 0.5, "", va="center", fontsize=SMALL_SIZE)
+        self._caption = legend.text(0.05, len(self.codes) - 0.5, "", va="center", fontsize=SMALL_SIZE)
         self._legend = {}
         for row, (name, colour) in enumerate(zip(self.codes, self.colours / 255, strict=True)):
             if row != self.void:
                 y = len(self._legend)
-                patch = legend.add_patch(Rectangle((0.06, y + 0.2), 0.12, 0.6, facecolor=colour, edgecolor="0.3"))
-                text = legend.text(0.22, y + 0.5, name, va="center", fontsize=TEXT_SIZE)
-                share = legend.text(0.98, y + 0.5, "", va="center", ha="right", fontsize=TEXT_SIZE)
+                patch = legend.add_patch(Rectangle((0.05, y + 0.2), 0.1, 0.6, facecolor=colour, edgecolor="0.3"))
+                text = legend.text(0.18, y + 0.5, name, va="center", fontsize=TEXT_SIZE)
+                share = legend.text(0.99, y + 0.5, "", va="center", ha="right", fontsize=TEXT_SIZE)
                 self._legend[row] = patch, text, share
 
     def _draw(

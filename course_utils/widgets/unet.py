@@ -62,7 +62,13 @@ class UnetExplorer(FigureWidget):
             self._skips[f"skip_{source + 1}"] = ipywidgets.Checkbox(
                 True, description=description, indent=False, layout=Layout(width="150px")
             )
-        super().__init__(self._draw, {**controls, **self._skips}, css_class="unet-explorer", width=960)
+        super().__init__(
+            self._draw,
+            {**controls, **self._skips},
+            css_class="unet-explorer",
+            width=960,
+            moving=self._figure.moving,
+        )
         *_, picture, label = self.children
         rows = [
             list(controls.values()),
