@@ -49,7 +49,7 @@ class DepthwiseConv2d(nn.Conv2d):
 
 
 class DepthwiseConv2dSame(SameConv2d, DepthwiseConv2d):
-    """The same for one that pads as TensorFlow does."""
+    """The same for a convolution that pads as TensorFlow does."""
 
 
 _SWITCHED = {nn.Conv2d: DepthwiseConv2d, Conv2dSame: DepthwiseConv2dSame, SameConv2d: DepthwiseConv2dSame}

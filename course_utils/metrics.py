@@ -164,9 +164,9 @@ def psnr(prediction: Tensor, target: Tensor) -> float:
     Raises:
         ValueError: if they are not float pictures of one shape, finite, the target from about 0 to 1.
     """
+    prediction, target = _checked_pictures(prediction, target)
     from torchmetrics.functional.image import peak_signal_noise_ratio
 
-    prediction, target = _checked_pictures(prediction, target)
     return float(peak_signal_noise_ratio(prediction, target, data_range=1.0, dim=(1, 2, 3)))
 
 
@@ -185,11 +185,11 @@ def ssim(prediction: Tensor, target: Tensor) -> float:
         ValueError: if they are not float pictures of one shape, finite, the target from about 0 to 1; if they are
             smaller than the window.
     """
-    from torchmetrics.functional.image import structural_similarity_index_measure
-
     prediction, target = _checked_pictures(prediction, target)
     if min(prediction.shape[-2:]) < 11:
         raise ValueError(f"pictures of {tuple(prediction.shape[-2:])} pixels are smaller than the window of 11 × 11.")
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     with torch.autocast(prediction.device.type, enabled=False):  # its convolutions would run in half precision
         return float(structural_similarity_index_measure(prediction, target, data_range=1.0))
 

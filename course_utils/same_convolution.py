@@ -10,7 +10,8 @@ class SameConv2d(Conv2dSame):
     """timm's `Conv2dSame`, same weights and same output, with sizes that stay short where they are symbols.
 
     timm's padding names the size of its input three times, so after five of them, one inside another, the size of a
-    grid is an expression of hundreds of terms: `torch.export` with open sides then takes minutes.
+    grid is an expression of hundreds of terms: `torch.export` with open sides then takes minutes. Like timm's it can be
+    traced; unlike timm's it cannot be scripted.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -30,7 +31,7 @@ class SameConv2d(Conv2dSame):
             overlap = (kernel - 1) * dilation + 1 - stride
             missing = -side % stride + overlap
             if overlap < 0:  # a stride that leaves pixels out
-                missing = max(missing, 0)
+                missing = missing.clamp(min=0) if isinstance(missing, Tensor) else max(missing, 0)  # traced, or not
             padding += [missing // 2, missing - missing // 2]
         return F.pad(x, padding)
 

@@ -38,9 +38,9 @@ class DynamicUnet(nn.Module):
     forward pass then walks the encoder's children and hands each skip to its block. So nothing outlives the pass, two
     models or a model and its copy cannot meet, and the network compiles and exports as one graph; exported with sides
     left open (``torch.export.Dim.AUTO``), it takes all whose coarsest grid has at least two rows and columns: above 32
-    pixels around most encoders, from 64 around VGG and ConvNeXt. Sides with a name, ``Dim("height", min=33)``, export
-    with ``tail="full"`` only. (torch 2.11 ties a network with max pooling, as ResNets have, to sides that are odd and
-    even on the same grids as those it was exported with; 2.15 does not.)
+    pixels around most encoders, from 61 around DenseNet, from 64 around VGG and ConvNeXt. Sides with a name,
+    ``Dim("height", min=33)``, export with ``tail="full"`` only. (torch 2.11 ties a network with max pooling, as ResNets
+    have, to sides that are odd and even on the same grids as those it was exported with; 2.15 does not.)
 
     With the defaults it computes what fastai's network of the same name computes for the same weights, entry by entry
     of the state dict in order; ``bottle=True``, which fails there, narrows the last residual block to half its width.

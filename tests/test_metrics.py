@@ -1,6 +1,8 @@
 """Metrics against loops written out by hand, other libraries, and properties that must hold for any masks."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -23,6 +25,13 @@ DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.i
 
 
 CODES = torch.zeros(1, 4, 4, dtype=torch.int64)
+
+
+def test_the_library_that_counts_is_imported_when_it_is_needed():
+    """It brings SciPy along, and takes seconds."""
+    code = "import sys; import course_utils.metrics; print({'torchmetrics', 'scipy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 def random_pair(seed=0, shape=(3, 9, 11), n_classes=12, agreement=0.6):

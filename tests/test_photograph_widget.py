@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from course_utils.plots.rendering import render_png
 from course_utils.widgets.photograph import PhotographSegmenter
 
 
@@ -59,11 +60,13 @@ def test_another_opacity_segments_nothing_anew_and_shows_what_a_fresh_widget_sho
     example = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
     moved, fresh = PhotographSegmenter(segment, example), PhotographSegmenter(segment, example)
     figure = moved.figure
+    pictures = set()
     for opacity in (0, 30, 100):
         moved.set(opacity=opacity)
+        pictures.add(bytes(moved.png))
     fresh.set(opacity=100)
-    assert moved.figure is figure and len(calls) == 2
-    assert moved.png == fresh.png
+    assert moved.figure is figure and len(calls) == 2 and len(pictures) == 3
+    assert moved.png == fresh.png == render_png(fresh.figure, 900)
 
 
 def test_a_code_without_a_name_is_one_sentence():

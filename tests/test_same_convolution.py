@@ -43,8 +43,8 @@ def test_sizes_have_short_names_where_sides_are_left_open(strict):
         assert torch.equal(exported.module()(x), model(x))
 
 
-def test_a_trace_takes_other_sizes():
-    model = halve_three_times()
+@pytest.mark.parametrize("model", [halve_three_times(), SameConv2d(1, 1, 2, 4)])
+def test_a_trace_takes_other_sizes(model):
     with warnings.catch_warnings(action="ignore"):
         traced = torch.jit.trace(model, torch.randn(1, 1, 40, 48))
     for size in ((40, 48), (33, 39), (50, 81)):

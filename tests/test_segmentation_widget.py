@@ -9,6 +9,7 @@ import torch
 
 from course_utils.classes import CLASS_NAMES, VOID
 from course_utils.plots import class_colours
+from course_utils.plots.rendering import render_png
 from course_utils.widgets.segmentation import LAYERS, SegmentationViewer, describe_view, segmentation_view
 
 COLOURS = class_colours()
@@ -110,7 +111,15 @@ def test_the_picture_depends_on_the_settings_alone_not_on_the_way_to_them(data):
         viewer.set(**dict(list(settings.items())[: chance.integers(1, 5)]))
         fresh = SegmentationViewer(images, masks, predictions)
         fresh.set(**viewer.values)
-        assert viewer.png == fresh.png, viewer.values
+        assert viewer.png == fresh.png == render_png(fresh.figure, 900), viewer.values
+
+
+@pytest.mark.parametrize("codes", [("Void",), ("A", "Background")])
+def test_classes_without_void_and_void_alone_draw_what_the_whole_figure_shows(data, codes):
+    images, masks, _ = data
+    viewer = SegmentationViewer(images, masks % len(codes), None, codes)
+    viewer.set(picture=1)
+    assert viewer.png == render_png(viewer.figure, 900)
 
 
 def test_the_whole_grid_of_controls_draws(data):

@@ -136,10 +136,10 @@ class TextLine:
     def set(self, text: str) -> None:
         if text == self.text:  # its outline takes milliseconds
             return
-        self.text = text
-        self.patch.set_visible(bool(text))
         if text:
             self.patch.set_path(TextPath((0, 0), text, size=self.size))
+        self.patch.set_visible(bool(text))
+        self.text = text
         self.patch.stale = True  # another path alone does not count as a change
 
 

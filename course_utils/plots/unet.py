@@ -84,9 +84,9 @@ class NetworkDrawing:
 
     @property
     def artists(self) -> list[Artist]:
-        """All that it consists of, from back to front."""
-        arrows, notes = zip(*self.skips.values(), strict=True) if self.skips else ((), ())
-        return [*arrows, *self.labels, *self.boxes, *notes]
+        """All that it consists of, in an order in which it may be drawn."""
+        arrows, notes = ([skip[i] for skip in self.skips.values()] for i in (0, 1))
+        return [*self.labels, *arrows, *self.boxes, *notes]
 
     def update(self, chosen: int | None = None, off: Collection[int] = ()) -> None:
         """Frame the level of index `chosen`; draw the skips numbered in `off` (1 the finest) as switched off."""
@@ -392,7 +392,7 @@ class ExplorerFigure:
 
     def _show(self, name: str, picture: np.ndarray, title: str) -> None:
         image = self._images[name]
-        if not np.array_equal(np.asarray(image.get_array()), picture):  # what is set counts as changed
+        if not np.array_equal(np.asarray(image.get_array()), picture):  # to set it counts as a change
             image.set_data(np.ma.masked_invalid(picture))
         self._titles[name].set(title)
 

@@ -45,7 +45,8 @@ class FigureWidget(ipywidgets.VBox):
         css_class: CSS class of the whole widget, by which browser tests and style sheets find it.
         width: width of the picture on the page in CSS pixels; the figure is rendered at exactly this size.
         moving: all artists of the figure that ever change, if `draw` always returns the same figure: then the rest
-            is drawn once (`course_utils.plots.rendering.MovingParts`).
+            is drawn once (`course_utils.plots.rendering.MovingParts`). A `draw` that returns another figure sets the
+            attribute of this name anew.
 
     Raises:
         TypeError: if a control cannot be worked by keyboard in JupyterLab.
@@ -72,7 +73,7 @@ class FigureWidget(ipywidgets.VBox):
         self.sentence = ""
         self._held = 0
         self._drawn: dict[str, Any] | None = None
-        self._width, self._moving = width, moving
+        self._width, self.moving = width, moving
         self._parts: MovingParts | None = None
         self._picture = ipywidgets.Image(format="png", width=width)
         self._picture.layout.align_self = "flex-start"  # a VBox stretches it otherwise
@@ -160,7 +161,7 @@ class FigureWidget(ipywidgets.VBox):
             plt.close(figure)  # else the inline backend would show it a second time, below the cell
             render_png(figure, self._width)
             figure.set_layout_engine("none")  # laid out once: the axes stay where they are, in two thirds of the time
-            self.figure, self._parts = figure, MovingParts(figure, self._moving) if self._moving else None
+            self.figure, self._parts = figure, MovingParts(figure, self.moving) if self.moving else None
         self._picture.value = self._parts.render_png(self._width) if self._parts else render_png(figure, self._width)
         self._drawn = values
         self._say(sentence)

@@ -65,7 +65,7 @@ class PhotographSegmenter(FigureWidget):
         coloured = overlay(small, codes, opacity / 100, self._codes)
         if self._panel is None:
             self._panel = self._new_panel(small, coloured, largest)
-            self._moving = [self._panel]
+            self.moving = [self._panel]
         self._panel.set_data(coloured)
         return self._panel.figure, sentence
 

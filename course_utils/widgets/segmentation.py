@@ -114,8 +114,8 @@ class SegmentationViewer(FigureWidget):
         self._build_figure()
         top = self._controls(has_predictions=predictions is not None)
         boxes = self._class_boxes()
-        patches, names, shares = zip(*self._legend.values(), strict=True)
-        moving = [*patches, *names, *shares, self._caption, self._artist]  # what changes most often comes last
+        legend = [artist for kind in zip(*self._legend.values(), strict=True) for artist in kind]
+        moving = [*legend, self._caption, self._artist]  # patches, names, shares: what changes most often comes last
         super().__init__(self._draw, {**top, **boxes}, css_class="segmentation-viewer", width=900, moving=moving)
         *_, picture, label = self.children
         grid = ipywidgets.GridBox(
@@ -154,9 +154,10 @@ class SegmentationViewer(FigureWidget):
         ax.axis("off")
         self._artist = NearestImage.on(ax)
         legend = self._figure.add_axes((side / 9.0, 0, 1 - side / 9.0, 1))
-        legend.set(xlim=(0, 1), ylim=(len(self.codes) + 0.2, 0))
+        rows = sum(code != self.void for code in range(len(self.codes)))
+        legend.set(xlim=(0, 1), ylim=(rows + 1.2, 0))
         legend.axis("off")
-        self._caption = legend.text(0.05, len(self.codes) - 0.5, "", va="center", fontsize=SMALL_SIZE)
+        self._caption = legend.text(0.05, rows + 0.5, "", va="center", fontsize=SMALL_SIZE)
         self._legend = {}
         for row, (name, colour) in enumerate(zip(self.codes, self.colours / 255, strict=True)):
             if row != self.void:
