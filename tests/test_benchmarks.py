@@ -162,6 +162,20 @@ def test_matched_gradients_are_compared_with_those_that_come(tmp_path, monkeypat
         assert wrong[0] in capsys.readouterr().err
 
 
+def test_gradients_as_they_come_are_slices(monkeypatch):
+    """All batch norms before a join get them dense, or none does."""
+    contender = Contender("course", "efficientnet_lite0", "batch", tail="unshuffle", channels_last=True)
+    runner, dense = Runner(contender, (64, 96), 2), []
+    for block in runner.model.blocks:
+        block.skip_norm.register_full_backward_pre_hook(
+            lambda _, grads: dense.append(grads[0].is_contiguous(memory_format=torch.channels_last))
+        )
+    for matched in gradient_format.WAYS.values():
+        dense.clear()
+        gradient_format.step(runner, matched)
+        assert dense == [matched] * len(runner.model.blocks)
+
+
 @pytest.mark.slow
 def test_a_comparison_runs_from_end_to_end(tmp_path, monkeypatch, capsys):
     """With the course's own network in the place of the reference's."""
