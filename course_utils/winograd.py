@@ -2,10 +2,11 @@
 
 Winograd's trick (Lavin and Gray 2016) along the rows of a picture: four rows of the output need six products of
 mapped input rows with mapped kernel rows, not twelve. Such a product is a 1×3 convolution, which PyTorch does itself.
-The maps evaluate and interpolate polynomials at 0, 1, -1, 2, -2 and infinity: sums of whole rows with small whole
-factors, which read memory in order and copy no tiles. Along both axes the trick multiplies four times less instead of
-twice, but its tiles have to be cut out, its products are many small ones, and its rounding is larger. Where an input
-is infinite, not a number, or within a factor of ten of the largest float, up to five rows around it are not a number.
+The maps evaluate and interpolate polynomials at 0, 1, -1, 2, -2 and infinity. In channels_last a row of the picture is
+one line of numbers, so a map is a product of a 6×6 matrix with six lines, and cuts out nothing. Along both axes the
+trick multiplies four times less instead of twice, but its tiles have to be cut out, its products are many small ones,
+and its rounding is larger. Where an input is infinite, not a number, or within a factor of ten of the largest float, up
+to four rows around it are not a number.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ TILE = 4
 """Rows of the output that are calculated together, from six of the input."""
 
 CHUNK_BYTES = 2 * 2**20
-"""Of one mapped piece: few enough to stay in a processor's cache."""
+"""Of one of six mapped pieces: few enough to stay in a processor's cache."""
 
 WIDE = torch.backends.cpu.get_cpu_capability() == "AVX512"
 """Limited to AVX2, oneDNN's weight gradients in channels_last were slow: all but AVX-512 take matrix products."""
@@ -35,7 +36,21 @@ _KERNEL = [
     [1 / 24, -1 / 12, 1 / 6],
     [0, 0, 1],
 ]
-"""Lavin and Gray's map of the three rows of a kernel; those of input and output are written out below."""
+_INPUT = [
+    [4, 0, -5, 0, 1, 0],
+    [0, -4, -4, 1, 1, 0],
+    [0, 4, -4, -1, 1, 0],
+    [0, -2, -1, 2, 1, 0],
+    [0, 2, -1, -2, 1, 0],
+    [0, 4, 0, -5, 0, 1],
+]
+_OUTPUT = [
+    [1, 1, 1, 1, 1, 0],
+    [0, 1, -1, 2, -2, 0],
+    [0, 1, 1, 4, 4, 0],
+    [0, 1, -1, 8, -8, 1],
+]
+"""Lavin and Gray's maps of the three rows of a kernel, of six rows of the input, and back to four of the output."""
 
 
 @torch.no_grad()
@@ -61,23 +76,19 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != weight.dtype):
         raise ValueError(f"bias is {describe(bias)}, and weight {describe(weight)}: it must be (D,) of the same type.")
     x = x.permute(0, 2, 3, 1).contiguous()
-    height = x.shape[1]
-    kernels = torch.einsum("ik,dckl->idlc", _matrix(weight), weight).permute(0, 1, 3, 2).unsqueeze(3)
+    kernels = torch.einsum("ik,dckl->idlc", _matrix(_KERNEL, x), weight).permute(0, 1, 3, 2).unsqueeze(3)
     biases = [None, bias, None, None, None, None]  # the second product is added to each of the four rows, once
+    to_products, back = _matrix(_INPUT, x), _matrix(_OUTPUT, x)
     shape = len(x), len(weight), *x.shape[1:3]
     found = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     out = found.permute(0, 2, 3, 1)
-    for top, rows in _chunks(x, out):
-        mapped = _map_input(_rows(x, top - 1, rows + 2))
-        products = (
+    for tiles in _chunks(x, out):
+        mapped = _map(to_products, x, tiles, margin=1)
+        products = [
             F.conv2d(part.permute(0, 3, 1, 2), kernel, bias, padding=(0, 1)).permute(0, 2, 3, 1)
             for part, kernel, bias in zip(mapped, kernels, biases, strict=True)
-        )
-        whole = top + rows <= height
-        target = out[:, top : top + rows] if whole else out.new_empty(len(out), rows, *out.shape[2:])
-        _map_back(products, target.unflatten(1, (-1, TILE)))
-        if not whole:
-            out[:, top:] = target[:, : height - top]
+        ]
+        _map_back(back, torch.stack(products), tiles, out)
     return found
 
 
@@ -102,78 +113,58 @@ def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
         return x.new_zeros(grad.shape[1], x.shape[1], 3, 3)
     x, grad = (part.permute(0, 2, 3, 1).contiguous() for part in (x, grad))
     found = x.new_zeros(6, grad.shape[-1], x.shape[-1], 3)
-    for top, rows in _chunks(x, grad):
-        mapped = _map_input(_rows(x, top - 1, rows + 2))
-        mapped_grad = _map_gradient(_rows(grad, top, rows).unflatten(1, (-1, TILE)))
-        found += torch.stack([_row_gradient(*pair) for pair in zip(mapped, mapped_grad, strict=True)])
-    return torch.einsum("ik,idcl->dklc", _matrix(found), found).permute(0, 3, 1, 2)  # channels_last, as the weights
+    to_products, from_rows = _matrix(_INPUT, x), _matrix(_OUTPUT, x).T
+    for tiles in _chunks(x, grad):
+        mapped, mapped_grad = _map(to_products, x, tiles, margin=1), _map(from_rows, grad, tiles, margin=0)
+        for total, part, part_grad in zip(found, mapped, mapped_grad, strict=True):
+            total += _row_gradient(part, part_grad)
+    return torch.einsum("ik,idcl->dklc", _matrix(_KERNEL, x), found).permute(0, 3, 1, 2)  # channels_last, as weights
 
 
-def _matrix(like: Tensor) -> Tensor:
-    return torch.tensor(_KERNEL, dtype=like.dtype, device=like.device)
+def _matrix(rows: list[list[float]], like: Tensor) -> Tensor:
+    return torch.tensor(rows, dtype=like.dtype, device=like.device)
 
 
-def _chunks(x: Tensor, out: Tensor) -> Iterator[tuple[int, int]]:
-    """First row and number of rows of each piece of a picture; only the last can reach beyond the picture's end."""
-    tiles = -(-x.shape[1] // TILE)
-    row = len(x) * x.shape[2] * max(x.shape[3], out.shape[3]) * x.element_size()
-    pieces = -(-tiles // max(1, CHUNK_BYTES // row))
-    step = TILE * -(-tiles // pieces)
-    for top in range(0, TILE * tiles, step):
-        yield top, min(step, TILE * tiles - top)
+def _chunks(x: Tensor, out: Tensor) -> Iterator[range]:
+    """The tiles, each four rows of a picture, numbered through all pictures: as many at once as a cache holds."""
+    tiles = len(x) * -(-x.shape[1] // TILE)
+    tile = x.shape[2] * max(x.shape[3], out.shape[3]) * x.element_size()
+    pieces = -(-tiles // max(1, CHUNK_BYTES // tile))
+    step = -(-tiles // pieces)
+    for first in range(0, tiles, step):
+        yield range(first, min(first + step, tiles))
 
 
-def _rows(x: Tensor, top: int, rows: int) -> Tensor:
-    """So many rows of `x` ``(N, H, W, C)`` from `top` on, zeros where there are none."""
-    above, below = max(-top, 0), max(top + rows - x.shape[1], 0)
-    part = x[:, top + above : top + rows - below]
-    return F.pad(part, (0, 0, 0, 0, above, below)) if above or below else part
+def _tops(x: Tensor, tiles: range) -> Iterator[tuple[int, int]]:
+    """Picture and first row of each tile."""
+    for tile in tiles:
+        n, row = divmod(tile, -(-x.shape[1] // TILE))
+        yield n, TILE * row
 
 
-def _map_input(x: Tensor) -> Iterator[Tensor]:
-    """Six ``(N, T, W, C)`` of `x` ``(N, 4·T + 2, W, C)``, one after another: so each is used and freed in the cache."""
-    x0, x1, x2, x3, x4, x5 = (x[:, k : x.shape[1] - 5 + k : TILE] for k in range(6))
-    yield torch.sub(x4, x2, alpha=5).add_(x0, alpha=4)
-    even, odd = torch.sub(x4, x2, alpha=4), torch.sub(x3, x1, alpha=4)
-    yield even + odd
-    yield even.sub_(odd)
-    even, odd = x4 - x2, x3 - x1
-    yield torch.add(even, odd, alpha=2)
-    yield even.sub_(odd, alpha=2)
-    yield torch.sub(x5, x3, alpha=5).add_(x1, alpha=4)
+def _map(matrix: Tensor, x: Tensor, tiles: range, margin: int) -> Tensor:
+    """``(6, T, 1, W, C)`` of `x` ``(N, H, W, C)``: six sums of the rows of each tile and `margin` around it.
+
+    Rows outside the picture are zeros: their columns of `matrix` are left out.
+    """
+    mapped = x.new_empty(len(matrix), len(tiles), 1, *x.shape[2:])
+    for k, (n, top) in enumerate(_tops(x, tiles)):
+        first = top - margin
+        inside = slice(max(first, 0), min(first + matrix.shape[1], x.shape[1]))
+        columns = matrix[:, inside.start - first : inside.stop - first]
+        torch.mm(columns, x[n, inside].flatten(1), out=mapped[:, k].flatten(1))
+    return mapped
 
 
-def _map_back(products: Iterator[Tensor], out: Tensor) -> None:
-    """Write four rows ``(N, T, 4, W, D)`` of six products ``(N, T, W, D)``, each calculated when it is needed."""
-    out0, out1, out2, out3 = out.unbind(2)
-    zero, one, minus_one = next(products), next(products), next(products)
-    sum1, difference1 = one + minus_one, one.sub_(minus_one)
-    torch.add(zero, sum1, out=out0)
-    del zero, one, minus_one
-    two, minus_two = next(products), next(products)
-    sum2, difference2 = two + minus_two, two.sub_(minus_two)
-    out0.add_(sum2)
-    torch.add(difference1, difference2, alpha=2, out=out1)
-    torch.add(sum1, sum2, alpha=4, out=out2)
-    torch.add(difference1, difference2, alpha=8, out=out3)
-    out3.add_(next(products))
-
-
-def _map_gradient(grad: Tensor) -> Iterator[Tensor]:
-    """The transpose of `_map_back`: six ``(N, T, W, D)`` of the gradients ``(N, T, 4, W, D)`` of four rows."""
-    g0, g1, g2, g3 = grad.unbind(2)
-    yield g0
-    even, odd = g0 + g2, g1 + g3
-    yield even + odd
-    yield even.sub_(odd)
-    even, odd = torch.add(g0, g2, alpha=4), torch.add(g1, g3, alpha=4)
-    yield torch.add(even, odd, alpha=2)
-    yield even.sub_(odd, alpha=2)
-    yield g3
+def _map_back(matrix: Tensor, products: Tensor, tiles: range, out: Tensor) -> None:
+    """Write four rows of `out` ``(N, H, W, D)`` for each tile of `products` ``(6, T, 1, W, D)``."""
+    for k, (n, top) in enumerate(_tops(out, tiles)):
+        rows = out[n, top : top + TILE]
+        torch.mm(matrix[: len(rows)], products[:, k].flatten(1), out=rows.flatten(1))
 
 
 def _row_gradient(x: Tensor, grad: Tensor) -> Tensor:
-    """Gradient ``(D, C, 3)`` of a 1×3 kernel, of its input ``(N, T, W, C)`` and its output's ``(N, T, W, D)``."""
+    """Gradient ``(D, C, 3)`` of a 1×3 kernel, of its input ``(T, 1, W, C)`` and its output's ``(T, 1, W, D)``."""
     if WIDE:
         geometry = ([1, 1], [0, 1], [1, 1], False, [0, 0], 1)
         weight = x.new_empty(grad.shape[-1], x.shape[-1], 1, 3).contiguous(memory_format=torch.channels_last)

@@ -35,10 +35,12 @@ def ways(request, monkeypatch):
         (3, 1, 512, 224, 5, ("torch", "matrix")),
         (3, 1, 8, 450, 15, ("torch", "matrix")),
         (3, 1, 512, 449, 15, ("torch", "torch")),
-        (3, 1, 96, 96, 32, ("winograd", "winograd")),
-        (3, 1, 96, 96, 31, ("torch", "torch")),
-        (3, 1, 95, 512, 99, ("torch", "torch")),  # too few channels
-        (3, 1, 512, 95, 99, ("torch", "torch")),
+        (3, 1, 100, 100, 119, ("winograd", "winograd")),  # 2 · 119² pixels · 50²
+        (3, 1, 100, 100, 118, ("torch", "torch")),
+        (3, 1, 200, 300, 50, ("winograd", "winograd")),  # 2 · 50² pixels · 120²
+        (3, 1, 200, 300, 49, ("torch", "torch")),
+        (3, 1, 95, 512, 199, ("torch", "torch")),  # too few channels
+        (3, 1, 512, 95, 199, ("torch", "torch")),
         (3, 2, 128, 128, 99, ("torch", "torch")),
         (3, 2, 8, 225, 9, ("matrix", "matrix")),  # 5 × 5 pixels
         (1, 1, 8, 400, 20, ("matrix", "matrix")),
