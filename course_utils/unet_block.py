@@ -87,8 +87,7 @@ class UnetBlock(nn.Module):
     def forward(self, x: Tensor, encoder_features: Tensor) -> Tensor:
         x = resize_to(self.up(x), encoder_features.shape[-2:])
         if self.skip == "concat":
-            parts = [x, self.skip_norm(encoder_features)]
-            x = torch.cat([match_gradient_format(part) for part in parts], dim=1)
+            x = torch.cat([x, match_gradient_format(self.skip_norm(encoder_features))], dim=1)
         elif self.skip == "add":
             x = x + self.skip_proj(self.skip_norm(encoder_features))
         elif type(self.relu) is not nn.ReLU and getattr(self.relu, "inplace", False):

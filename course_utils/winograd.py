@@ -82,13 +82,13 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     shape = len(x), len(weight), *x.shape[1:3]
     found = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     out = found.permute(0, 2, 3, 1)
+    mapped, products = _pieces(x, out), _pieces(out, x)
     for tiles in _chunks(x, out):
-        mapped = _map(to_products, x, tiles, margin=1)
-        products = [
-            F.conv2d(part.permute(0, 3, 1, 2), kernel, bias, padding=(0, 1)).permute(0, 2, 3, 1)
-            for part, kernel, bias in zip(mapped, kernels, biases, strict=True)
-        ]
-        _map_back(back, torch.stack(products), tiles, out)
+        _map(to_products, x, tiles, mapped, margin=1)
+        for part, kernel, bias, product in zip(mapped, kernels, biases, products, strict=True):
+            part = part[: len(tiles)].permute(0, 3, 1, 2)
+            product[: len(tiles)] = F.conv2d(part, kernel, bias, padding=(0, 1)).permute(0, 2, 3, 1)
+        _map_back(back, products, tiles, out)
     return found
 
 
@@ -114,10 +114,12 @@ def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
     x, grad = (part.permute(0, 2, 3, 1).contiguous() for part in (x, grad))
     found = x.new_zeros(6, grad.shape[-1], x.shape[-1], 3)
     to_products, from_rows = _matrix(_INPUT, x), _matrix(_OUTPUT, x).T
+    mapped, mapped_grad = _pieces(x, grad), _pieces(grad, x)
     for tiles in _chunks(x, grad):
-        mapped, mapped_grad = _map(to_products, x, tiles, margin=1), _map(from_rows, grad, tiles, margin=0)
+        _map(to_products, x, tiles, mapped, margin=1)
+        _map(from_rows, grad, tiles, mapped_grad, margin=0)
         for total, part, part_grad in zip(found, mapped, mapped_grad, strict=True):
-            total += _row_gradient(part, part_grad)
+            total += _row_gradient(part[: len(tiles)], part_grad[: len(tiles)])
     return torch.einsum("ik,idcl->dklc", _matrix(_KERNEL, x), found).permute(0, 3, 1, 2)  # channels_last, as weights
 
 
@@ -125,14 +127,19 @@ def _matrix(rows: list[list[float]], like: Tensor) -> Tensor:
     return torch.tensor(rows, dtype=like.dtype, device=like.device)
 
 
-def _chunks(x: Tensor, out: Tensor) -> Iterator[range]:
+def _chunks(x: Tensor, other: Tensor) -> Iterator[range]:
     """The tiles, each four rows of a picture, numbered through all pictures: as many at once as a cache holds."""
     tiles = len(x) * -(-x.shape[1] // TILE)
-    tile = x.shape[2] * max(x.shape[3], out.shape[3]) * x.element_size()
+    tile = x.shape[2] * max(x.shape[3], other.shape[3]) * x.element_size()
     pieces = -(-tiles // max(1, CHUNK_BYTES // tile))
     step = -(-tiles // pieces)
     for first in range(0, tiles, step):
         yield range(first, min(first + step, tiles))
+
+
+def _pieces(x: Tensor, other: Tensor) -> Tensor:
+    """Room for six maps of the tiles of one chunk: ``(6, T, 1, W, C)`` for `x` ``(N, H, W, C)``."""
+    return x.new_empty(6, len(next(_chunks(x, other))), 1, *x.shape[2:])
 
 
 def _tops(x: Tensor, tiles: range) -> Iterator[tuple[int, int]]:
@@ -142,22 +149,20 @@ def _tops(x: Tensor, tiles: range) -> Iterator[tuple[int, int]]:
         yield n, TILE * row
 
 
-def _map(matrix: Tensor, x: Tensor, tiles: range, margin: int) -> Tensor:
-    """``(6, T, 1, W, C)`` of `x` ``(N, H, W, C)``: six sums of the rows of each tile and `margin` around it.
+def _map(matrix: Tensor, x: Tensor, tiles: range, mapped: Tensor, margin: int) -> None:
+    """Write six sums of the rows of `x` ``(N, H, W, C)`` in each tile, and in `margin` rows around it.
 
     Rows outside the picture are zeros: their columns of `matrix` are left out.
     """
-    mapped = x.new_empty(len(matrix), len(tiles), 1, *x.shape[2:])
     for k, (n, top) in enumerate(_tops(x, tiles)):
         first = top - margin
         inside = slice(max(first, 0), min(first + matrix.shape[1], x.shape[1]))
         columns = matrix[:, inside.start - first : inside.stop - first]
         torch.mm(columns, x[n, inside].flatten(1), out=mapped[:, k].flatten(1))
-    return mapped
 
 
 def _map_back(matrix: Tensor, products: Tensor, tiles: range, out: Tensor) -> None:
-    """Write four rows of `out` ``(N, H, W, D)`` for each tile of `products` ``(6, T, 1, W, D)``."""
+    """Write four rows of `out` ``(N, H, W, D)`` for each tile."""
     for k, (n, top) in enumerate(_tops(out, tiles)):
         rows = out[n, top : top + TILE]
         torch.mm(matrix[: len(rows)], products[:, k].flatten(1), out=rows.flatten(1))

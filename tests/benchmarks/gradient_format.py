@@ -27,14 +27,13 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     parse = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.gradient_format",
-        description="Time training steps whose batch norms get gradients as they come, or matched.",
+        description="Time training steps in bfloat16 whose batch norms get gradients as they come, or matched.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parse.add_argument("--encoder", choices=ENCODERS, default="resnet34", help="of all networks")
     parse.add_argument("--norm", choices=NORMS, default="none", help="of the decoder's convolutions")
     parse.add_argument("--size", type=int, nargs=2, default=(180, 240), metavar=("H", "W"), help="pixels")
     parse.add_argument("--batch-size", type=int, default=2, help="pictures in a step")
-    parse.add_argument("--amp", choices=("none", "bf16"), default="none", help="none: everything in float32")
     parse.add_argument("--rounds", type=int, default=9, help="rounds that count; one more warms up")
     parse.add_argument("--clock", choices=CLOCKS, default="wall", help="processor time: where other programs run too")
     add_common_options(parse)
@@ -50,8 +49,8 @@ def networks(args: argparse.Namespace, device: torch.device) -> dict[str, Runner
         channels_last=True,
         fused=True,
         keep_memory=True,
-        depthwise=device.type == "cpu" and args.amp != "none",
-        amp=args.amp,
+        depthwise=device.type == "cpu",
+        amp="bf16",
     )
     cheap = replace(full, tail="unshuffle", block="bottleneck")
     kinds = {"full decoder": full, "cheap decoder": cheap, "cheap decoder, Lovász term": cheap}
