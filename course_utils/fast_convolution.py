@@ -11,13 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from course_utils import matrix_convolution, winograd
-from course_utils.winograd import EXACT
+from course_utils.winograd import EXACT, WIDE
 
-FEWEST_CHANNELS, LEAST_WORK = 96, 7e7
-"""Winograd's trick: least input and output channels, and least ``N·H·W · (C·D / (C + D))²``; below, it costs more.
+FEWEST_CHANNELS, FEWEST_ROWS, LEAST_WORK = 96, 12, 7e7 if WIDE else 2e7
+"""Winograd's trick: least input and output channels, rows, and ``N·H·W · (C·D / (C + D))²``; below, it costs more.
 
-It saves a share of ``N·H·W · C·D`` multiplications, and its maps take ``N·H·W · (C + D)``. The square, and the bounds,
-are what fits the times of twenty layers on an Intel Xeon.
+It saves a share of ``N·H·W · C·D`` multiplications, and its maps take ``N·H·W · (C + D)``. It calculates four rows at a
+time, so the last of few are mostly zeros. The square, and the bounds, were found by trial on an Intel Xeon, the second
+of them with AVX-512 switched off.
 """
 
 COARSE = 1.0
@@ -35,7 +36,7 @@ def _ways(conv: nn.Conv2d, x: Tensor) -> tuple[str, str]:
         return "matrix", "matrix"
     wide = k == 3 and stride == 1 and min(conv.in_channels, channels) >= FEWEST_CHANNELS
     work = pixels * (conv.in_channels * channels / (conv.in_channels + channels)) ** 2
-    way = "winograd" if wide and work >= LEAST_WORK else "torch"
+    way = "winograd" if wide and x.shape[2] >= FEWEST_ROWS and work >= LEAST_WORK else "torch"
     return way, "matrix" if k == 1 or pixels <= COARSE * channels else way
 
 
@@ -83,8 +84,9 @@ def _by_torch(
 class FastConv2d(nn.Conv2d):
     """A 3×3 or 1×1 convolution that takes the quickest of these ways.
 
-    Same weights, same output and gradients to rounding. Other geometries, autocast, GPUs, empty batches,
-    `torch.compile` and `torch.export` take PyTorch's own way. Not available are the transforms of `torch.func`, as
+    Same weights, same output and gradients to rounding. Other geometries, autocast, GPUs, empty batches, products in
+    bfloat16 (``torch.set_float32_matmul_precision("medium")``), `torch.compile` and `torch.export` take PyTorch's own
+    way. Not available are the transforms of `torch.func`, as
     ``grad`` and ``vmap``, forward-mode derivatives, `torch.fx` and TorchScript.
     """
 
@@ -98,7 +100,9 @@ class FastConv2d(nn.Conv2d):
             and input.dtype in EXACT
             and input.ndim == 4
             and input.shape[1] == weight.shape[1]
+            and (bias is None or bias.dtype == weight.dtype)
             and input.numel() > 0
+            and not _products_are_rounded()
         )
         ways = _ways(self, input) if possible else ("torch", "torch")
         if ways == ("torch", "torch"):
@@ -117,6 +121,12 @@ def use_fast_convolutions(model: nn.Module) -> int:
     for module in switched:
         module.__class__ = FastConv2d
     return len(switched)
+
+
+def _products_are_rounded() -> bool:
+    """Whether oneDNN has been allowed to round the factors of float32 products to bfloat16."""
+    settings = torch.backends.mkldnn
+    return "bf16" in (settings.matmul.fp32_precision, settings.conv.fp32_precision)
 
 
 def _fits(conv: nn.Conv2d) -> bool:

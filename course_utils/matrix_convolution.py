@@ -25,7 +25,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Ten
     rows, columns = windows.shape[1:3]
     shape = len(x), len(weight), rows, columns
     found = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-    product = _kernels(weight) @ windows.flatten(0, 2).T  # the other order is slow for few windows
+    product = _kernels(weight) @ windows.flatten(0, 2).T  # few windows times the weights would be slower
     out = found.permute(0, 2, 3, 1).view(-1, len(weight))
     if bias is None:
         out.copy_(product.T)

@@ -10,8 +10,8 @@ def match_gradient_format(x: Tensor) -> Tensor:
 
     The gradient of one part of a `torch.cat` is a slice of a larger tensor, and a loss may return a gradient of another
     format than it got. On a CPU, PyTorch's batch norm goes back from either by a slower way, and a copy first saves
-    time in most networks (``python -m tests.benchmarks.gradient_format``). Float32 is left alone: there it gained
-    little, and takes memory. So is `torch.compile`, which chooses layouts itself.
+    time in most networks (``python -m tests.benchmarks.gradient_format``). Float32 is left alone: there the order of
+    sums, and with it the rounding of recorded runs, would change. So is `torch.compile`, which chooses layouts itself.
     """
     if x.dtype == torch.bfloat16 and x.requires_grad and not torch.compiler.is_compiling():
         channels_last = x.is_contiguous(memory_format=torch.channels_last)

@@ -3,10 +3,10 @@
 Winograd's trick (Lavin and Gray 2016) along the rows of a picture: four rows of the output need six products of
 mapped input rows with mapped kernel rows, not twelve. Such a product is a 1×3 convolution, which PyTorch does itself.
 The maps evaluate and interpolate polynomials at 0, 1, -1, 2, -2 and infinity. In channels_last a row of the picture is
-one line of numbers, so a map is a product of a 6×6 matrix with six lines, and cuts out nothing. Along both axes the
+one line of numbers, so a map is a product of a small matrix with four or six lines where they lie. Along both axes the
 trick multiplies four times less instead of twice, but its tiles have to be cut out, its products are many small ones,
-and its rounding is larger. Where an input is infinite, not a number, or within a factor of ten of the largest float, up
-to four rows around it are not a number.
+and its rounding is larger. Where an input is infinite, not a number, or within a factor of ten (a gradient: fifteen) of
+the largest float, all four rows that are calculated together are not a number.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ TILE = 4
 """Rows of the output that are calculated together, from six of the input."""
 
 CHUNK_BYTES = 2 * 2**20
-"""Of one of six mapped pieces: few enough to stay in a processor's cache."""
+"""Of one of the twelve pieces that wait at once, six of the input and six of the output: few enough for a cache."""
 
 WIDE = torch.backends.cpu.get_cpu_capability() == "AVX512"
 """Limited to AVX2, oneDNN's weight gradients in channels_last were slow: all but AVX-512 take matrix products."""
@@ -82,12 +82,12 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     shape = len(x), len(weight), *x.shape[1:3]
     found = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     out = found.permute(0, 2, 3, 1)
-    mapped, products = _pieces(x, out), _pieces(out, x)
+    mapped, products = _room(x, out), _room(out, x)
     for tiles in _chunks(x, out):
-        _map(to_products, x, tiles, mapped, margin=1)
-        for part, kernel, bias, product in zip(mapped, kernels, biases, products, strict=True):
-            part = part[: len(tiles)].permute(0, 3, 1, 2)
-            product[: len(tiles)] = F.conv2d(part, kernel, bias, padding=(0, 1)).permute(0, 2, 3, 1)
+        _map(to_products, x, tiles, mapped)
+        for i, (kernel, added) in enumerate(zip(kernels, biases, strict=True)):
+            part = mapped[i, : len(tiles)].permute(0, 3, 1, 2)
+            products[i, : len(tiles)] = F.conv2d(part, kernel, added, padding=(0, 1)).permute(0, 2, 3, 1)
         _map_back(back, products, tiles, out)
     return found
 
@@ -114,12 +114,12 @@ def weight_gradient(x: Tensor, grad: Tensor) -> Tensor:
     x, grad = (part.permute(0, 2, 3, 1).contiguous() for part in (x, grad))
     found = x.new_zeros(6, grad.shape[-1], x.shape[-1], 3)
     to_products, from_rows = _matrix(_INPUT, x), _matrix(_OUTPUT, x).T
-    mapped, mapped_grad = _pieces(x, grad), _pieces(grad, x)
+    mapped, mapped_grad = _room(x, grad), _room(grad, x)
     for tiles in _chunks(x, grad):
-        _map(to_products, x, tiles, mapped, margin=1)
-        _map(from_rows, grad, tiles, mapped_grad, margin=0)
-        for total, part, part_grad in zip(found, mapped, mapped_grad, strict=True):
-            total += _row_gradient(part[: len(tiles)], part_grad[: len(tiles)])
+        _map(to_products, x, tiles, mapped)
+        _map(from_rows, grad, tiles, mapped_grad)
+        for i in range(6):
+            found[i] += _row_gradient(mapped[i, : len(tiles)], mapped_grad[i, : len(tiles)])
     return torch.einsum("ik,idcl->dklc", _matrix(_KERNEL, x), found).permute(0, 3, 1, 2)  # channels_last, as weights
 
 
@@ -127,19 +127,18 @@ def _matrix(rows: list[list[float]], like: Tensor) -> Tensor:
     return torch.tensor(rows, dtype=like.dtype, device=like.device)
 
 
-def _chunks(x: Tensor, other: Tensor) -> Iterator[range]:
-    """The tiles, each four rows of a picture, numbered through all pictures: as many at once as a cache holds."""
+def _chunks(x: Tensor, other: Tensor) -> list[range]:
+    """The tiles, each four rows of a picture, numbered through all pictures: so many at once as `CHUNK_BYTES` says."""
     tiles = len(x) * -(-x.shape[1] // TILE)
     tile = x.shape[2] * max(x.shape[3], other.shape[3]) * x.element_size()
     pieces = -(-tiles // max(1, CHUNK_BYTES // tile))
     step = -(-tiles // pieces)
-    for first in range(0, tiles, step):
-        yield range(first, min(first + step, tiles))
+    return [range(first, min(first + step, tiles)) for first in range(0, tiles, step)]
 
 
-def _pieces(x: Tensor, other: Tensor) -> Tensor:
+def _room(x: Tensor, other: Tensor) -> Tensor:
     """Room for six maps of the tiles of one chunk: ``(6, T, 1, W, C)`` for `x` ``(N, H, W, C)``."""
-    return x.new_empty(6, len(next(_chunks(x, other))), 1, *x.shape[2:])
+    return x.new_empty(6, len(_chunks(x, other)[0]), 1, *x.shape[2:])
 
 
 def _tops(x: Tensor, tiles: range) -> Iterator[tuple[int, int]]:
@@ -149,23 +148,23 @@ def _tops(x: Tensor, tiles: range) -> Iterator[tuple[int, int]]:
         yield n, TILE * row
 
 
-def _map(matrix: Tensor, x: Tensor, tiles: range, mapped: Tensor, margin: int) -> None:
-    """Write six sums of the rows of `x` ``(N, H, W, C)`` in each tile, and in `margin` rows around it.
+def _map(matrix: Tensor, x: Tensor, tiles: range, mapped: Tensor) -> None:
+    """Write six sums of the rows of `x` ``(N, H, W, C)`` in each tile, and around it if `matrix` has six columns.
 
     Rows outside the picture are zeros: their columns of `matrix` are left out.
     """
     for k, (n, top) in enumerate(_tops(x, tiles)):
-        first = top - margin
+        first = top - (matrix.shape[1] - TILE) // 2
         inside = slice(max(first, 0), min(first + matrix.shape[1], x.shape[1]))
         columns = matrix[:, inside.start - first : inside.stop - first]
-        torch.mm(columns, x[n, inside].flatten(1), out=mapped[:, k].flatten(1))
+        torch.mm(columns, x[n, inside].flatten(1), out=mapped[:, k].view(len(matrix), -1))
 
 
 def _map_back(matrix: Tensor, products: Tensor, tiles: range, out: Tensor) -> None:
     """Write four rows of `out` ``(N, H, W, D)`` for each tile."""
     for k, (n, top) in enumerate(_tops(out, tiles)):
         rows = out[n, top : top + TILE]
-        torch.mm(matrix[: len(rows)], products[:, k].flatten(1), out=rows.flatten(1))
+        torch.mm(matrix[: len(rows)], products[:, k].flatten(1), out=rows.view(len(rows), -1))
 
 
 def _row_gradient(x: Tensor, grad: Tensor) -> Tensor:

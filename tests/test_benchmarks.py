@@ -162,18 +162,20 @@ def test_matched_gradients_are_compared_with_those_that_come(tmp_path, monkeypat
         assert wrong[0] in capsys.readouterr().err
 
 
-def test_gradients_as_they_come_are_slices(monkeypatch):
-    """All batch norms before a join get them dense, or none does."""
+def test_gradients_as_they_come_are_slices_or_of_another_format():
+    """All batch norms before a join, and the head, get them in the format of what they returned, or none does."""
     contender = Contender("course", "efficientnet_lite0", "batch", channels_last=True, amp="bf16")
     runner, dense = Runner(contender, (64, 96), 2), []
-    for block in runner.model.blocks:
-        block.skip_norm.register_full_backward_pre_hook(
+    runner.loss_fn = lambda scores, masks: nn.functional.cross_entropy(scores.contiguous(), masks)
+    watched = [runner.model.head, *(block.skip_norm for block in runner.model.blocks)]
+    for module in watched:
+        module.register_full_backward_pre_hook(
             lambda _, grads: dense.append(grads[0].is_contiguous(memory_format=torch.channels_last))
         )
     for matched in gradient_format.WAYS.values():
         dense.clear()
         gradient_format.step(runner, matched)
-        assert dense == [matched] * len(runner.model.blocks)
+        assert dense == [matched] * len(watched)
 
 
 @pytest.mark.slow

@@ -39,6 +39,8 @@ def ways(request, monkeypatch):
         (3, 1, 100, 100, 118, ("torch", "torch")),
         (3, 1, 200, 300, 50, ("winograd", "winograd")),  # 2 · 50² pixels · 120²
         (3, 1, 200, 300, 49, ("torch", "torch")),
+        (3, 1, 4096, 800, 12, ("winograd", "matrix")),
+        (3, 1, 4096, 800, 11, ("torch", "matrix")),  # too few rows
         (3, 1, 95, 512, 199, ("torch", "torch")),  # too few channels
         (3, 1, 512, 95, 199, ("torch", "torch")),
         (3, 2, 128, 128, 99, ("torch", "torch")),
@@ -48,26 +50,45 @@ def ways(request, monkeypatch):
         (1, 2, 128, 128, 99, ("torch", "matrix")),
     ],
 )
-def test_pixels_decide_about_the_way(kernel_size, stride, in_channels, out_channels, side, expected):
+def test_pixels_decide_about_the_way(kernel_size, stride, in_channels, out_channels, side, expected, monkeypatch):
+    monkeypatch.setattr(fast_convolution, "LEAST_WORK", 7e7)  # whatever this processor is
     conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, device="meta")
     assert fast_convolution._ways(conv, torch.empty(2, in_channels, side, side, device="meta")) == expected
 
 
-def test_the_page_on_speed_says_how_many_weights_lie_on_coarse_grids():
+SPEED = (Path(__file__).parent / "benchmarks/README.md").read_text(encoding="utf-8")
+
+
+def ways_of_resnet34(size: tuple[int, int]) -> tuple[int, list[tuple[int, tuple[str, str]]]]:
+    """Numbers in the network's weights; and in those of each convolution, in turn, with its ways for two pictures."""
     with torch.device("meta"):
-        model = DynamicUnet(create_encoder("resnet34", pretrained=False), 12, (96, 128)).eval()
+        model = DynamicUnet(create_encoder("resnet34", pretrained=False), 12, size).eval()
         use_fast_convolutions(model)
         found = []
         for conv in (module for module in model.modules() if isinstance(module, FastConv2d)):
             conv.register_forward_hook(
                 lambda conv, inputs, _: found.append((conv.weight.numel(), fast_convolution._ways(conv, inputs[0])))
             )
-        model(torch.empty(2, 3, 96, 128))
+        model(torch.empty(2, 3, *size))
+    return sum(parameter.numel() for parameter in model.parameters()), found
+
+
+def test_the_page_on_speed_says_how_many_weights_lie_on_coarse_grids():
+    everything, found = ways_of_resnet34((96, 128))
     of_weights = sum(numbers for numbers, ways in found if ways[1] == "matrix")
     of_outputs = sum(numbers for numbers, ways in found if ways[0] == "matrix")
-    everything = sum(parameter.numel() for parameter in model.parameters())
     said = f"that is {of_weights / 1e6:.0f} and {of_outputs / 1e6:.0f} of the {everything / 1e6:.0f} million weights"
-    assert said in (Path(__file__).parent / "benchmarks/README.md").read_text(encoding="utf-8")
+    assert said in SPEED
+
+
+def test_the_page_on_speed_says_in_how_many_layers_winograds_trick_pays(monkeypatch):
+    monkeypatch.setattr(fast_convolution, "LEAST_WORK", 7e7)  # as with AVX-512
+    layers = [
+        sum(ways[0] == "winograd" for _, ways in ways_of_resnet34(size)[1])
+        for size in ((360, 480), (180, 240), (96, 128))
+    ]
+    assert layers == [10, 5, 0]
+    assert "in ten of them at 360 × 480, in five at 180 × 240, in none at 96 × 128" in SPEED
 
 
 def test_without_matrix_products_only_those_of_pointwise_weights_are_left(monkeypatch):
@@ -257,3 +278,25 @@ def test_autocast_around_backward_alone_rounds_nothing(ways):
             loss.backward()
     torch.testing.assert_close(quick.weight.grad, layer.weight.grad, atol=1e-2, rtol=1e-4)
     torch.testing.assert_close(inputs[1].grad, inputs[0].grad, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["matmul", "conv"])
+def test_where_products_may_round_to_bfloat16_pytorch_convolves(kind, monkeypatch):
+    layer = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1))
+    use_fast_convolutions(layer)
+    monkeypatch.setattr(fast_convolution, "_ways", lambda conv, x: pytest.fail("a way of its own"))
+    setting = getattr(torch.backends.mkldnn, kind)
+    before = setting.fp32_precision
+    try:
+        setting.fp32_precision = "bf16"
+        layer(torch.zeros(1, 8, 4, 4))
+    finally:
+        setting.fp32_precision = before
+
+
+def test_a_bias_of_another_type_is_refused_as_by_pytorch(ways):
+    layer = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1))
+    use_fast_convolutions(layer)
+    layer[0].bias = nn.Parameter(layer[0].bias.detach().double())
+    with pytest.raises(RuntimeError, match="type"):
+        layer(torch.zeros(1, 8, 16, 16))

@@ -57,7 +57,7 @@ def test_it_is_the_gradient_for_every_size(wide, shape, layout, seed):
     torch.testing.assert_close(found, expected(x, grad), atol=1e-10, rtol=1e-10)
 
 
-@pytest.mark.parametrize("chunk", [1, 5_000, 10**9])
+@pytest.mark.parametrize("chunk", [1, 4_000, 10**9])
 def test_chunks_change_nothing(monkeypatch, chunk):
     monkeypatch.setattr(winograd, "CHUNK_BYTES", chunk)
     torch.manual_seed(0)
@@ -73,6 +73,22 @@ def test_in_single_precision_the_gradient_errs_no_more_than_ten_times_as_much_as
     exact = expected(x.double(), grad.double())
     error, usual = ((found - exact).abs().max() for found in (weight_gradient(x, grad), expected(x, grad)))
     assert error < 10 * usual and error < 1e-4 * exact.abs().max()
+
+
+@pytest.mark.parametrize("row", range(12))
+@pytest.mark.parametrize("value", [torch.inf, torch.nan])
+def test_what_is_not_finite_spoils_its_own_tile_of_four_rows_and_the_next_at_its_edge(row, value):
+    torch.manual_seed(0)
+    x, weight = torch.randn(1, 3, 12, 7), torch.randn(4, 3, 3, 3)
+    clean = convolve(x, weight)
+    x[0, 1, row, 3] = value
+    found = convolve(x, weight)
+    spoiled = {max(row - 1, 0) // 4, row // 4, min(row + 1, 11) // 4}
+    for tile in range(3):
+        rows = slice(4 * tile, 4 * tile + 4)
+        changed = found[:, :, rows].isnan().any(0).any(0)
+        assert changed[:, 2:5].all() if tile in spoiled else torch.equal(found[:, :, rows], clean[:, :, rows])
+        assert not changed[:, [0, 1, 5, 6]].any()
 
 
 def test_a_large_column_at_the_edge_costs_no_precision(wide):
