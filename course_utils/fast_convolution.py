@@ -86,8 +86,8 @@ class FastConv2d(nn.Conv2d):
 
     Same weights, same output and gradients to rounding. Other geometries, autocast, GPUs, empty batches, products in
     bfloat16 (``torch.set_float32_matmul_precision("medium")``), `torch.compile` and `torch.export` take PyTorch's own
-    way. Not available are the transforms of `torch.func`, as
-    ``grad`` and ``vmap``, forward-mode derivatives, `torch.fx` and TorchScript.
+    way. Not available are the transforms of `torch.func`, as ``grad`` and ``vmap``, forward-mode derivatives,
+    `torch.fx` and TorchScript.
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
