@@ -29,6 +29,7 @@ from course_utils.experiments.ablation_record import (
     update_record,
 )
 from course_utils.experiments.ablations import check_boundaries, score
+from course_utils.experiments.plain_table import plain_table
 from course_utils.memory import keep_freed_memory
 
 BASE = "base"
@@ -153,22 +154,18 @@ def table(record: Mapping) -> str:
     """A row for each ingredient: accuracy and mean IoU on val, and the gain over the base, paired by seed."""
     found = {metric: compare(record, metric, BASE) for metric in ("accuracy", "mean_iou")}
     spreads = {metric: spread_over_seeds(comparisons) for metric, comparisons in found.items()}
-    lines = [f"{'ingredient':40s} {'accuracy %':>14s} {'gain: mean (range)':>24s}   {'mean IoU %':>14s} {'gain':>24s}"]
+    rows = [["ingredient", "accuracy %", "gain: mean (range) ", "mean IoU %", "gain "]]
     for pair in zip(*found.values(), strict=True):
-        cells = []
+        row = [record["variants"][pair[0].name]["label"]]
         for metric, one in zip(found, pair, strict=True):
             gains = [100 * gain for gain in one.differences]
+            gain = f"{sum(gains) / len(gains):+.2f} ({min(gains):+.2f}..{max(gains):+.2f})"
             star = "*" if one.is_signal(spreads[metric]) else " "
-            gain = (
-                ""
-                if one.name == BASE
-                else f"{sum(gains) / len(gains):+.2f} ({min(gains):+.2f}..{max(gains):+.2f}){star}"
-            )
-            cells.append(f"{100 * one.mean:6.2f} ± {100 * one.sd:5.2f} {gain:>25s}")
-        lines.append(f"{record['variants'][pair[0].name]['label']:40s} {'  '.join(cells)}".rstrip())
+            row += [f"{100 * one.mean:.2f} ± {100 * one.sd:.2f}", "" if one.name == BASE else gain + star]
+        rows.append(row)
     n = len(found["accuracy"][0].seeds)
-    lines.append(f"{n} seeds; ± standard deviation; * every seed moved the same way, by more than the usual spread")
-    return "\n".join(lines)
+    note = f"{n} seeds; ± standard deviation; * every seed moved the same way, by more than the usual spread"
+    return f"{plain_table(rows)}\n{note}"
 
 
 def main(argv: list[str] | None = None) -> int:

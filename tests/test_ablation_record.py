@@ -76,7 +76,7 @@ def test_the_table_holds_the_numbers_sorted_by_accuracy():
     assert "signal" in lines[-1] and "-5.00 (-6.00..-4.00)" in lines[-1]
     recipe = next(line for line in lines if line.startswith("the recipe"))
     assert "noise" not in recipe and "signal" not in recipe
-    assert max(map(len, lines)) <= 150 and all(line == line.rstrip() for line in lines)
+    assert max(map(len, lines)) <= 115 and all(line == line.rstrip() for line in lines)
 
 
 def test_a_difference_of_twenty_points_stays_in_its_column():

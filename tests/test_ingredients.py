@@ -79,7 +79,7 @@ def test_the_table_by_hand():
     variants = {name: {"label": ingredients.INGREDIENTS[name][0]} for name in ("base", "ema")}
     _, base, ema, note = ingredients.table({"runs": runs, "variants": variants}).splitlines()
     assert base.split()[-6:] == ["81.00", "±", "1.00", "41.00", "±", "1.00"]
-    assert "85.00 ±  1.00" in ema and "+4.00 (+3.00..+5.00)*" in ema and "-0.33 (-2.00..+1.00)" in ema
+    assert "85.00 ± 1.00" in ema and "+4.00 (+3.00..+5.00)*" in ema and "-0.33 (-2.00..+1.00)" in ema
     assert ema.count("*") == 1 and note.startswith("3 seeds")
 
 
