@@ -109,6 +109,13 @@ def test_an_epoch_shows_every_picture_once_in_an_order_of_its_own():
     assert orders[0] == orders[2] != orders[1]
 
 
+@pytest.mark.parametrize("epoch", [0, 3])
+def test_without_shuffling_every_epoch_keeps_the_order_of_the_split(epoch):
+    batches = Batches(numbered_split(), 4, shuffle=False)
+    batches.set_epoch(epoch)
+    assert [number for images, _ in batches for number in numbers(images)] == list(range(10))
+
+
 @pytest.mark.parametrize(("drop_last", "sizes"), [(False, [4, 4, 2]), (True, [4, 4])])
 def test_length_and_last_batch(drop_last, sizes):
     batches = Batches(numbered_split(), 4, drop_last=drop_last)
