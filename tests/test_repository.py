@@ -183,6 +183,9 @@ def test_two_more_seeds_of_the_first_row_are_named_beside_it():
     found = [[100 * run["test"]["accuracy"] for run in seeds] for seeds in ([first, *runs], [start, *from_random])]
     pretrained, random = (f"{mean(one):.1f} ± {stdev(one):.1f} %" for one in found)
     assert f"{pretrained} pretrained, {random} random on test" in collect(ROOT / "notebooks")[2][0].number
+    on_val = [[100 * run["val"]["accuracy"] for run in seeds] for seeds in ([first, *runs], [start, *from_random])]
+    shown = " against ".join(f"{mean(one):.1f} ± {stdev(one):.1f}" for one in on_val)
+    assert f"{shown} on val;" in (ROOT / "notebooks/06_hooked_unet_on_camvid.ipynb").read_text()
 
 
 LEVEL_ROWS = {
