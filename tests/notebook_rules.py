@@ -10,7 +10,7 @@ import nbformat
 from nbformat import NotebookNode
 
 WORDS_PER_LINE = (5, 9)
-MEDIAN_LINES = 7
+MEDIAN_LINES = 6
 MOST_LINES = 30
 KNOWN_TAGS = {"nbval-ignore-output", "nbval-skip", "raises-exception", "hide-input"}
 

@@ -123,7 +123,7 @@ def test_predictions_stand_beside_the_truth_with_their_accuracy():
     wrong = torch.full_like(truth, 3)
     figure = show_predictions(torch.zeros(3, 4, 6), truth, {"good": truth * 0, "bad": wrong}, CLASS_NAMES)
     titles = [ax.get_title() for ax in figure.axes]
-    assert titles == ["photograph", "truth (void is black)", "good: 100% right", "bad: 0% right", "", ""]
+    assert titles == ["picture", "truth (void is black)", "good: 100% right", "bad: 0% right", "", ""]
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == [CLASS_NAMES[0], CLASS_NAMES[3]]
 

@@ -45,7 +45,6 @@ class PatchDistance(nn.Module):
     ) -> None:
         super().__init__()
         check_whole(side=side, levels=levels, directions=directions)
-        check_whole(0, seed=seed)
         check_painting(painting)
         self.side, self.levels, self.directions = side, levels, directions
         self._check_size(painting)

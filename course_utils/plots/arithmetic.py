@@ -91,7 +91,8 @@ class NumberGrid:
         self._stamps.set_segments([_squares([s[:2]], s[2], inset)[0] for s, inset in zip(stamps, insets, strict=True)])
         cell = self.room / side
         longest = max((len(text) for text in texts.values()), default=1)
-        _set_texts(self._numbers, texts, min(LARGEST_NUMBER, cell * min(0.6, 1.3 / longest)), (0.5, 0.5))
+        room = 1.05 if stamps else 1.3  # the dashed lines run through cells
+        _set_texts(self._numbers, texts, min(LARGEST_NUMBER, cell * min(0.6, room / longest)), (0.5, 0.5))
         self._numbers.set_facecolors([PALE_INK if pale is not None and pale[place] else INK for place in texts])
         _set_texts(self._notes, notes if notes and cell >= SMALLEST_NOTED_CELL else {}, SMALL_SIZE - 1, (0.2, 0.72))
 

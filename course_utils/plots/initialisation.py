@@ -103,7 +103,7 @@ def pattern_frequencies(scale: int) -> list[float]:
 
 
 def show_contest(tables: Mapping[str, Sequence[Result]], baseline: Result) -> Figure:
-    """PSNR and the checkerboard on plain colours, a dot for each seed: one row of dots for each scheme and table.
+    """PSNR and the checkerboard on plain colours, a dot for each seed, a bar for their mean: a row for each scheme.
 
     Args:
         tables: results by what was held equal; the same schemes in each.
@@ -120,6 +120,7 @@ def show_contest(tables: Mapping[str, Sequence[Result]], baseline: Result) -> Fi
                 label = title if row == 0 and ax is left else None
                 ax.plot(values, [row + shift] * len(values), marker, color=colour, ms=5, alpha=0.75, label=label)
                 ax.plot([mean(values)] * 2, [row + shift - 0.13, row + shift + 0.13], color=colour, lw=2)
+    left.plot([], [], "|", color="0.3", ms=11, mew=2, label="mean of the seeds")
     left.set_yticks(range(len(names)), names, fontsize=TEXT_SIZE)
     left.invert_yaxis()
     left.set_xlabel("PSNR (dB); further right is better", fontsize=TEXT_SIZE)
@@ -130,7 +131,7 @@ def show_contest(tables: Mapping[str, Sequence[Result]], baseline: Result) -> Fi
         ax.grid(axis="x", color="0.9")
         ax.set_axisbelow(True)
     left.tick_params(axis="y", labelsize=TEXT_SIZE)
-    figure.legend(loc="outside upper center", ncols=3, fontsize=TEXT_SIZE, frameon=False)
+    figure.legend(loc="outside upper center", ncols=4, fontsize=TEXT_SIZE, frameon=False)
     return figure
 
 

@@ -6,7 +6,7 @@ from itertools import groupby
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MultipleLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, MultipleLocator, PercentFormatter
 
 from course_utils.plots.figures import MARKERS, SERIES, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, NotebookFigure
 
@@ -20,7 +20,7 @@ _SPREAD = 0.45
 def val_and_test_figure(
     groups: Mapping[str, Sequence[Mapping]], known: Mapping[str, tuple[str, float]] | None = None
 ) -> Figure:
-    """Two panels with one scale of accuracy. Left: val, epoch by epoch. Right: the end of each run, on val and test.
+    """Left: val accuracy, epoch by epoch. Right, on a scale of its own: the end of each run, on val and test.
 
     Where the size of the pictures changes, a line is interrupted; scores of smaller ones are dotted.
 
@@ -39,7 +39,7 @@ def val_and_test_figure(
         if split not in _ENDS:
             raise ValueError(f"known[{name!r}] is on {split!r}, which is neither of {', '.join(_ENDS)}.")
     figure = NotebookFigure(figsize=(10, 5), layout="constrained")
-    by_epoch, at_end = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1.2))
+    by_epoch, at_end = figure.subplots(1, 2, width_ratios=(2, 1.4))
     handles, drawn = [], [accuracy for _, accuracy in known.values()]
     n_lines = sum(map(len, groups.values()))
     # Side by side, or marks of runs that end alike would hide each other.
@@ -65,7 +65,9 @@ def val_and_test_figure(
     by_epoch.yaxis.set_major_locator(MultipleLocator(0.02))
     by_epoch.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     at_end.set_title("the end of each run, one line a seed", fontsize=TITLE_SIZE)
-    at_end.set_xlim(-1.05, 2.35)
+    at_end.yaxis.set_major_locator(MaxNLocator(9, steps=(1, 2, 5, 10)))
+    at_end.yaxis.set_major_formatter(PercentFormatter(1))
+    at_end.set_xlim(-1.1, 2.35)
     at_end.set_xticks((0, 1), _ENDS)
     for ax in (by_epoch, at_end):
         ax.tick_params(labelsize=TEXT_SIZE)

@@ -92,7 +92,7 @@ def show_segmentation(
     labels = to_codes(mask)
     void = void_code(tuple(codes))
     panels = [
-        ("photograph", to_rgb(image), None),
+        ("picture", to_rgb(image), None),
         ("truth (void uncoloured)", overlay(image, mask, alpha, codes), labels),
     ]
     present = set(np.unique(labels).tolist())
@@ -113,7 +113,7 @@ def show_segmentation(
             write_class_names(ax, regions, codes)
     if title:
         figure.suptitle(title, fontsize=TITLE_SIZE)
-    legend_below(figure, present - {void}, codes)
+    legend_below(figure, present - {void}, codes, wrong=prediction is not None)
     return figure
 
 
@@ -192,8 +192,16 @@ def write_class_names(ax: Axes, labels: np.ndarray, codes: Sequence[str]) -> Non
             text.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground="black")])
 
 
-def legend_below(figure: Figure, present: Iterable[int], codes: Sequence[str] = CLASS_NAMES) -> None:
-    """Names and colours of the classes that are `present`, below a figure of constrained layout."""
+def legend_below(
+    figure: Figure, present: Iterable[int], codes: Sequence[str] = CLASS_NAMES, *, wrong: bool = False
+) -> None:
+    """Names and colours of the classes that are `present`, below a figure of constrained layout.
+
+    Args:
+        wrong: also the colour of wrong pixels, which an `error_picture` shows.
+    """
     colours = class_colours(codes) / 255
     handles = [Patch(facecolor=colours[code], edgecolor="0.3", label=codes[code]) for code in sorted(present)]
+    if wrong:
+        handles.append(Patch(facecolor=np.array(WRONG) / 255, edgecolor="0.3", label="wrong pixel"))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 7), fontsize=TEXT_SIZE)

@@ -35,7 +35,7 @@ from course_utils.plots.scenes import (
 
 DOWN, MIDDLE, UP, TAIL = (0.60, 0.81, 0.94), (0.98, 0.86, 0.55), (0.72, 0.88, 0.76), (0.85, 0.85, 0.85)
 CHOSEN, SKIP, OFF = "#D55E00", "0.25", "0.65"
-ROOM_FOR_A_LABEL = 0.68
+ROOM_FOR_A_LABEL = 0.74
 ROOM_BELOW = 0.62
 CLEAR = 0.06
 MAPS_SHOWN, MAP_COLUMNS = 8, 4
@@ -234,7 +234,7 @@ def show_maps(maps: Mapping[str, Tensor], *, shared: bool = False, label: str = 
 def show_predictions(
     image: Picture, truth: Picture, predictions: Mapping[str, Picture], codes: Sequence[str]
 ) -> Figure:
-    """A photograph, its truth and several predictions ``(H, W)``, each with its share of right pixels; legend below.
+    """A picture, its truth and several predictions ``(H, W)``, each with its share of right pixels; legend below.
 
     Large regions carry their class's name.
     """
@@ -252,7 +252,7 @@ def show_predictions(
     axes = figure.subplots(rows, columns, squeeze=False).flat
     for ax in axes:
         ax.axis("off")
-    show_panel(figure.axes[0], to_rgb(image), "photograph")
+    show_panel(figure.axes[0], to_rgb(image), "picture")
     for ax, (name, found) in zip(figure.axes[1:], classes.items(), strict=False):
         show_panel(ax, colours[found], name)
         write_class_names(ax, found, codes)
@@ -306,7 +306,7 @@ class ExplorerFigure:
         blank, sheet = np.zeros((*shape, 3), np.uint8), np.zeros((2, 2), np.float32)
         upper, lower = 2.5, 0.55
         self._images = {
-            "photograph": self._image(0.1, upper, 2.2, tall, blank),
+            "picture": self._image(0.1, upper, 2.2, tall, blank),
             "truth": self._image(2.4, upper, 2.2, tall, blank),
             "on": self._image(0.1, lower, 2.2, tall, blank),
             "now": self._image(2.4, lower, 2.2, tall, blank),
@@ -358,7 +358,7 @@ class ExplorerFigure:
             chosen: index of the level whose feature maps are shown.
         """
         self.drawing.update(chosen, off)
-        self._show("photograph", picture, "photograph")
+        self._show("picture", picture, "picture")
         self._show("truth", self.colours[truth], "truth (void is black)")
         for name, seen, title in (("on", all_on, "all skips on"), ("now", now, "now")):
             found = classes_of(seen)
