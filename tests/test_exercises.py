@@ -24,7 +24,7 @@ def test_a_right_answer_written_another_way_passes(name, capsys):
 
 
 @pytest.mark.parametrize(("name", "answer"), [(name, answer) for name in ALSO_RIGHT for answer in ALSO_RIGHT[name]])
-def test_a_right_answer_in_single_precision_passes(name, answer):
+def test_a_right_answer_of_another_type_or_precision_passes(name, answer):
     assert verdict(name, ALSO_RIGHT[name][answer]).passed
 
 
@@ -48,6 +48,26 @@ def test_an_untouched_stub_is_not_yet(name, stub):
     outcome = verdict(name, STUBS[stub])
     assert outcome.kind == "not yet" and not outcome.passed
     assert outcome.text.startswith(f"… {name}: not yet. {name}(")
+
+
+def without_return(*arguments):
+    """Written, but for its last line."""
+    len(arguments)
+
+
+def test_a_forgotten_return_is_named():
+    said = verdict("remap_mask", without_return)
+    assert said.kind == "wrong"
+    assert said.text == "✘ remap_mask: yours runs and returns None, always: is a `return` missing?"
+
+
+def empty_with_docstring(*arguments):
+    """Not written."""
+    ...
+
+
+def test_a_stub_with_a_docstring_is_a_stub():
+    assert verdict("remap_mask", empty_with_docstring).kind == "not yet"
 
 
 @pytest.mark.parametrize("name", RIGHT)
@@ -154,7 +174,29 @@ def test_arrays_lists_and_other_shapes():
     assert judge(DOUBLED, lambda table, factor: (table * factor).tolist()).passed
     assert "yours has shape (1,), the reference (1, 1)" in judge(DOUBLED, lambda table, factor: table[0]).text
     assert "yours is str, the reference torch.int64" in judge(DOUBLED, lambda table, factor: "8").text
-    assert "yours is torch.float32, the reference" in judge(DOUBLED, lambda table, factor: table * 2.0).text
+    assert judge(DOUBLED, lambda table, factor: [row * factor for row in table]).passed
+    floats = "yours holds torch.float32, the reference torch.int64: whole numbers should stay whole"
+    assert floats in judge(DOUBLED, lambda table, factor: table * 2.0).text
+    floats = floats.replace("torch.float32", "torch.float64")
+    assert floats in judge(DOUBLED, lambda table, factor: (table * 2.0).tolist()).text
+
+
+def test_a_list_that_is_no_table_is_told_so():
+    exercise = Exercise("pair", "pair(x).", lambda x: [x, x], lambda generator: [(1,)], ())
+    assert "yours is list, the reference list (the nesting differs)" in judge(exercise, lambda x: [[x], x]).text
+
+
+def test_true_and_false_are_asked_for_where_the_reference_has_them():
+    exercise = Exercise("even", "even(x).", lambda x: x % 2 == 0, lambda generator: [(1,), (2,)], ())
+    assert judge(exercise, lambda x: np.bool_(x % 2 == 0)).passed
+    for wrong in (lambda x: 1 - x % 2, lambda x: 1.0 - x % 2):
+        assert "the reference torch.bool: True and False are asked for" in judge(exercise, wrong).text
+
+
+def test_floats_of_python_are_compared_in_all_their_digits():
+    exercise = Exercise("third", "third(x).", lambda x: x / 3, lambda generator: [(1.0,)], (), tolerance=1e-9)
+    assert judge(exercise, lambda x: np.float64(x) / 3).kind == "exact"
+    assert judge(exercise, lambda x: x / 3 + 2e-9).kind == "wrong"
 
 
 def halving(error):

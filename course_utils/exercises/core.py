@@ -70,6 +70,8 @@ def judge(exercise: Exercise, answer: object) -> Verdict:
     cases = exercise.inputs()
     outcomes = [_compare(exercise, answer, case) for case in cases]
     if all(outcome.missing for outcome in outcomes):
+        if _forgot_to_return(answer, outcomes):
+            return Verdict("wrong", f"✘ {exercise.name}: yours runs and returns None, always: is a `return` missing?")
         return _not_yet(exercise)
     wrong = [outcome.complaint for outcome in outcomes if outcome.complaint]
     if wrong:
@@ -91,11 +93,25 @@ def _not_yet(exercise: Exercise) -> Verdict:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """One case: `complaint` is empty if the answer is right there, `missing` if it gave nothing at all."""
+    """One case: `complaint` is empty if the answer is right there, `missing` if it gave nothing at all.
+
+    `unwritten`: it raised NotImplementedError.
+    """
 
     difference: float = 0.0
     complaint: str = ""
     missing: bool = False
+    unwritten: bool = False
+
+
+def _stub(*arguments: Any) -> None: ...
+
+
+def _forgot_to_return(answer: Callable[..., Any], outcomes: Iterable[_Outcome]) -> bool:
+    """Whether a function that gave nothing does more than a stub, which has nothing but a docstring and ``...``."""
+    code = getattr(answer, "__code__", None)
+    does_something = code is not None and len(code.co_code) > len(_stub.__code__.co_code)
+    return does_something and not any(outcome.unwritten for outcome in outcomes)
 
 
 def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple) -> _Outcome:
@@ -105,7 +121,7 @@ def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple) -> _Ou
     try:
         given = answer(*arguments)
     except NotImplementedError:
-        return _Outcome(missing=True, complaint=f"{shown}\nyours raises NotImplementedError")
+        return _Outcome(missing=True, unwritten=True, complaint=f"{shown}\nyours raises NotImplementedError")
     except (Exception, SystemExit) as error:  # exit() in an answer ends neither the check nor a program
         reason = _show_error(error)
         where = _arguments(exercise.reference, case, full=False)
@@ -135,15 +151,18 @@ def _show_error(error: BaseException) -> str:
 def _difference(given: Any, expected: Any, tolerance: float) -> tuple[str, float]:
     """What is wrong with `given` ("" if nothing), and the largest difference, relative to values above one."""
     try:
-        yours, reference = _plain_tensor(given), torch.as_tensor(expected)
+        yours, reference = _plain_tensor(given), _plain_tensor(expected)
     except Exception:  # an object may raise anything when it is asked for its numbers
-        return f"yours is {_type(given)}, the reference {_type(expected)}", math.inf
+        nested = " (the nesting differs)" if type(given) is type(expected) else ""
+        return f"yours is {_type(given)}, the reference {_type(expected)}{nested}", math.inf
     if yours.is_complex() and not reference.is_complex():
         return f"yours is {yours.dtype}, the reference {reference.dtype}", math.inf
     if yours.shape != reference.shape:
         return f"yours has shape {tuple(yours.shape)}, the reference {tuple(reference.shape)}", math.inf
+    if reference.dtype == torch.bool != yours.dtype:
+        return f"yours holds {yours.dtype}, the reference torch.bool: True and False are asked for", math.inf
     if not reference.is_floating_point() and yours.is_floating_point():
-        return f"yours is {_type(given)}, the reference {_type(expected)}: whole numbers should stay whole", math.inf
+        return f"yours holds {yours.dtype}, the reference {reference.dtype}: whole numbers should stay whole", math.inf
     left, right = yours.double(), reference.double()
     # Equal infinities would differ by nan, and two nans say the same.
     same = (left == right) | (left.isnan() & right.isnan())
@@ -159,11 +178,17 @@ def _difference(given: Any, expected: Any, tolerance: float) -> tuple[str, float
 
 
 def _plain_tensor(value: Any) -> torch.Tensor:
-    """The value as a dense tensor on the CPU, of a type that numpy knows too."""
+    """The value as a dense tensor on the CPU, of a type that numpy knows too; Python's floats keep all their digits."""
     if isinstance(value, np.ndarray):
         value = np.ascontiguousarray(value)
+    elif isinstance(value, (list, tuple)) and value and all(isinstance(part, torch.Tensor) for part in value):
+        value = torch.stack([part.detach() for part in value])
     tensor = torch.as_tensor(value).detach().to_dense().cpu()
-    return tensor.float() if tensor.is_floating_point() and tensor.dtype != torch.float64 else tensor
+    if not tensor.is_floating_point() or tensor.dtype == torch.float64:
+        return tensor
+    if isinstance(value, torch.Tensor | np.ndarray):
+        return tensor.float()
+    return torch.as_tensor(value, dtype=torch.float64)
 
 
 def _type(value: Any) -> str:

@@ -22,7 +22,7 @@ def _response_cases(generator: torch.Generator) -> Iterator[tuple]:
     for length in (1, 2, 3, 5, 8):
         kernel = torch.randn(length, generator=generator)
         yield kernel, 0.5 * torch.rand((), generator=generator).item()
-    yield from [(kernel, 0.0), (kernel, 0.5)]
+    yield from [(kernel, 0.0), (kernel, 0.5), (torch.tensor([1.0, 3.0]), 0.5)]
 
 
 RESPONSE = Exercise(
@@ -67,6 +67,8 @@ def _bilinear_at_cases(generator: torch.Generator) -> Iterator[tuple]:
         (x, 0.5, 1.25),
         (x, 0.5, -0.25),
         (x, 1.25, 0.5),
+        (x, -3.0, 0.5),
+        (x, 0.5, 4.5),
     ]
     y = torch.randn(4, 6, generator=generator)
     yield from [(y, 2.6, 4.1), (y, 0.3, 3.9), (y, 3.0, 5.0), (y, 3.4, 1.5), (y, 1.0, 2.0)]

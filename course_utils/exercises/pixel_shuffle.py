@@ -14,7 +14,7 @@ def _unshuffle(x: Tensor, scale: int) -> Tensor:
 
 
 def _unshuffle_cases(generator: torch.Generator) -> Iterator[tuple]:
-    yield torch.arange(16).reshape(1, 4, 4), 2
+    yield torch.arange(16.0).reshape(1, 4, 4), 2
     for channels, height, width, scale in [(1, 2, 6, 2), (2, 4, 6, 2), (1, 3, 6, 3), (3, 6, 9, 3), (2, 4, 8, 4)]:
         yield torch.randn(channels, height, width, generator=generator), scale
 

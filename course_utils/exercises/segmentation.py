@@ -20,7 +20,8 @@ def _remap_mask(mask: Tensor, height: int, width: int) -> Tensor:
 
 def _remap_cases(generator: torch.Generator) -> Iterator[tuple]:
     sizes = [(2, 2, 4, 4), (4, 4, 2, 2), (3, 4, 3, 4), (2, 3, 5, 7), (5, 7, 3, 4), (4, 6, 6, 4), (12, 16, 9, 20)]
-    sizes.append((90, 2, 77, 2))  # the centre of new row 38 lies between the old rows 44 and 45, a float just below it
+    # Centres on a border between old rows, which floats miss: 38 of 77 in one order of calculation, others in others.
+    sizes += [(90, 2, 77, 2), (2, 2, 49, 2), (22, 2, 11, 2), (22, 2, 33, 2)]
     for height, width, new_height, new_width in sizes:
         yield _integers(generator, 12, height, width).to(torch.uint8), new_height, new_width
 
@@ -37,7 +38,8 @@ REMAP_MASK = Exercise(
     hints=(
         "No arithmetic on the codes: only on the row and column numbers. Which old row does new row i come from?",
         "Pixel i covers i to i + 1, so its centre is i + 0.5; in units of old rows that is (i + 0.5) * H / height.",
-        "rows = ((torch.arange(height) + 0.5) * H / height).long(), columns likewise, then index the mask by both.",
+        "In whole numbers: rows = (2 * torch.arange(height) + 1) * H // (2 * height), columns likewise, then index the "
+        "mask by both.",
     ),
 )
 
@@ -55,6 +57,9 @@ def _cross_entropy_cases(generator: torch.Generator) -> Iterator[tuple]:
         target = _integers(generator, classes - 1, batch, height, width)
         target.view(-1)[::3] = classes - 1  # void is the last class: the network has an output for it, nobody counts it
         yield logits, target, classes - 1
+    for void in (0, 1):  # nor need it be the last
+        target = torch.arange(12).remainder(4).reshape(1, 3, 4)
+        yield torch.randn(1, 4, 3, 4, generator=generator), target, void
     # Void need not be one of the network's outputs at all.
     target = _integers(generator, 3, 2, 3, 3)
     target[1, 1:] = 255
@@ -98,6 +103,8 @@ def _pooled_accuracy_cases(generator: torch.Generator) -> Iterator[tuple]:
         yield batches, classes - 1
     target = _integers(generator, 2, 1, 3, 3)
     yield [(target, target), (target.flip(1), torch.full_like(target, 2))], 2  # nothing in the last batch is labelled
+    target = torch.arange(9).remainder(3).reshape(1, 3, 3)
+    yield [(target.flip(1), target)], 0
 
 
 POOLED_ACCURACY = Exercise(
@@ -129,6 +136,7 @@ def _iou_cases(generator: torch.Generator) -> Iterator[tuple]:
     absent[2] = absent[:, 2] = 0  # neither there nor predicted
     absent[3] = 0  # predicted, but never there
     yield (absent,)
+    yield (torch.tensor([[5, 0], [3, 0]]),)  # there, but never predicted
 
 
 IOU_FROM_CONFUSION = Exercise(

@@ -144,6 +144,9 @@ def _mean_activations_cases(generator: torch.Generator) -> Iterator[tuple]:
     deep = nn.Sequential(nn.Sequential(nn.Sequential(nn.Conv2d(1, 1, 1)), nn.MaxPool2d(2)), nn.Sigmoid())
     yield filled(deep), torch.randn(1, 1, 8, 8, generator=generator)
     yield filled(_Crossed()), torch.randn(2, 2, 5, 5, generator=generator)
+    yield filled(nn.Conv2d(1, 2, 2)), torch.randn(1, 1, 8, 8, generator=generator)
+    in_place = nn.Sequential(nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.ReLU(inplace=True), nn.Softplus())
+    yield filled(in_place).train(), torch.randn(1, 1, 6, 6, generator=generator)
 
 
 def _left_on(before: tuple, after: tuple) -> str:
@@ -191,6 +194,7 @@ def _tile_starts_cases(generator: torch.Generator) -> Iterator[tuple]:
         (10, 8, 2, 1),
         (31, 64, 10, 2),
         (300, 96, 16, 32),
+        (1000, 580, 92, 16),
     ]
 
 

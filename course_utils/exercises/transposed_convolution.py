@@ -46,6 +46,7 @@ def _scatter_add_cases(generator: torch.Generator) -> Iterator[tuple]:
         (2, 1, 2, 2, 2, 2, 0),
         (1, 3, 3, 2, 3, 1, 1),
         (3, 2, 4, 5, 4, 2, 1),
+        (1, 1, 3, 2, 5, 2, 2),
     ]:
         x = torch.randn(c, height, width, generator=generator)
         yield x, torch.randn(c, d, k, k, generator=generator), stride, padding
@@ -109,6 +110,7 @@ def _even_out_cases(generator: torch.Generator) -> Iterator[tuple]:
     yield torch.ones(2, 2), 1
     for k, stride in [(2, 2), (3, 2), (3, 1), (4, 2), (5, 3), (7, 4)]:
         yield torch.rand(k, k, generator=generator) + 0.1, stride
+    yield torch.tensor([[3.0, -1.0], [-1.0, 1.0]]), 1
 
 
 def _overwritten(before: tuple, after: tuple) -> str:

@@ -10,10 +10,7 @@ from course_utils.exercises.core import Exercise
 
 
 def _group_rates(highest: float, n_groups: int, factor: float) -> list[float]:
-    rates = [highest]
-    while len(rates) < n_groups:
-        rates.insert(0, rates[0] / factor)
-    return rates
+    return [highest / factor**steps for steps in reversed(range(n_groups))]
 
 
 def _rate_cases(generator: torch.Generator) -> Iterator[tuple]:
@@ -48,10 +45,11 @@ def _one_cycle(step: int, n_steps: int, highest: float, pct_start: float) -> flo
 
 
 def _cycle_cases(generator: torch.Generator) -> Iterator[tuple]:
-    for n_steps, pct_start in ((10, 0.3), (20, 0.25), (50, 0.5)):
+    for n_steps, highest, pct_start in ((10, 1.0, 0.3), (20, 0.01, 0.25), (50, 1.0, 0.5), (11, 2.0, 0.3)):
         for share in (0.0, 0.1, 0.3, 0.6, 0.9):
-            yield int(share * n_steps), n_steps, 1.0, pct_start
-        yield n_steps - 1, n_steps, 1.0, pct_start
+            yield int(share * n_steps), n_steps, highest, pct_start
+        yield n_steps - 1, n_steps, highest, pct_start
+        yield round(pct_start * n_steps) - 1, n_steps, highest, pct_start  # the peak, if a step falls on it
 
 
 ONE_CYCLE = Exercise(
@@ -68,7 +66,7 @@ ONE_CYCLE = Exercise(
         "end + (start - end) * (1 + cos(pi * share)) / 2; on the way up share = step / (pct_start * n_steps - 1).",
         "With peak = pct_start * n_steps - 1, on the way down share = (step - peak) / (n_steps - 1 - peak).",
     ),
-    tolerance=1e-9,
+    tolerance=1e-6,
 )
 
 
@@ -92,6 +90,7 @@ def _mask_cases(generator: torch.Generator) -> Iterator[tuple]:
     halves = torch.zeros(8, 8, dtype=torch.uint8)
     halves[:, 5:] = 3
     yield (halves,)
+    yield (torch.arange(1, 4).expand(3, 3),)  # the mean of a pixel's neighbours may be its own number
 
 
 TOUCHES_ANOTHER_CLASS = Exercise(

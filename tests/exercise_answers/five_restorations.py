@@ -56,6 +56,7 @@ WRONG = {
         "over the whole picture": lambda p, t, m: (p - t).abs().mean(),
         "outside zeroed, but counted": lambda p, t, m: ((p - t).abs() * m).mean(),
         "each pixel counted once": lambda p, t, m: ((p - t).abs() * m).sum() / m.sum(),
+        "only what is wrong is counted": lambda p, t, m: ((p - t).abs() * m).sum() / ((p - t) * m != 0).sum(),
         "outside of the holes": lambda p, t, m: (p - t).abs()[~m.expand_as(t)].mean(),
         "squared": lambda p, t, m: ((p - t) ** 2)[m.expand_as(t)].mean(),
         "signed": lambda p, t, m: (p - t)[m.expand_as(t)].mean(),

@@ -83,6 +83,9 @@ WRONG = {
         "cosines and sines added": lambda kernel, frequency: (
             in_turn(kernel, frequency).abs() + in_turn(kernel, frequency, part=torch.sin).abs()
         ),
+        "signed at the highest frequency": lambda kernel, frequency: (
+            kernel[::2].sum() - kernel[1::2].sum() if frequency == 0.5 else response(kernel, frequency)
+        ),
         "half the angle": lambda kernel, frequency: response(kernel, frequency / 2),
         "squared": lambda kernel, frequency: response(kernel, frequency) ** 2,
         "as a share of the response at 0": lambda kernel, frequency: response(kernel, frequency) / kernel.sum().abs(),
@@ -97,6 +100,9 @@ WRONG = {
         ),
         "3 : 2 : 2 : 1": lambda x, row, column: four_weights(x, row, column, lectures_guess),
         "beyond the border": not_clamped,
+        "knows one pixel outside": lambda x, row, column: (
+            bilinear_at(x, row, column) if min(row, column) > -1 and row < len(x) and column < x.shape[1] else x.mean()
+        ),
         "nearest": lambda x, row, column: x[
             min(max(round(row), 0), x.shape[0] - 1), min(max(round(column), 0), x.shape[1] - 1)
         ],

@@ -48,6 +48,15 @@ def sampled(mask, height, width, mode, shift=0.0):
     return mask[rows][:, columns]
 
 
+def centres(mask, height, width, place):
+    """Old rows and columns by a formula in floats."""
+    rows, columns = (
+        torch.tensor([int(place(i, old, new)) for i in range(new)]).clamp(max=old - 1)
+        for old, new in zip(mask.shape, (height, width), strict=True)
+    )
+    return mask[rows][:, columns]
+
+
 def nearest_exact(mask, height, width):
     """PyTorch's rule is the exercise's, but it calculates the centres in single precision."""
     return F.interpolate(mask[None, None].float(), size=(height, width), mode="nearest-exact")[0, 0].to(mask.dtype)
@@ -91,6 +100,8 @@ WRONG = {
         "returns floats": lambda m, h, w: remap_mask(m, h, w).float(),
         "flips": lambda m, h, w: remap_mask(m, h, w).flip(0),
         "lets a float decide on a border": nearest_exact,
+        "multiplies by a rounded ratio": lambda m, h, w: centres(m, h, w, lambda i, old, new: (i + 0.5) * (old / new)),
+        "divides first": lambda m, h, w: centres(m, h, w, lambda i, old, new: (i + 0.5) / new * old),
     },
     "cross_entropy": {
         "counts void": lambda x, t, v: masked_log_softmax(x, t, v)[0].mean(),
@@ -99,6 +110,7 @@ WRONG = {
         "forgets the minus": lambda x, t, v: -cross_entropy(x, t, v),
         "takes the softmax over the wrong axis": lambda x, t, v: masked_log_softmax(x, t, v, dim=3)[0][t != v].mean(),
         "log of a softmax that underflows": naive_log,
+        "void is the largest number": lambda x, t, v: F.cross_entropy(x, t.where(t < v, -100)),
         "returns one loss a pixel": lambda x, t, v: F.cross_entropy(x, t, ignore_index=v, reduction="none"),
     },
     "pooled_accuracy": {
@@ -107,6 +119,9 @@ WRONG = {
         "drops what was predicted void": lambda b, v: pooled_accuracy([(t, p) for p, t in b], v),
         "divides by all pixels": lambda b, v: (
             sum(int(((p == t) & (t != v)).sum()) for p, t in b) / sum(t.numel() for _, t in b)
+        ),
+        "void is the largest number": lambda b, v: (
+            sum(int(((p == t) & (t < v)).sum()) for p, t in b) / max(sum(int((t < v).sum()) for _, t in b), 1)
         ),
         "in percent": lambda b, v: 100 * pooled_accuracy(b, v),
         "the last batch alone": lambda b, v: pooled_accuracy(b[-1:], v),
@@ -117,6 +132,9 @@ WRONG = {
         "Dice": lambda c: 2 * c.diagonal() / (c.sum(0) + c.sum(1)),
         "counts the intersection twice": lambda c: c.diagonal() / (c.sum(0) + c.sum(1)),
         "nought for absent classes": lambda c: torch.tensor(iou_from_confusion(c)).nan_to_num(),
+        "nothing for what was never predicted": lambda c: torch.tensor(iou_from_confusion(c)).where(
+            c.sum(0) > 0, torch.nan
+        ),
         "the mean": lambda c: torch.tensor(iou_from_confusion(c)).nanmean(),
     },
     "receptive_field": {

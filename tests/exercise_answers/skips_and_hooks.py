@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from course_utils.hooks import Hooks
@@ -56,7 +57,7 @@ def cut(skip, x, place, first="skip"):
 def with_hooks(model, x, modules):
     with Hooks(modules) as hooks:
         model(x)
-        return torch.stack([stored.mean() for stored in hooks.stored])
+        return torch.tensor([stored.mean() for stored in hooks.stored])
 
 
 def without_hooks(model, x):
@@ -88,6 +89,26 @@ def hooks_stay(model, x):
 def after(change, model, x):
     change(model)
     return mean_activations(model, x)
+
+
+def means_of_kept_outputs(model, x):
+    """A layer that works in place has overwritten what the layer before it gave."""
+    outputs, leaves = [], [m for m in model.modules() if not list(m.children())]
+    handles = [m.register_forward_hook(lambda module, inputs, output: outputs.append(output)) for m in leaves]
+    model(x)
+    for handle in handles:
+        handle.remove()
+    return torch.stack([output.mean() for output in outputs])
+
+
+def of_kinds(model, x, *kinds):
+    """As the right answer, of the layers of these kinds alone."""
+    means, leaves = [], [m for m in model.modules() if isinstance(m, kinds)]
+    handles = [m.register_forward_hook(lambda module, inputs, output: means.append(output.mean())) for m in leaves]
+    model(x)
+    for handle in handles:
+        handle.remove()
+    return torch.stack(means)
 
 
 def inputs_instead(model, x):
@@ -137,6 +158,14 @@ WRONG = {
         "leaves a layer in training mode": lambda m, x: (mean_activations(m, x), next(m.children()).train())[0],
         "another hook stays": lambda m, x: (mean_activations(m, x), m.register_forward_pre_hook(print))[0],
         "a backward hook stays": lambda m, x: (mean_activations(m, x), m.register_full_backward_hook(print))[0],
+        "leaves it in evaluation mode": lambda m, x: (mean_activations(m, x), m.eval())[0],
+        "means of overwritten outputs": means_of_kept_outputs,
+        "knows some kinds only": lambda m, x: of_kinds(
+            m, x, nn.Conv2d, nn.ReLU, nn.BatchNorm2d, nn.MaxPool2d, nn.Sigmoid
+        ),
+        "never the model itself": lambda m, x: with_hooks(
+            m, x, [k for k in list(m.modules())[1:] if not list(k.children())]
+        ),
         "breaks the model": lambda m, x: (mean_activations(m, x), m.__dict__.pop("_modules"))[0],
         "runs twice": lambda m, x: after(lambda model: model(x), m, x),
         "each layer once": lambda m, x: with_hooks(m, x, [k for k in m.modules() if not list(k.children())]),
@@ -148,6 +177,7 @@ WRONG = {
         "one tile too many": lambda n, t, m, s: [*tile_starts(n, t, m, s), n],
         "whole tiles only": lambda n, t, m, s: list(range(0, max(n - (t - 2 * m), 0) + 1, (t - 2 * m) // s * s)),
         "rounds up": lambda n, t, m, s: list(range(0, n, -(-(t - 2 * m) // s) * s)),
+        "rounds to the nearest": lambda n, t, m, s: list(range(0, n, round((t - 2 * m) / s) * s)),
         "with the margin": lambda n, t, m, s: [start - m for start in tile_starts(n, t, m, s)],
     },
 }

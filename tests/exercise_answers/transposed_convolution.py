@@ -91,6 +91,7 @@ WRONG = {
         "swaps rows and columns": lambda x, w, s, p: stamped(x, w, s, p, transposed=True),
         "forgets the stride": lambda x, w, s, p: stamped(x, w, s, p, gap=1),
         "forgets the padding": lambda x, w, s, p: scatter_add(x, w, s, 0),
+        "cuts one row at most": lambda x, w, s, p: scatter_add(x, w, s, min(p, 1)),
         "pads instead of cutting": lambda x, w, s, p: F.pad(scatter_add(x, w, s, 0), [p] * 4),
     },
     "inputs_per_kind": {
@@ -103,6 +104,7 @@ WRONG = {
     "even_out": {
         "one sum for all": lambda w, s: w / w.sum(),
         "sum times shares": lambda w, s: w * s**2 / w.sum(),
+        "sums sizes": lambda w, s: w * even_out(w.abs(), s) / w.abs(),
         "divides by counts": lambda w, s: even_out(torch.ones_like(w), s) * w,
         "in blocks": lambda w, s: w / F.avg_pool2d(w[None, None], s, ceil_mode=True).sum(),
         "knows 2 only": lambda w, s: even_out(w, 2),

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -33,6 +34,22 @@ def is_signal(variant, recipe, spread):
     return bool((change.abs() > spread).all() and change.sign().unique().numel() == 1)
 
 
+def one_cycle_by(cos, step, n_steps, highest, pct_start):
+    peak = pct_start * n_steps - 1
+    start, end, share = highest / 25, highest, step / peak
+    if step > peak:
+        start, end, share = highest, highest / 250_000, (step - peak) / (n_steps - 1 - peak)
+    return end + (start - end) * (1 + cos(share)) / 2
+
+
+ALSO_RIGHT = {
+    "one_cycle": {
+        "math": lambda *case: one_cycle_by(lambda share: math.cos(math.pi * share), *case),
+        "numpy": lambda *case: one_cycle_by(lambda share: np.cos(np.pi * share), *case),
+        "torch": lambda *case: one_cycle_by(lambda share: torch.cos(torch.tensor(torch.pi * share)), *case),
+    },
+}
+
 RIGHT = {f.__name__: f for f in (group_rates, one_cycle, touches_another_class, is_signal)}
 
 
@@ -47,6 +64,12 @@ def shifted(mask, steps):
         for i in range(height)
     ]
     return torch.tensor(rows)
+
+
+def neighbours_minus_eight(mask):
+    """Not 0 where the neighbours' mean is another number; replicated borders add nothing."""
+    padded = F.pad(mask[None, None].double(), (1, 1, 1, 1), mode="replicate")
+    return (9 * F.avg_pool2d(padded, 3, stride=1)[0, 0] - 9 * mask).abs() > 1e-6
 
 
 def cosine(start, end, share):
@@ -73,6 +96,11 @@ WRONG = {
         "ends where it began": lambda *a: cycle(*a, last=1.0),
         "peaks a step late": lambda *a: cycle(*a, off=0),
         "falls only": lambda k, n, h, p: cosine(h, h / 25e4, k / (n - 1)),
+        "ends at nought": lambda *a: cycle(*a, last=1e12),
+        "forgets the highest": lambda k, n, h, p: one_cycle(k, n, 1.0, p),
+        "twice as high at the peak": lambda k, n, h, p: one_cycle(k, n, h, p) * (2 if k == p * n - 1 else 1),
+        "rounds the peak down": lambda k, n, h, p: cycle(k, n, h, int(p * n) / n),
+        "rounds the peak up": lambda k, n, h, p: cycle(k, n, h, math.ceil(p * n) / n),
     },
     "touches_another_class": {
         "four neighbours": lambda m: shifted(m, [(0, 1), (1, 0), (0, -1), (-1, 0)]),
@@ -84,6 +112,11 @@ WRONG = {
             F.unfold(F.pad(m[None, None].float(), (1, 1, 1, 1), value=-1), 3).view(9, *m.shape) != m
         ).any(0),
         "the other way round": lambda m: ~touches_another_class(m),
+        "calculates with class numbers": neighbours_minus_eight,
+        "larger neighbours only": lambda m: (
+            F.max_pool2d(F.pad(m[None, None].float(), (1, 1, 1, 1), mode="replicate"), 3, stride=1)[0, 0] > m
+        ),
+        "numbers instead of True and False": lambda m: touches_another_class(m).byte(),
     },
     "is_signal": {
         "the mean is enough": lambda v, r, s: abs(sum(v) - sum(r)) / len(v) > s,
