@@ -51,7 +51,7 @@ def ways(request, monkeypatch):
     ],
 )
 def test_pixels_decide_about_the_way(kernel_size, stride, in_channels, out_channels, side, expected, monkeypatch):
-    monkeypatch.setattr(fast_convolution, "LEAST_WORK", 7e7)  # whatever this processor is
+    monkeypatch.setattr(fast_convolution, "LEAST_WORK", 5.5e7)  # whatever this processor is
     conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, device="meta")
     assert fast_convolution._ways(conv, torch.empty(2, in_channels, side, side, device="meta")) == expected
 
@@ -82,13 +82,13 @@ def test_the_page_on_speed_says_how_many_weights_lie_on_coarse_grids():
 
 
 def test_the_page_on_speed_says_in_how_many_layers_winograds_trick_pays(monkeypatch):
-    monkeypatch.setattr(fast_convolution, "LEAST_WORK", 7e7)  # as with AVX-512
+    monkeypatch.setattr(fast_convolution, "LEAST_WORK", 5.5e7)  # as with AVX-512
     layers = [
         sum(ways[0] == "winograd" for _, ways in ways_of_resnet34(size)[1])
         for size in ((360, 480), (180, 240), (96, 128))
     ]
-    assert layers == [10, 5, 0]
-    assert "in ten of them at 360 × 480, in five at 180 × 240, in none at 96 × 128" in SPEED
+    assert layers == [10, 5, 2]
+    assert "in ten of them at 360 × 480, in five at 180 × 240, in two at 96 × 128" in SPEED
 
 
 def test_without_matrix_products_only_those_of_pointwise_weights_are_left(monkeypatch):
