@@ -35,10 +35,10 @@ def ways(request, monkeypatch):
         (3, 1, 512, 224, 5, ("torch", "matrix")),
         (3, 1, 8, 450, 15, ("torch", "matrix")),
         (3, 1, 512, 449, 15, ("torch", "torch")),
-        (3, 1, 100, 100, 119, ("winograd", "winograd")),  # 2 · 119² pixels · 50²
-        (3, 1, 100, 100, 118, ("torch", "torch")),
-        (3, 1, 200, 300, 50, ("winograd", "winograd")),  # 2 · 50² pixels · 120²
-        (3, 1, 200, 300, 49, ("torch", "torch")),
+        (3, 1, 100, 100, 105, ("winograd", "winograd")),  # 2 · 105² pixels · 50²
+        (3, 1, 100, 100, 104, ("torch", "torch")),
+        (3, 1, 200, 300, 44, ("winograd", "winograd")),  # 2 · 44² pixels · 120²
+        (3, 1, 200, 300, 43, ("torch", "torch")),
         (3, 1, 4096, 800, 12, ("winograd", "matrix")),
         (3, 1, 4096, 800, 11, ("torch", "matrix")),  # too few rows
         (3, 1, 95, 512, 199, ("torch", "torch")),  # too few channels
