@@ -98,6 +98,12 @@ def test_rings_have_every_frequency_at_its_place():
     assert ((1 / periods - frequency).abs() / frequency)[far].mean() < 0.15
 
 
+def test_rings_lie_round_the_middle():
+    plate = rings(64)
+    assert torch.equal(plate, plate.flip(1)) and torch.equal(plate, plate.flip(2))
+    assert plate[:, 31:33, 31:33].min() > 0.99, "no frequency, so nothing but white"
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
