@@ -241,7 +241,7 @@ def test_the_readme_says_how_long_each_notebook_takes():
     for name, minutes in said.items():
         took = record[f"notebooks/{name}"]["seconds"] / 60 + 0.55 * (name == "01_segmentation_basics")  # it paints
         assert int(minutes) == math.ceil(took), name
-    assert round(sum(one["seconds"] for one in record.values()) / 60) == 12 and "twelve minutes in all" in README
+    assert round(sum(one["seconds"] for one in record.values()) / 60) == 11 and "eleven minutes in all" in README
     assert f"at most {max(one['peak_mib'] for one in record.values()) * 2**20 / 1e9:.1f} GB" in README
 
 
