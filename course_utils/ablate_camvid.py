@@ -153,7 +153,8 @@ def run_grid(
 
             def change(record: dict, row: dict = row) -> None:
                 describe(record)
-                record["runs"].append(row)
+                if missing_runs(record, [row["variant"]], [row["seed"]]):  # else the same command was quicker
+                    record["runs"].append(row)
                 record |= {"command": _command(args, record["runs"]), "date": provenance(device)["date"]}
 
             update_record(args.out, change)

@@ -60,18 +60,21 @@ def confusion_matrix(prediction: Tensor, target: Tensor, n_classes: int, ignore_
 
 
 def class_iou(confusion: Tensor) -> Tensor:
-    """Intersection over union of each class, ``(C,)`` float64: true positives / (truth + prediction - true positives).
+    """Intersection over union of each class: true positives / (truth + prediction - true positives).
 
     nan where a class is in neither truth nor prediction (Everingham et al. 2010, PASCAL VOC).
 
     Args:
         confusion: ``(C, C)`` as `confusion_matrix` counts it.
 
+    Returns:
+        ``(C,)`` float64, on the CPU.
+
     Raises:
         ValueError: if it is no square tensor.
     """
     _check_confusion(confusion)
-    confusion = confusion.double()
+    confusion = confusion.cpu().double()  # Apple's GPUs have no float64
     intersection = confusion.diagonal()
     union = confusion.sum(0) + confusion.sum(1) - intersection
     return intersection / union
@@ -86,7 +89,7 @@ def mean_iou(confusion: Tensor) -> float:
         ValueError: if `confusion` is no square tensor.
     """
     _check_confusion(confusion)
-    there = confusion.sum(1) > 0
+    there = confusion.cpu().sum(1) > 0
     return float(class_iou(confusion)[there].mean())
 
 
@@ -144,8 +147,8 @@ def boundary_error(
     distance = boundary_distance(target, edges[-1], ignore_index)
     labelled = _labelled(target, ignore_index)
     limits = torch.tensor(edges, dtype=torch.float32, device=target.device)
-    bins = torch.bucketize(distance[labelled], limits)
-    wrong = (prediction != target)[labelled]
+    bins = torch.bucketize(distance[labelled], limits).cpu()  # Apple's GPUs have no float64
+    wrong = (prediction != target)[labelled].cpu()
     n_bins = len(edges) + 1
     pixels = torch.bincount(bins, minlength=n_bins)
     return torch.bincount(bins[wrong], minlength=n_bins).double() / pixels

@@ -192,9 +192,11 @@ def _run_all(args: argparse.Namespace, device: torch.device, judge: FeatureNetwo
         result = run(name, loss, seed, args, device, judge)
         made = result.pop("made")
 
-        def add(record: dict, result: dict = result) -> None:
+        def add(record: dict, result: dict = result, wish: tuple = (name, loss, seed)) -> None:
             _describe(args, record, judge.said, facts)
             runs = record.setdefault("runs", [])
+            if wish in {(one["task"], one["loss"], one["seed"]) for one in runs}:
+                return  # the same command, beside this one, was quicker
             runs.append(result | {name: fact for name, fact in facts.items() if record[name] != fact})
             record["command"] = command_for(args, runs)
 

@@ -21,11 +21,12 @@ def class_weights(train: CachedSplit, power: float = 0.5) -> Tensor:
     """
     if not is_number(power) or not 0 <= power <= 1:
         raise ValueError(f"power={power!r} is not from 0 (no weights) to 1 (each class weighs the same).")
-    counts = torch.bincount(train.masks[train.masks != train.void], minlength=len(train.codes)).double()
+    counts = torch.bincount(train.masks[train.masks != train.void], minlength=len(train.codes))
+    counts = counts.cpu().double()  # Apple's GPUs have no float64
     if not counts.any():
         raise ValueError("no pixel of the training pictures has a class: all are void; look at their masks.")
     weights = torch.where(counts > 0, counts**-power, 0)
-    return (weights * counts.sum() / (weights * counts).sum()).float()
+    return (weights * counts.sum() / (weights * counts).sum()).float().to(train.masks.device)
 
 
 LEVELS, MOST_LEVELS = 1024, 2**16

@@ -181,7 +181,6 @@ def fit(
         one_at_a_time(path, wait=False) if path is not None and rank() == 0 else contextlib.nullcontext(),
         _left_for_use(model, average),
         _progress_bar(run, progress, label) as bar,
-        shared.norms,
         DeferredInterrupt(world_size() > 1) as interrupt,
     ):
         while run.epoch < epochs:
@@ -193,7 +192,7 @@ def fit(
                     x = x.contiguous(memory_format=torch.channels_last)
                 batch_size = len(x)
                 x, y = shared.own_share(x, y)
-                with torch.autocast(**autocast):
+                with torch.autocast(**autocast), shared.norms:
                     loss = shared.weighted(checked.loss(forward, x, y))
                 run.log(loss, batch_size, bar)
                 optimizer.zero_grad()

@@ -224,7 +224,7 @@ def checkerboard_energy(x: Tensor, scale: int = 2) -> float:
     if scale == 1:
         return 0.0
     height, width = (side // scale * scale for side in x.shape[-2:])
-    blocks = x.detach()[..., :height, :width].double().unflatten(-1, (-1, scale)).unflatten(-3, (-1, scale))
+    blocks = x.detach()[..., :height, :width].cpu().double().unflatten(-1, (-1, scale)).unflatten(-3, (-1, scale))
     within = blocks.var((-3, -1)).mean()
     total = blocks.flatten(-4).var(-1).mean()
     rounding = (16 * torch.finfo(x.dtype).eps * blocks.abs().amax()) ** 2

@@ -6,6 +6,7 @@ Exit code 0: sound, with a table of the splits. Exit code 1: all problems, group
 """
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -76,9 +77,8 @@ def _report_on(root: Path) -> int:
     report, problems = check_camvid(root)
     version = published_version(report, SOURCES)
     if problems:
-        command = (
-            f"python -m data_scripts.download_camvid --source {version.name} --dest {root} --force" if version else ""
-        )
+        dest = shlex.quote(str(root))
+        command = version and f"python -m data_scripts.download_camvid --source {version.name} --dest {dest} --force"
         _print_problems(
             root, problems, f"To replace it: {command}" if version else "Correct these, or make the folder again."
         )

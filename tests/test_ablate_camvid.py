@@ -26,6 +26,19 @@ def runs_in(out) -> list[tuple[str, int]]:
     return [(run["variant"], run["seed"]) for run in json.loads(out.read_text())["runs"]]
 
 
+def test_the_same_command_twice_at_once_counts_each_run_once(root, tmp_path, monkeypatch):
+    out, real = tmp_path / "record.json", ablate_camvid.train_and_score
+
+    def meanwhile(*arguments):
+        monkeypatch.setattr(ablate_camvid, "train_and_score", real)
+        assert run(root, out, "--variants", "recipe", "--seeds", "0") == 0
+        return real(*arguments)
+
+    monkeypatch.setattr(ablate_camvid, "train_and_score", meanwhile)
+    assert run(root, out, "--variants", "recipe", "--seeds", "0") == 0
+    assert runs_in(out) == [("recipe", 0)]
+
+
 def test_the_record_says_what_the_numbers_depend_on_and_the_recipe_always_runs(root, tmp_path, capsys):
     out = tmp_path / "record.json"
     assert run(root, out, "--variants", "skip-none", "--seeds", "0", "1") == 0

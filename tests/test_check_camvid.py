@@ -1,6 +1,7 @@
 """The check of a prepared folder: each kind of damage is found and named, and all of them at once."""
 
 import re
+import shlex
 import shutil
 
 import numpy as np
@@ -81,6 +82,16 @@ def test_a_sound_folder_gives_a_table_of_the_splits(root, capsys):
     for split, stems in SPLITS.items():
         assert re.search(rf"^{split} +{len(stems)} +\d+\.\d%$", out, re.MULTILINE)
     assert "error" not in err and snapshot(root) == before
+
+
+def test_the_remedy_can_be_pasted_whatever_the_folder_is_called(tmp_path, capsys):
+    root = write_prepared(tmp_path / "my data")
+    next((root / "images").iterdir()).unlink()
+    assert check_camvid.main([str(root)]) == 1
+    out, err = capsys.readouterr()
+    *_, said = re.findall("To replace it: (python .*)", out + err)
+    words = shlex.split(said)
+    assert words[words.index("--dest") + 1] == str(root)
 
 
 @pytest.mark.parametrize("kind", DAMAGE)

@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils import train_camvid
-from course_utils.distributed import SyncedBatchNorm, own_device, process_group, terms, world_size
+from course_utils import train_camvid, training
+from course_utils.distributed import SharedTraining, SyncedBatchNorm, own_device, process_group, terms, world_size
 from course_utils.interrupt import DeferredInterrupt
 from tests import distributed_case
+from tests.training_case import train
 from tests.two_halves import write_two_halves
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -157,6 +158,35 @@ def test_synced_batch_norm_keeps_half_precision():
     torch.testing.assert_close(y.float(), layer(x.float()), atol=0.03, rtol=0.02)
 
 
+def test_norms_are_shared_in_training_only(monkeypatch):
+    """Processes score apart: a norm that waited for the others there would wait for other pictures, or for ever."""
+    active, seen = [], []
+
+    class Norms:
+        def __enter__(self):
+            active.append(True)
+
+        def __exit__(self, *error):
+            active.pop()
+
+    class Shared(SharedTraining):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.norms = Norms()
+
+    def loss_fn(scores, y):
+        seen.append(("train", bool(active)))
+        return nn.functional.cross_entropy(scores, y)
+
+    def evaluate(model):
+        seen.append(("evaluate", bool(active)))
+        return {}
+
+    monkeypatch.setattr(training, "SharedTraining", Shared)
+    train(loss_fn=loss_fn, evaluate=evaluate)
+    assert set(seen) == {("train", True), ("evaluate", False)}
+
+
 def test_terms_are_what_the_loss_divides_by():
     y = torch.tensor([[0, 1, 4], [4, 4, 2]])
     logits = torch.randn(2, 4, 3)
@@ -164,6 +194,8 @@ def test_terms_are_what_the_loss_divides_by():
         whole = nn.CrossEntropyLoss(loss_fn.weight, ignore_index=4, reduction="sum")(logits, y)
         torch.testing.assert_close(whole / terms(loss_fn, y), loss_fn(logits, y))
     assert terms(nn.MSELoss(), y) == 2
+    assert terms(nn.NLLLoss(ignore_index=4), y) == 3, "labelled pixels here, too"
+    assert terms(nn.CrossEntropyLoss(torch.ones(4)), torch.rand(2, 4, 3)) == 2, "probabilities: every picture counts"
 
 
 def test_alone_nothing_happens(capsys):

@@ -213,6 +213,14 @@ def test_rounding_is_close_and_given_as_a_power_of_ten():
     assert halving(float("nan")).kind == "wrong"
 
 
+def test_views_that_numpy_cannot_show_are_judged_like_others():
+    for wrong in (
+        lambda c: torch.fft.fft(c.double().diagonal()).conj().imag,
+        lambda c: torch.view_as_complex(torch.rand(len(c), 2)).conj(),
+    ):
+        assert verdict("iou_from_confusion", wrong).kind == "wrong"
+
+
 class Unshowable:
     def __repr__(self):
         raise RuntimeError("no")

@@ -241,6 +241,21 @@ def test_two_commands_at_once_keep_each_others_runs(tmp_path, monkeypatch):
     assert record["command"].split("--seeds")[1].split()[:2] == ["1", "0"]
 
 
+def test_the_same_command_twice_at_once_counts_each_run_once(tmp_path, monkeypatch):
+    _quickly(monkeypatch)
+    out = tmp_path / "out.json"
+    real = restore_photographs.run
+
+    def meanwhile(*arguments):
+        monkeypatch.setattr(restore_photographs, "run", real)
+        assert main([*JPEG, "--out", str(out)]) == 0
+        return real(*arguments)
+
+    monkeypatch.setattr(restore_photographs, "run", meanwhile)
+    assert main([*JPEG, "--out", str(out)]) == 0
+    assert [one["seed"] for one in load_record(out)["runs"]] == [0]
+
+
 def test_pictures_of_runs_that_are_kept_are_missed_aloud(tmp_path, monkeypatch, capsys):
     _quickly(monkeypatch)
     command = [*JPEG, "--out", str(tmp_path / "out.json"), "--pictures", str(tmp_path)]

@@ -547,6 +547,9 @@ def test_instance_norm_takes_the_smallest_picture_and_is_torchs_elsewhere():
     with torch.no_grad():
         assert make(norm_type="instance").eval()(torch.randn(2, 3, 32, 32)).shape == (2, 4, 32, 32)
     x = torch.randn(2, 5, 3, 4)
+    alone = InstanceNorm(4, affine=True)
+    alone(torch.randn(2, 4, 1, 1)).sum().backward()
+    assert alone.weight.grad.count_nonzero() == 0 and alone.bias.grad.eq(2).all(), "each has one, as DDP asks"
     ours, torchs = InstanceNorm(5, affine=True), nn.InstanceNorm2d(5, affine=True)
     torch.testing.assert_close(ours(x), torchs(x))
     torch.testing.assert_close(ours(x[..., :1, :1]), torch.zeros(2, 5, 1, 1))

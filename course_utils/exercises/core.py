@@ -183,7 +183,7 @@ def _plain_tensor(value: Any) -> torch.Tensor:
         value = np.ascontiguousarray(value)
     elif isinstance(value, (list, tuple)) and value and all(isinstance(part, torch.Tensor) for part in value):
         value = torch.stack([part.detach() for part in value])
-    tensor = torch.as_tensor(value).detach().to_dense().cpu()
+    tensor = torch.as_tensor(value).detach().to_dense().cpu().resolve_conj().resolve_neg()
     if not tensor.is_floating_point() or tensor.dtype == torch.float64:
         return tensor
     if isinstance(value, torch.Tensor | np.ndarray):
