@@ -124,8 +124,8 @@ def wait_for_all() -> None:
 def terms(loss_fn: Callable[[Tensor, Tensor], Tensor], y: Tensor) -> Tensor:
     """Over how many terms `loss_fn` takes its mean: labelled pixels for a cross-entropy, pictures for all else.
 
-    With class weights, what a cross-entropy divides by is the sum of the weights of its pixels; where `y` holds
-    probabilities of classes, it is pictures times pixels.
+    With class weights, what a cross-entropy divides by is the sum of the weights of its pixels. Where `y` holds
+    probabilities of classes, each picture has as many terms, so pictures are counted.
     """
     if not isinstance(loss_fn, (nn.CrossEntropyLoss, nn.NLLLoss)) or y.is_floating_point():
         return torch.tensor(len(y), device=y.device)
