@@ -470,6 +470,26 @@ def test_the_same_maths_takes_less_memory_than_fastais_network_as_it_comes():
         assert found["course"]["train"]["peak_bytes"] < found["fastai"]["train"]["peak_bytes"]
 
 
+def test_the_page_on_speed_quotes_compiling_on_a_cpu():
+    sizes = [
+        json.loads((ROOT / f"tests/benchmarks/results/ladder_cpu_intel_compile_{size}.json").read_text())["contenders"]
+        for size in ("96x128", "180x240", "360x480")
+    ]
+    for contender in ("+ channels_last", "+ compile", "+ matrix products"):
+        times = (
+            "{median:.2f} ({low:.2f}–{high:.2f})".format(**one[contender]["train"]["times_faster"]) for one in sizes
+        )
+        memory = ", ".join(f"{one[contender]['train']['peak_bytes'] / 2**30:.2f}" for one in sizes)
+        assert f"| {' | '.join(times)} | {memory} GiB |" in SPEED.split("`torch.compile`.*")[1].split("## ")[0]
+    for one in sizes:
+        plain, compiled = (one[name]["train"] for name in ("+ channels_last", "+ compile"))
+        assert compiled["times_faster"]["median"] < plain["times_faster"]["median"]
+    same = (f"{one['+ matrix products']['train']['times_faster']['median']:.2f}" for one in sizes)
+    assert "which makes no step faster on this CPU, have {}, {} and {} for it".format(*same) in README
+    for one in sizes[:2]:
+        assert one["+ compile"]["train"]["peak_bytes"] > 1.1 * one["+ channels_last"]["train"]["peak_bytes"]
+
+
 def test_the_page_on_speed_quotes_a_faster_machine_and_the_optimiser():
     def record(name: str) -> dict:
         return json.loads((ROOT / f"tests/benchmarks/results/{name}.json").read_text())
