@@ -28,8 +28,9 @@ The result is that of one process, to rounding, for three reasons that are not a
 - *Scores.* Correct pixels are counted together, not averaged (`course_utils.segmentation.count_confusion`).
 
 Rounding grows: after some hundred steps two runs are as far apart as two runs of one process on other hardware.
-Dropout draws another pattern than in one process, and on GPUs begins it again where a stopped run continues. The
-checkpoint goes to a folder that every machine can read; a run may continue with another number of processes.
+Dropout draws another pattern than in one process, and on GPUs begins it again where a stopped run continues. Before
+each epoch process 0's random generators are handed to all, so that a shuffled loader has one order. The checkpoint goes
+to a folder that every machine can read; a run may continue with another number of processes.
 ``compile=True`` is for one process.
 
 When one process fails, or after Ctrl-C, one sentence says why, and torchrun ends the others; its own report follows.
@@ -39,6 +40,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -109,6 +111,15 @@ def sum_over_processes(values: Tensor) -> Tensor:
         values = values.clone()
         dist.all_reduce(values)
     return values
+
+
+def of_process_0(value: Any) -> Any:
+    """What `value` is on process 0, on every process; it is pickled for the journey."""
+    if world_size() == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
+    return box[0]
 
 
 def any_process(flag: bool) -> bool:

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
 from course_utils.checkpoint import damaged, save_checkpoint
-from course_utils.distributed import rank, sum_over_processes, wait_for_all, world_size
+from course_utils.distributed import of_process_0, rank, sum_over_processes, wait_for_all, world_size
 from course_utils.history import History
 from course_utils.moving_average import MovingAverage
 from course_utils.random_state import rng_state, set_rng_state
@@ -80,7 +80,7 @@ class TrainingRun:
                 pass
             set_rng_state(self.rng, self.random_owners)
         else:
-            self.epoch_rng = rng_state(self.random_owners)
+            self.epoch_rng = self._agree_on_random_numbers()
             iterator = iter(self.batches)
         expected = self.settings["batches per epoch"]
         for batch in iterator:
@@ -92,6 +92,14 @@ class TrainingRun:
                 f"batches yielded {len(self.sizes)} batches, and its len() is {expected}: correct its len(), "
                 "or pass an object that starts again at each iter(), which a generator does not."
             )
+
+    def _agree_on_random_numbers(self) -> dict[str, Any]:
+        """Set the generators on the CPU to those of process 0: dropout may have drawn more on one than on another."""
+        own = rng_state(self.random_owners)
+        state = own | of_process_0({name: own[name] for name in ("python", "numpy", "torch", "owners")})
+        if world_size() > 1:
+            set_rng_state(state, self.random_owners)
+        return state
 
     def log(self, loss: Tensor, batch_size: int, bar: tqdm) -> None:
         """Note the loss of a step, before the step changes the model; look at it now if that costs no waiting."""

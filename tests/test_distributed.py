@@ -70,6 +70,13 @@ def test_two_processes_end_where_one_ends(found, case, loss_fn):
     assert one["losses"][0] != pytest.approx(one["losses"][-1], rel=1e-3)
 
 
+def test_processes_shuffle_alike_whatever_dropout_draws_on_each(found):
+    order = found[0]["orders"]
+    epochs = [order[start : start + 9] for start in (0, 9, 18)]
+    assert order == found[1]["orders"] and all(sorted(epoch) == list(range(9)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
 def test_ctrl_c_for_one_process_stops_both_at_the_same_step_and_the_run_resumes(found):
     one = distributed_case.run(distributed_case.Press(0))
     for rank in range(2):
