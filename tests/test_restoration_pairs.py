@@ -14,11 +14,10 @@ from course_utils.restoration_pairs import Pairs
 PICTURES = torch.randint(0, 256, (10, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def test_without_shuffling_the_pairs_are_the_pictures_in_order_and_damaged():
-    pairs = list(Pairs(PICTURES, LowerResolution(2), 3, shuffle=False))
+def test_the_inputs_are_the_damaged_targets_in_whole_batches():
+    pairs = list(Pairs(PICTURES, LowerResolution(2), 3))
     assert len(pairs) == 3  # the tenth picture is left out
-    for i, (x, y) in enumerate(pairs):
-        torch.testing.assert_close(y, PICTURES[3 * i : 3 * i + 3] / 255)
+    for x, y in pairs:
         torch.testing.assert_close(x, LowerResolution(2)(y))
 
 
@@ -30,10 +29,11 @@ def test_the_same_epoch_gives_the_same_pairs_and_another_epoch_others():
     assert not torch.equal(next(iter(first))[0], next(iter(second))[0])
 
 
-def test_shuffled_targets_are_the_pictures_or_their_mirror_images():
-    known = {picture.numpy().tobytes() for picture in torch.cat([PICTURES, PICTURES.flip(-1)])}
-    for _, y in Pairs(PICTURES, LowerResolution(2), 5):
-        assert all((one * 255).round().to(torch.uint8).contiguous().numpy().tobytes() in known for one in y)
+def test_the_targets_are_all_pictures_or_their_mirror_images():
+    known = {picture.numpy().tobytes(): i % 10 for i, picture in enumerate(torch.cat([PICTURES, PICTURES.flip(-1)]))}
+    targets = torch.cat([y for _, y in Pairs(PICTURES, LowerResolution(2), 5)])
+    as_bytes = (targets * 255).round().to(torch.uint8).contiguous()
+    assert sorted(known[one.numpy().tobytes()] for one in as_bytes) == list(range(10))
 
 
 def test_a_target_of_ones_own():
@@ -56,7 +56,6 @@ def test_a_wrong_batch_size_is_named(wrong):
         ({"degrade": None}, "degrade=None"),
         ({"target": 3}, "target=3"),
         ({"seed": -1}, "seed=-1 is not a whole number of at least 0"),
-        ({"shuffle": "no"}, "shuffle='no' is not True or False"),
         ({"seed": 1.5}, "seed=1.5"),
     ],
 )
