@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
@@ -92,17 +91,13 @@ def check_mask(mask: Tensor, n_classes: int, name: str = "the mask") -> None:
         raise ValueError(f"{name} holds the codes {shown}, and only 0 to {n_classes - 1} are classes: {why}")
 
 
-def _read_codes(path: Path) -> np.ndarray:
+def _read_mask(path: Path) -> np.ndarray:
     with opened(path, path) as picture:
-        return _codes(picture, path)
-
-
-def _codes(picture: Image.Image, path: Path) -> np.ndarray:
-    if picture.mode in ("L", "P"):  # converting a palette would replace its codes by grey levels
-        return np.array(picture)
-    if picture.mode == "1":
-        return np.array(picture).astype(np.uint8)
-    channels = np.array(picture.convert("RGB"))
+        if picture.mode in ("L", "P"):  # converting a palette would replace its codes by grey levels
+            return np.array(picture)
+        if picture.mode == "1":
+            return np.array(picture).astype(np.uint8)
+        channels = np.array(picture.convert("RGB"))
     if (channels != channels[..., :1]).any():
         raise ValueError(f"{path} holds colours; a mask holds one class code in each pixel, as 8-bit grey PNG.")
     return channels[..., 0]
@@ -147,7 +142,7 @@ class CamVid(Dataset):
         label_path = self.root / "labels" / f"{stem}.png"
         if not label_path.is_file():
             raise FileNotFoundError(f"{label_path} is missing: each picture needs a mask of its name, a PNG file.")
-        mask = tv_tensors.Mask(torch.from_numpy(_read_codes(label_path)))
+        mask = tv_tensors.Mask(torch.from_numpy(_read_mask(label_path)))
         check_mask(mask, len(self.codes), name=str(label_path))
         if image.shape[-2:] != mask.shape:
             raise ValueError(
