@@ -23,7 +23,7 @@ from course_utils.memory_format import match_gradient_format
 from course_utils.rectified_join import relu_then_concat
 from course_utils.tensor_checks import describe, is_batch_of_floats
 from course_utils.unet2015 import UNet2015, predict_tiled
-from course_utils.unet_block import MIDDLES, UnetBlock, check_block_options, middle_layers, resize_to, upsampler
+from course_utils.unet_block import MIDDLES, UnetBlock, middle_layers, resize_to, upsampler
 from course_utils.upsampling import icnr_
 
 __all__ = ["TAILS", "DynamicUnet", "UNet2015", "UnetBlock", "predict_tiled"]
@@ -106,10 +106,10 @@ class DynamicUnet(nn.Module):
     ) -> None:
         super().__init__()
         _check_encoder(encoder, n_out, img_size)
-        check_block_options(upsample, upsample_options, block, skip, blur, act_cls, norm_type)
         check_choice("tail", tail, TAILS)
         check_choice("middle", middle, MIDDLES)
-        check_flags(blur_final=blur_final, self_attention=self_attention, last_cross=last_cross, bottle=bottle)
+        check_flags(blur=blur, blur_final=blur_final, self_attention=self_attention)
+        check_flags(last_cross=last_cross, bottle=bottle)
         _check_last_block(block, skip, last_cross, bottle, tail)
         _check_range(y_range)
         sizes = activation_sizes(encoder, img_size)

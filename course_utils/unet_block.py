@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from course_utils.checks import check_choice, check_flags, check_whole
 from course_utils.layers import (
-    NORM_TYPES,
     ActivationFactory,
     BottleneckBlock,
     ConvLayer,
@@ -63,7 +62,7 @@ class UnetBlock(nn.Module):
         norm_type: str | None = None,
     ) -> None:
         super().__init__()
-        check_block_options(upsample, upsample_options, block, skip, blur, act_cls, norm_type)
+        _check_options(upsample, upsample_options, block, skip, blur, act_cls)
         check_whole(in_channels=in_channels, skip_channels=skip_channels)
         if in_channels < 2:
             raise ValueError(f"in_channels={in_channels}: the block halves them, so it needs 2 or more.")
@@ -151,19 +150,16 @@ def resize_to(x: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(x, size, mode="nearest")
 
 
-def check_block_options(
+def _check_options(
     upsample: str,
     upsample_options: Mapping[str, Any] | None,
     block: str,
     skip: str,
     blur: bool,
     act_cls: ActivationFactory,
-    norm_type: str | None,
 ) -> None:
-    """Raise `ValueError` for an option of a block out of range, or two that do not fit together."""
     check_choice("block", block, BLOCKS)
     check_choice("skip", skip, SKIPS)
-    check_choice("norm_type", norm_type, NORM_TYPES)
     check_flags(blur=blur)
     check_activation(act_cls)
     check_choice("upsample", upsample, UPSAMPLERS)
@@ -176,8 +172,6 @@ def check_block_options(
         raise ValueError(
             f"upsample_options has {unknown[0]!r}, and upsample={upsample!r} takes {' and '.join(allowed) or 'none'}."
         )
-    kernel_size, icnr = options.get("kernel_size", 2), options.get("icnr", True)
-    check_whole(2, kernel_size=kernel_size)
-    check_flags(icnr=icnr)
+    check_whole(2, kernel_size=options.get("kernel_size", 2))
     if blur and upsample != "pixel_shuffle":
         raise ValueError(f'blur=True belongs to upsample="pixel_shuffle", and got upsample={upsample!r}.')
