@@ -1,5 +1,6 @@
 """Train in stages: small pictures before large ones, and new layers before pretrained ones."""
 
+import functools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -84,7 +85,7 @@ def train_in_stages(
         if not stage.epochs:
             continue
         train = load("train", stage.size)
-        scoring = _Scoring(load("val", stage.size), 2 * batch_size) if score else None
+        scoring = functools.partial(_score, Batches(load("val", stage.size), 2 * batch_size)) if score else None
         (freeze if stage.frozen else unfreeze)(model.encoder)
         history = fit(
             model,
@@ -109,16 +110,8 @@ def train_in_stages(
     return rows
 
 
-class _Scoring:
+def _score(batches: Batches, model: DynamicUnet) -> dict[str, float]:
     """Scores of val, and the time that they took, so that training can be timed by itself."""
-
-    def __init__(self, val: CachedSplit, batch_size: int) -> None:
-        self.val, self.batches = val, Batches(val, batch_size)
-
-    def __call__(self, model: DynamicUnet) -> dict[str, float]:
-        start = time.perf_counter()
-        found = scores_of(count_confusion(model, self.batches, len(self.val.codes), self.val.void))
-        return {
-            **{f"val_{name}": value for name, value in found.items()},
-            "scoring_seconds": time.perf_counter() - start,
-        }
+    start, val = time.perf_counter(), batches.split
+    found = scores_of(count_confusion(model, batches, len(val.codes), val.void))
+    return {**{f"val_{name}": value for name, value in found.items()}, "scoring_seconds": time.perf_counter() - start}
