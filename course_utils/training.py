@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from course_utils.checked_batches import CheckedBatches
 from course_utils.checkpoint import (
@@ -161,7 +160,8 @@ def fit(
     if channels_last:
         model.to(memory_format=torch.channels_last)
     optimizer = adamw(groups, settings["weight_decay"])
-    scheduler = one_cycle(optimizer, settings["epochs"] * len(batches), pct_start)
+    total_steps = settings["epochs"] * len(batches)
+    scheduler = one_cycle(optimizer, total_steps, pct_start)
     scaler = torch.amp.GradScaler(enabled=amp is torch.float16)
     average = None if ema is None else MovingAverage(model, settings["ema"])
     run = TrainingRun(model, batches, optimizer, scheduler, scaler, settings, path, average)
@@ -180,7 +180,7 @@ def fit(
     with (
         one_at_a_time(path, wait=False) if path is not None and rank() == 0 else contextlib.nullcontext(),
         _left_for_use(model, average),
-        _progress_bar(run, progress, label) as bar,
+        progress_bar(total=total_steps, initial=run.step, desc=label, unit="step", show=progress) as bar,
         DeferredInterrupt(world_size() > 1) as interrupt,
     ):
         while run.epoch < epochs:
@@ -250,8 +250,3 @@ def _find_checkpoint(
     check_parts(path, saved)
     check_same_run(path, saved, settings, model)
     return saved
-
-
-def _progress_bar(run: TrainingRun, progress: bool, label: str) -> tqdm:
-    total = run.settings["epochs"] * run.settings["batches per epoch"]
-    return progress_bar(total=total, initial=run.step, desc=label, unit="step", show=progress)
