@@ -12,7 +12,7 @@ from urllib.error import URLError
 
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 
 from course_utils.checks import check_whole
 
@@ -184,12 +184,8 @@ def _replace_first_conv(body: nn.Sequential, in_channels: int, keep_weights: boo
     )
     if keep_weights:
         with torch.no_grad():
-            new.weight.copy_(_spread_over_channels(old.weight, in_channels))
+            new.weight.copy_(old.weight.sum(dim=1, keepdim=True) / in_channels)
             if old.bias is not None:
                 new.bias.copy_(old.bias)
     parent, _, child = name.rpartition(".")
     setattr(body.get_submodule(parent), child, new)
-
-
-def _spread_over_channels(weight: Tensor, in_channels: int) -> Tensor:
-    return weight.sum(dim=1, keepdim=True).expand(-1, in_channels, -1, -1) / in_channels
