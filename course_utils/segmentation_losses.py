@@ -55,10 +55,6 @@ def lovasz_softmax(
             wait) codes of no class.
     """
     target, ignore_index = _checked(logits, target, ignore_index)
-    return _extension(logits, target, ignore_index, levels)
-
-
-def _extension(logits: Tensor, target: Tensor, ignore_index: int, levels: int | None) -> Tensor:
     codes = torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1)
     target = target.flatten(1).unsqueeze(1)
     labelled = target != ignore_index
@@ -151,11 +147,11 @@ class LovaszCrossEntropy(nn.CrossEntropyLoss):
         self.lovasz, self.for_camvid = lovasz, ignore_index is None
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        target, _ = _checked(logits, target, None if self.for_camvid else self.ignore_index)
-        share = torch.stack([terms(self, mask) for mask in target])
         levels = LEVELS if logits.device.type == "cpu" else None
+        lost = lovasz_softmax(logits, target, None if self.for_camvid else self.ignore_index, levels)
+        target = target.long()
+        share = torch.stack([terms(self, mask) for mask in target])
         total = share.sum()
         # Where all is void, cross-entropy is nan but its gradient 0: a process may have such a share of a batch.
         total = torch.where(total > 0, total, 1)
-        extension = (_extension(logits, target, self.ignore_index, levels) * share).sum() / total
-        return super().forward(logits, target) + self.lovasz * extension
+        return super().forward(logits, target) + self.lovasz * ((lost * share).sum() / total)
