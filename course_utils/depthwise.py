@@ -45,7 +45,9 @@ class DepthwiseConv2d(nn.Conv2d):
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if not _casts(input, weight, bias):
             return super()._conv_forward(input, weight, bias)
-        return _convolve(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        geometry = (self.stride, self.padding, self.dilation, self.groups)
+        with torch.autocast("cpu", enabled=False):
+            return _Convolution.apply(input.to(torch.bfloat16), weight, bias, *geometry)
 
 
 class DepthwiseConv2dSame(SameConv2d, DepthwiseConv2d):
@@ -88,8 +90,3 @@ def _casts(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
         and weight.dtype == torch.float32
         and (bias is None or bias.dtype == torch.float32)
     )
-
-
-def _convolve(x: Tensor, *others) -> Tensor:
-    with torch.autocast("cpu", enabled=False):
-        return _Convolution.apply(x.to(torch.bfloat16), *others)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class FusedAdamW(torch.optim.AdamW):
@@ -21,7 +21,8 @@ class FusedAdamW(torch.optim.AdamW):
     def _init_group(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], *others: list[Tensor]):
         """Fill the lists with what PyTorch's step works on: weights, gradients, moments and counts of steps."""
         for parameter in group["params"]:
-            self._lay_out_moments(parameter)
+            moments = self.state.get(parameter, {})
+            moments.update({name: _in_format_of(parameter, x) for name, x in moments.items() if name != "step"})
         has_complex = super()._init_group(group, params, grads, *others)
         for place, parameter in enumerate(params):
             grads[place] = _in_format_of(parameter, grads[place])
@@ -30,11 +31,6 @@ class FusedAdamW(torch.optim.AdamW):
                     if tensors and tensors[place].ndim == 4:
                         tensors[place] = tensors[place].detach().permute(0, 2, 3, 1)
         return has_complex
-
-    def _lay_out_moments(self, parameter: nn.Parameter) -> None:
-        if parameter in self.state:
-            state = self.state[parameter]
-            state.update({name: _in_format_of(parameter, value) for name, value in state.items() if name != "step"})
 
 
 def _in_format_of(parameter: Tensor, x: Tensor) -> Tensor:
