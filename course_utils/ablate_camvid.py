@@ -4,6 +4,7 @@ import argparse
 import functools
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -58,7 +59,8 @@ def parser() -> argparse.ArgumentParser:
     keeps = "JSON file that keeps every run, from the first on"
     parse.add_argument("--out", type=Path, required=True, default=argparse.SUPPRESS, help=keeps)
     add_data_option(parse)
-    parse.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS, metavar="NAME", help=_names())
+    names = f"which to run beside {RECIPE}, which always is: {', '.join(VARIANTS)}"
+    parse.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS, metavar="NAME", help=names)
     parse.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of weights, order and augmentation")
     parse.add_argument("--cost", action="store_true", help="train nothing: time training steps, all variants in turn")
     parse.add_argument("--cost-steps", type=int, default=15, help="steps of each variant that are timed")
@@ -78,27 +80,13 @@ def parser() -> argparse.ArgumentParser:
     return parse
 
 
-def _names() -> str:
-    return f"which to run beside {RECIPE}, which always is: {', '.join(VARIANTS)}"
-
-
-def budget_of(args: argparse.Namespace) -> Budget:
-    """What each run may spend; refuses what is no budget."""
-    return Budget(tuple(args.size), args.frozen_epochs, args.epochs, args.batch_size, tuple(args.lr), args.weight_decay)
-
-
 def settings(args: argparse.Namespace, root: Path, budget: Budget) -> dict:
     """Everything that decides what a run gives, but for its variant, its seed and the machine."""
     return {
         "data": {"name": root.name, **{split: len(read_split(root, split)) for split in ("train", "val")}},
         "encoder": args.encoder,
         "pretrained": not args.random,
-        "size": list(budget.size),
-        "frozen_epochs": budget.frozen_epochs,
-        "epochs": budget.epochs,
-        "batch_size": budget.batch_size,
-        "lr": list(budget.lr),
-        "weight_decay": budget.weight_decay,
+        **asdict(budget),
     }
 
 
@@ -222,7 +210,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     _check(args)
-    budget = budget_of(args)
+    size, lr = tuple(args.size), tuple(args.lr)
+    budget = Budget(size, args.frozen_epochs, args.epochs, args.batch_size, lr, args.weight_decay)
     root = find_data(getattr(args, "data", None))
     device = usable_device(args.device)
     if args.keep_memory:
