@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from course_utils.checks import is_number, is_whole
+from course_utils.checks import is_number, is_pair, is_whole
 from course_utils.classes import VOID
 
 MOST_ZOOM = 16
@@ -50,8 +50,7 @@ class Augment:
             share = getattr(self, name)
             if not is_number(share) or not 0 <= share <= 1:
                 raise ValueError(f"{name}={share!r} is not a share from 0 to 1.")
-        pair = isinstance(self.zoom, tuple | list) and len(self.zoom) == 2 and all(map(is_number, self.zoom))
-        if not pair or not 1 / MOST_ZOOM <= self.zoom[0] <= self.zoom[1] <= MOST_ZOOM:
+        if not is_pair(self.zoom) or not 1 / MOST_ZOOM <= self.zoom[0] <= self.zoom[1] <= MOST_ZOOM:
             raise ValueError(
                 f"zoom={self.zoom!r} is not (smallest, largest) with 1/{MOST_ZOOM} <= smallest <= largest <= "
                 f"{MOST_ZOOM}."

@@ -43,3 +43,8 @@ def is_whole(number: object) -> bool:
 def is_number(value: object) -> bool:
     """Whether it is a real number that tensors can be calculated with, and not True or False, nor a fraction."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def is_pair(value: object) -> bool:
+    """Whether it is a tuple or list of two numbers."""
+    return isinstance(value, tuple | list) and len(value) == 2 and all(map(is_number, value))

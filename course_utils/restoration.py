@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from course_utils.checks import check_flags, check_whole, is_number, is_whole
+from course_utils.checks import check_flags, check_whole, is_number, is_pair, is_whole
 from course_utils.pictures import check_pictures, luminance
 from course_utils.random_state import seeded_generator, whole_seed
 from course_utils.smooth_fill import fill_smoothly
@@ -190,7 +190,7 @@ class CutOut:
 
     def __post_init__(self) -> None:
         check_whole(holes=self.holes)
-        if not _is_pair(self.share) or not 0 < self.share[0] <= self.share[1] <= 1:
+        if not is_pair(self.share) or not 0 < self.share[0] <= self.share[1] <= 1:
             raise ValueError(f"share={self.share!r} is not (smallest, largest) with 0 < smallest <= largest <= 1.")
         if self.fill != "smooth" and (not is_number(self.fill) or not 0 <= self.fill <= 1):
             raise ValueError(f"fill={self.fill!r} is neither a brightness from 0 to 1 nor 'smooth'.")
@@ -322,13 +322,9 @@ def _draw_integers(bounds: tuple[int, int], n: int, seed: int) -> list[int]:
 
 
 def _check_quality(quality: tuple[int, int]) -> None:
-    whole = _is_pair(quality) and all(map(is_whole, quality))
+    whole = is_pair(quality) and all(map(is_whole, quality))
     if not whole or not 1 <= quality[0] <= quality[1] <= 100:
         raise ValueError(f"quality={quality!r} is not (lowest, highest), whole numbers from 1 to 100.")
-
-
-def _is_pair(value: object) -> bool:
-    return isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_number, value))
 
 
 def check_step(name: str, step: object) -> None:
