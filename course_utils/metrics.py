@@ -73,7 +73,9 @@ def class_iou(confusion: Tensor) -> Tensor:
     Raises:
         ValueError: if it is no square tensor.
     """
-    _check_confusion(confusion)
+    square = isinstance(confusion, Tensor) and confusion.ndim == 2 and confusion.shape[0] == confusion.shape[1]
+    if not square or confusion.is_complex():
+        raise ValueError(f"confusion is {describe(confusion)}, not (C, C) counts in a tensor.")
     confusion = confusion.cpu().double()  # Apple's GPUs have no float64
     intersection = confusion.diagonal()
     union = confusion.sum(0) + confusion.sum(1) - intersection
@@ -88,9 +90,8 @@ def mean_iou(confusion: Tensor) -> float:
     Raises:
         ValueError: if `confusion` is no square tensor.
     """
-    _check_confusion(confusion)
-    there = confusion.cpu().sum(1) > 0
-    return float(class_iou(confusion)[there].mean())
+    iou = class_iou(confusion)
+    return float(iou[confusion.cpu().sum(1) > 0].mean())
 
 
 def boundary_distance(mask: Tensor, max_distance: int = 32, ignore_index: int | None = None) -> Tensor:
@@ -244,12 +245,6 @@ def _labelled(mask: Tensor, ignore_index: int | None) -> Tensor:
     if limits is not None and not limits.min <= ignore_index <= limits.max:
         return torch.ones_like(mask, dtype=torch.bool)
     return mask != ignore_index
-
-
-def _check_confusion(confusion: Tensor) -> None:
-    square = isinstance(confusion, Tensor) and confusion.ndim == 2 and confusion.shape[0] == confusion.shape[1]
-    if not square or confusion.is_complex():
-        raise ValueError(f"confusion is {describe(confusion)}, not (C, C) counts in a tensor.")
 
 
 def _check_indices(prediction: Tensor, target: Tensor) -> None:
