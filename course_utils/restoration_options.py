@@ -112,10 +112,11 @@ def check(args: argparse.Namespace) -> torch.device:
             f"--steps {args.steps} --batch-size {args.batch_size} need {n_patches} patches in memory at once; "
             f"take at most {MOST_PATCHES}."
         )
-    odd = [name for name in args.tasks if not fitting_losses(name, args.losses)]
+    fitting = {name: fitting_losses(name, args.losses) for name in args.tasks}
+    odd = [name for name, losses in fitting.items() if not losses]
     if odd:
         raise ValueError(f"none of --losses {' '.join(args.losses)} fits --tasks {' '.join(odd)}: add --losses pixel.")
-    taken = {"pixel"}.union(*(fitting_losses(name, args.losses) for name in args.tasks))
+    taken = {"pixel"}.union(*fitting.values())
     idle = [loss for loss in args.losses if loss not in taken]
     if idle:
         raise ValueError(
@@ -132,11 +133,10 @@ def check(args: argparse.Namespace) -> torch.device:
         raise ValueError(f"{args.data}: a record calls the packaged pictures so; give the folder another name.")
     if args.pictures is not None and not args.pictures.is_dir():
         raise FileNotFoundError(f"{args.pictures} is no folder; make it first.")
-    made = [(name, loss) for name in args.tasks for loss in fitting_losses(name, args.losses)]
-    if args.pictures is not None and args.out.resolve() in [
-        picture_file(args.pictures, *one).resolve() for one in made
-    ]:
-        raise ValueError(f"--out {args.out} would be overwritten by a picture; name another file.")
+    if args.pictures is not None:
+        made = [picture_file(args.pictures, name, loss) for name, losses in fitting.items() for loss in losses]
+        if args.out.resolve() in [path.resolve() for path in made]:
+            raise ValueError(f"--out {args.out} would be overwritten by a picture; name another file.")
     if "monet" in args.tasks:
         check_painting_file(args.painting)
     return usable_device(args.device)
