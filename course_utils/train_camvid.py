@@ -280,14 +280,6 @@ def keep_weights(args: argparse.Namespace, model: DynamicUnet, codes: Sequence[s
     return None
 
 
-def write(args: argparse.Namespace, load: Load, model: nn.Module, result: dict) -> None:
-    """The results and the picture that the command line asks for."""
-    if args.out:
-        write_json(args.out, result)
-    if args.picture:
-        draw(as_scored(model, args), load("val", tuple(args.size)), args.picture)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     args = parse_command(argv)
@@ -320,7 +312,10 @@ def run(args: argparse.Namespace, complain: Callable[[str], None]) -> None:
         lost = keep_weights(args, model, load("train", tuple(args.size)).codes)
         result = report(args, root, load, model, rows)
         if rank() == 0:
-            write(args, load, model, result)
+            if args.out:
+                write_json(args.out, result)
+            if args.picture:
+                draw(as_scored(model, args), load("val", tuple(args.size)), args.picture)
             print(summary(result))
             written = [path for path in (args.out, args.picture, None if lost else args.save_weights) if path]
             print("\n".join(f"written: {path}" for path in written), end="\n" if written else "")

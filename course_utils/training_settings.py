@@ -42,7 +42,11 @@ def checked_settings(
         raise ValueError(f"grad_clip={grad_clip!r} is not positive; None switches clipping off.")
     if ema is not None and not (is_number(ema) and 0 <= ema < 1):
         raise ValueError(f"ema={ema!r} is not a share from 0 up to, but not including, 1; None switches averaging off.")
-    _check_amp(amp, next(parameters[0].device for parameters, _ in groups if parameters))
+    if amp not in (None, torch.bfloat16, torch.float16):
+        raise ValueError(f"amp={amp!r} is not None, torch.bfloat16 or torch.float16.")
+    device = next(parameters[0].device for parameters, _ in groups if parameters)
+    if amp is torch.float16 and device.type != "cuda":
+        raise ValueError(f"amp=torch.float16 needs CUDA, and the model is on {device}; take torch.bfloat16.")
     if compile and world_size() > 1:
         raise ValueError(f"compile=True is for one process, and there are {world_size()}; leave it out.")
     if not is_whole(seed) or not -(2**63) <= seed < 2**64:
@@ -65,13 +69,6 @@ def checked_settings(
         "number of parameters": sum(parameter.numel() for parameter in model.parameters()),
         "trainable parameters": [name for name, parameter in model.named_parameters() if parameter.requires_grad],
     }
-
-
-def _check_amp(amp: torch.dtype | None, device: torch.device) -> None:
-    if amp not in (None, torch.bfloat16, torch.float16):
-        raise ValueError(f"amp={amp!r} is not None, torch.bfloat16 or torch.float16.")
-    if amp is torch.float16 and device.type != "cuda":
-        raise ValueError(f"amp=torch.float16 needs CUDA, and the model is on {device}; take torch.bfloat16.")
 
 
 def check_functions(loss_fn: object, evaluate: object) -> None:

@@ -139,11 +139,9 @@ class TransposedConv(nn.Sequential):
         stride: int = 2,
         act_cls: ActivationFactory | None = nn.ReLU,
     ) -> None:
-        check_whole(stride=stride)
-        check_whole(in_channels=in_channels, out_channels=out_channels)
+        check_whole(in_channels=in_channels, out_channels=out_channels, kernel_size=kernel_size, stride=stride)
         if act_cls is not None:
             check_activation(act_cls)
-        check_whole(kernel_size=kernel_size)
         if stride == 1 and kernel_size % 2 == 0:
             raise ValueError(
                 f"kernel_size={kernel_size} is even and cannot keep the grid at stride=1; take an odd one."
