@@ -80,11 +80,6 @@ def test_set_moves_several_controls_and_draws_once(widget, square):
     assert square.calls == calls + 1, "nothing changed, so there is nothing to draw"
 
 
-def test_set_names_an_unknown_control(widget):
-    with pytest.raises(ValueError, match="no control named colour; there are level, size"):
-        widget.set(colour=3)
-
-
 def test_an_exception_while_moving_is_said_and_raised(widget):
     with pytest.raises(ValueError, match="level 13"):
         widget.controls["level"].value = 13
@@ -205,47 +200,3 @@ def test_a_huge_upload_is_refused_before_it_is_decoded(monkeypatch):
     monkeypatch.setattr("course_utils.widgets.figure.MOST_PIXELS", 20)
     with pytest.raises(ValueError, match=r"map\.png has 7 × 5 pixels, more than"):
         uploaded_picture((upload("map.png", encoded(np.zeros((5, 7, 3), dtype=np.uint8))),))
-
-
-@pytest.mark.parametrize("options", [(1, 2), (("one", 1), ("two", 2)), {"one": 1, "two": 2}])
-def test_a_value_that_a_control_does_not_have_moves_nothing(options):
-    figure, _ = plt.subplots()
-    controls = {
-        "x": ipywidgets.IntSlider(3, description="x"),
-        "zoom": ipywidgets.SelectionSlider(options=options, description="zoom"),
-    }
-    widget = FigureWidget(lambda x, zoom: (figure, f"{x}, {zoom}"), controls, css_class="two")
-    with pytest.raises(ValueError, match="zoom=3 is not one of 1, 2"):
-        widget.set(x=10, zoom=3)
-    assert widget.sentence == "3, 1" and controls["x"].value == 3
-    widget.set(x=10, zoom=2)
-    assert widget.sentence == "10, 2"
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"x": 11}, "x=11 is no value of this control: it would become 10"),
-        ({"x": -1}, "x=-1 is no value of this control: it would become 0"),
-        ({"x": "7"}, "x='7' is no value of this control"),
-        ({"x": 3.7}, "x=3.7 is no value of this control: it would become 3"),
-        ({"span": (0, 20)}, r"span=\(0, 20\) is no value of this control"),
-        ({"span": 3}, "span=3 is no value of this control"),
-        ({"on": "no"}, "on='no' is no value of this control"),
-    ],
-)
-def test_a_value_out_of_range_moves_nothing(values, said):
-    figure, _ = plt.subplots()
-    controls = {
-        "other": ipywidgets.IntSlider(3, description="other"),
-        "x": ipywidgets.IntSlider(3, max=10, description="x"),
-        "span": ipywidgets.IntRangeSlider(value=(2, 5), max=10, description="span"),
-        "on": ipywidgets.Checkbox(False, description="on"),
-    }
-    widget = FigureWidget(lambda **values: (figure, str(values)), controls, css_class="four")
-    before, sentence = widget.values, widget.sentence
-    with pytest.raises(ValueError, match=said):
-        widget.set(other=9, **values)
-    assert widget.values == before and widget.sentence == sentence
-    widget.set(other=9, x=10, span=(0, 10), on=True)
-    assert widget.values == {"other": 9, "x": 10, "span": (0, 10), "on": True}

@@ -10,8 +10,7 @@ import base64
 import html
 import io
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import ipywidgets
@@ -20,7 +19,6 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
-from traitlets import TraitError
 
 from course_utils.picture_files import opened, to_colour
 from course_utils.plots.rendering import MovingParts, render_png
@@ -68,10 +66,9 @@ class FigureWidget(ipywidgets.VBox):
             _check_control(name, control)
         self.draw = draw
         self.controls = dict(controls)
-        self._first_ends = {name: _ends(control) for name, control in controls.items()}
         self.figure: Figure | None = None
         self.sentence = ""
-        self._held = 0
+        self._held = False
         self._drawn: dict[str, Any] | None = None
         self._width, self.moving = width, moving
         self._parts: MovingParts | None = None
@@ -107,43 +104,13 @@ class FigureWidget(ipywidgets.VBox):
         return buttons
 
     def set(self, **values: Any) -> None:
-        """Move several controls and draw once.
-
-        Raises:
-            ValueError: if there is no such control, or it has no such value; then nothing has moved.
-        """
-        unknown = sorted(set(values) - set(self.controls))
-        if unknown:
-            raise ValueError(f"no control named {', '.join(unknown)}; there are {', '.join(self.controls)}")
-        for name, value in values.items():
-            options = getattr(self.controls[name], "options", None)
-            if options is None:
-                continue
-            pairs = options.items() if isinstance(options, Mapping) else options
-            choices = [option[1] if isinstance(option, tuple) else option for option in pairs]
-            if value not in choices:
-                raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}")
-        before = self.values
-        with self._hold():
-            try:
-                for name, value in values.items():
-                    control = self.controls[name]
-                    control.value = value
-                    # A slider stops at its ends; where another control has moved these, that is what it is for.
-                    if control.value != value and _ends(control) == self._first_ends[name]:
-                        raise TraitError(f"it would become {control.value!r}")
-            except TraitError as error:
-                for moved, old in before.items():
-                    self.controls[moved].value = old
-                raise ValueError(f"{name}={value!r} is no value of this control: {error}") from error
-
-    @contextmanager
-    def _hold(self) -> Iterator[None]:
-        self._held += 1
+        """Move several controls and draw once."""
+        self._held = True
         try:
-            yield
+            for name, value in values.items():
+                self.controls[name].value = value
         finally:
-            self._held -= 1
+            self._held = False
         self._redraw()
 
     def _redraw(self, _change: Any = None) -> None:
@@ -183,10 +150,6 @@ def _smaller(png: bytes) -> bytes:
     with Image.open(io.BytesIO(png)) as picture:
         picture.save(packed, "png")
     return packed.getvalue()
-
-
-def _ends(control: ipywidgets.DOMWidget) -> tuple[Any, Any]:
-    return getattr(control, "min", None), getattr(control, "max", None)
 
 
 def _check_control(name: str, control: ipywidgets.DOMWidget) -> None:
