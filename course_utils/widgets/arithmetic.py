@@ -57,12 +57,11 @@ class ArithmeticExplorer(FigureWidget):
         )
         ipywidgets.jslink((self.play, "value"), (step, "value"))
         ipywidgets.jslink((self.play, "max"), (step, "max"))
-        *_, picture, label = self.children
         grid = ipywidgets.GridBox(
             list(self._sliders.values()), layout=Layout(grid_template_columns="repeat(3, 310px)", max_width="100%")
         )
         walking = ipywidgets.HBox([walk, step, self.play], layout=Layout(align_items="flex-end", flex_flow="row wrap"))
-        self.children = [grid, walking, picture, label]
+        self.arrange(grid, walking)
 
     def _geometry(self) -> Geometry:
         return Geometry(**{name: slider.value for name, slider in self._sliders.items()})

@@ -69,13 +69,7 @@ class UpsamplingComparer(FigureWidget):
         }
         controls["upload"].observe(self._take_upload, names="value")  # before FigureWidget's: one drawing, not two
         super().__init__(self._draw, controls, css_class="upsampling-comparer", width=960)
-        *_, shown, label = self.children
-        self.children = [*(self._row(names) for names in ROWS), shown, label]
-
-    def _row(self, names: tuple[str, ...]) -> ipywidgets.Box:
-        return ipywidgets.Box(
-            [self.controls[name] for name in names], layout=Layout(flex_flow="row wrap", align_items="center")
-        )
+        self.arrange(*([controls[name] for name in names] for names in ROWS))
 
     def _take_upload(self, _change: object = None) -> None:
         self._made = {key: made for key, made in self._made.items() if key[0] != YOURS}

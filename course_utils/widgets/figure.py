@@ -103,6 +103,12 @@ class FigureWidget(ipywidgets.VBox):
             buttons.append(button)
         return buttons
 
+    def arrange(self, *rows: ipywidgets.Widget | Sequence[ipywidgets.Widget]) -> None:
+        """Stack these above the picture; those of a list stand side by side."""
+        wrap = ipywidgets.Layout(flex_flow="row wrap", align_items="center")
+        boxes = [row if isinstance(row, ipywidgets.Widget) else ipywidgets.Box(row, layout=wrap) for row in rows]
+        self.children = [*boxes, self._picture, self._label]
+
     def set(self, **values: Any) -> None:
         """Move several controls and draw once."""
         self._held = True

@@ -86,10 +86,7 @@ class RestorationWipe(FigureWidget):
         controls = _controls(tuple(self._restorers))
         controls["upload"].observe(self._take_upload, names="value")  # before FigureWidget's: one drawing, not two
         super().__init__(self._draw, controls, css_class="restoration-wipe", width=960, moving=self._figure.moving)
-        *_, shown, label = self.children
-        wrap = Layout(flex_flow="row wrap", align_items="center")
-        rows = [ipywidgets.Box([controls[name] for name in names], layout=wrap) for names in ROWS]
-        self.children = [*rows, shown, label]
+        self.arrange(*([controls[name] for name in names] for names in ROWS))
 
     def _take_upload(self, _change: object = None) -> None:
         for kept in (self._original, self._damaged, self._right):

@@ -117,14 +117,13 @@ class SegmentationViewer(FigureWidget):
         legend = [artist for kind in zip(*self._legend.values(), strict=True) for artist in kind]
         moving = [*legend, self._caption, self._artist]  # patches, names, shares: what changes most often comes last
         super().__init__(self._draw, {**top, **boxes}, css_class="segmentation-viewer", width=900, moving=moving)
-        *_, picture, label = self.children
         grid = ipywidgets.GridBox(
             list(boxes.values()),
             layout=ipywidgets.Layout(grid_template_columns="repeat(6, 150px)", max_width="100%"),
         )
         rows = [ipywidgets.HBox([top["picture"], top["opacity"]]), top["layer"]]
         rows += [top["network"]] if "network" in top else []
-        self.children = [*rows, ipywidgets.HBox(self.switches(boxes, "All classes", "No class")), grid, picture, label]
+        self.arrange(*rows, ipywidgets.HBox(self.switches(boxes, "All classes", "No class")), grid)
 
     def _controls(self, has_predictions: bool) -> dict[str, ipywidgets.DOMWidget]:
         wide = ipywidgets.Layout(width="420px")

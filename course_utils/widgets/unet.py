@@ -69,13 +69,8 @@ class UnetExplorer(FigureWidget):
             width=960,
             moving=self._figure.moving,
         )
-        *_, picture, label = self.children
-        rows = [
-            list(controls.values()),
-            [*self._skips.values(), *self.switches(self._skips, "All skips", "No skip", "90px")],
-        ]
-        wrap = Layout(flex_flow="row wrap", align_items="center")
-        self.children = [*(ipywidgets.Box(row, layout=wrap) for row in rows), picture, label]
+        switches = self.switches(self._skips, "All skips", "No skip", "90px")
+        self.arrange(list(controls.values()), [*self._skips.values(), *switches])
 
     def _trace(self, picture: int, off: frozenset[int]) -> Trace:
         if (picture, off) not in self._traces:
