@@ -40,8 +40,3 @@ def test_every_control_changes_picture_and_sentence(explorer):
         png, sentence = explorer.png, explorer.sentence
         explorer.set(**move)
         assert explorer.png != png and explorer.sentence != sentence, move
-
-
-def test_runs_that_lack_a_setting_are_named():
-    with pytest.raises(ValueError, match=r"runs has no \('random', False, 2\); leave runs out"):
-        InitialisationExplorer({})

@@ -1,7 +1,5 @@
 """The initialisation explorer: what a pixel shuffle starts from, and what becomes of it in training."""
 
-from itertools import product
-
 import ipywidgets
 from matplotlib.figure import Figure
 
@@ -21,16 +19,10 @@ class InitialisationExplorer(FigureWidget):
 
     Args:
         runs: as `watch_all` gives them, which is called if they are not given.
-
-    Raises:
-        ValueError: if a setting is missing in `runs`.
     """
 
     def __init__(self, runs: dict[Setting, dict[int, State]] | None = None) -> None:
         self.runs = watch_all() if runs is None else runs
-        for setting in product(STARTS, (False, True), SCALES):
-            if setting not in self.runs:
-                raise ValueError(f"runs has no {setting}; leave runs out, or pass all that watch_all() gives.")
         self.truth = face()[0].mean(0)
         self._energies = {scale: checkerboard_energy(self.truth, scale) for scale in SCALES}
         self._figure = InitialisationFigure(self.truth, CROP)
