@@ -92,8 +92,6 @@ def test_on_paper_two_schemes_are_called_by_name():
     assert len(compare_figure(ORIGINAL, ("nearest", "bicubic"), 3).axes) == 3
     with pytest.raises(ValueError, match="scheme='cubic'"):
         compare_figure(ORIGINAL, ("nearest", "cubic"))
-    with pytest.raises(ValueError, match="view='film'"):
-        compare_figure(torch.rand(3, 8, 8), ("nearest", "bicubic"), view="film")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +99,6 @@ def test_on_paper_two_schemes_are_called_by_name():
     [
         (lambda: compare_figure(torch.rand(3, 12, 24), ("nearest", "bicubic")), r"\(3, 12, 24\) is not square"),
         (lambda: compare_figure(torch.rand(1, 12, 12), ("nearest", "bicubic")), "in colour"),
-        (lambda: compare_figure(torch.rand(3, 12, 12), ("nearest", "bicubic"), wipe=50), "wipe=50"),
         (lambda: Window(0), "zoom=0"),
         (lambda: Window(1.5), "zoom=1.5"),
         (lambda: Window(2, 50, 50), "x=50 and y=50"),

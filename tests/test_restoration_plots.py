@@ -122,12 +122,6 @@ def test_one_figure_is_kept_and_the_pictures_are_untouched():
         (lambda: wipe_figure(ORIGINAL, DAMAGED[:, :96, :96], RESTORED, "mine"), r"\(1, 3, 96, 96\).*of one shape"),
         (lambda: wipe_figure(ORIGINAL, DAMAGED, RESTORED, "mine", 50), "wipe=50"),
         (lambda: wipe_figure(ORIGINAL, DAMAGED, RESTORED * math.nan, "mine"), "not finite"),
-        (
-            lambda: WipeFigure().update(
-                ORIGINAL, Judged(DAMAGED, 20, 0.5), Judged(RESTORED[:, :60, :60], 20, 0.5), "mine"
-            ),
-            r"\(3, 60, 60\) and \(3, 144, 144\) cannot share",
-        ),
     ],
 )
 def test_bad_input_is_one_sentence(call, message):

@@ -99,14 +99,11 @@ class ComparerFigure:
             wipe: share of the window's width that shows the first enlargement, 0 to 1.
 
         Raises:
-            ValueError: for an unknown view, a picture that is not square and in colour, a wipe out of range.
+            ValueError: for a picture that is not square and in colour.
         """
-        check_choice("view", view, VIEWS)
         shape = tuple(original.picture.shape)
         if len(shape) != 3 or shape[0] != 3 or shape[1] != shape[2]:
             raise ValueError(f"a picture of shape {shape} is not square and in colour, (3, S, S).")
-        if not 0 <= wipe <= 1:
-            raise ValueError(f"wipe={wipe} is not a share from 0 to 1.")
         window = window or Window()
         pictures = [_array(made.picture) for made in (original, first[1], second[1])]
         titles = ["original", first[0], second[0]]
@@ -145,18 +142,13 @@ class ComparerFigure:
 
 
 def compare_figure(
-    original: Tensor,
-    names: tuple[str, str],
-    factor: int = 2,
-    view: str = VIEWS[0],
-    window: Window | None = None,
-    wipe: float = 0.5,
+    original: Tensor, names: tuple[str, str], factor: int = 2, *, window: Window | None = None
 ) -> Figure:
-    """A comparison on paper: two of `SCHEMES` by name on the square picture `original`, ``(3, S, S)``."""
+    """A comparison on paper, side by side: two of `SCHEMES` by name on the square picture `original`, ``(3, S, S)``."""
     for name in names:
         check_choice("scheme", name, tuple(SCHEMES))
     made = [(name, enlarge_again(original, SCHEMES[name], factor)) for name in names]
-    return ComparerFigure().update(cut_to(original, factor), *made, view, window, wipe)
+    return ComparerFigure().update(cut_to(original, factor), *made, window=window)
 
 
 def _array(picture: Tensor) -> np.ndarray:

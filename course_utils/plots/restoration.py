@@ -147,18 +147,15 @@ class WipeFigure:
             wipe: share of the width that shows the damaged picture, 0 to 1; rounded to whole pixels of the picture.
 
         Raises:
-            ValueError: for a picture that is not square and in colour, shapes that differ, a wipe out of range.
+            ValueError: for a picture that is not square and in colour, or a wipe out of range.
         """
         shape = tuple(original.shape)
         if len(shape) != 3 or shape[0] != 3 or shape[1] != shape[2]:
             raise ValueError(f"a picture of shape {shape} is not square and in colour, (3, S, S).")
-        for picture in (damaged.picture, right.picture):
-            if tuple(picture.shape) != shape:
-                raise ValueError(f"pictures of shape {tuple(picture.shape)} and {shape} cannot share a panel.")
         if not 0 <= wipe <= 1:
             raise ValueError(f"wipe={wipe} is not a share from 0 to 1.")
         side, border = shape[1], round(wipe * shape[1])
-        before, after = (to_rgb(one.picture.clamp(0, 1)) for one in (damaged, right))
+        before, after = (to_rgb(one.picture) for one in (damaged, right))
         self._wiped.set_data(np.concatenate([before[:, :border], after[:, border:]], axis=1))
         whole = side * (_LARGE // side) or _LARGE
         self._wiped.axes.set_position(self._box(_LEFT, _TOP, whole, whole))
