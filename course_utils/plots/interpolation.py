@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from course_utils.checks import check_whole, is_whole
+from course_utils.checks import check_whole
 
 _BLUE, _VERMILION, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "0.6"
 _STYLES = (("-", _BLUE), ("--", _VERMILION), ("-.", _GREEN), (":", "black"))
@@ -22,12 +22,7 @@ def centres(n: int, n_out: int, align_corners: bool = False) -> Tensor:
 
     Pixels are areas: ``(i + ½) · n / n_out - ½``. With `align_corners` the outermost centres coincide:
     ``i · (n - 1) / (n_out - 1)``.
-
-    Raises:
-        ValueError: if a side has no pixel.
     """
-    if not (is_whole(n) and is_whole(n_out)) or min(n, n_out) < 1:
-        raise ValueError(f"n={n} and n_out={n_out}: a side has a whole number of pixels, at least one.")
     i = torch.arange(n_out, dtype=torch.float64)
     return i * ((n - 1) / max(n_out - 1, 1)) if align_corners else (i + 0.5) * (n / n_out) - 0.5
 
@@ -65,28 +60,28 @@ def response(kernel: Tensor, frequencies: Tensor) -> Tensor:
     return (waves @ kernel.to(torch.complex128)).abs()
 
 
-def show_responses(kernels: Mapping[str, Tensor], factor: int = 2) -> Figure:
+def show_responses(kernels: Mapping[str, Tensor]) -> Figure:
     """What each kernel, applied after inserting zeros, lets through; the copies that the zeros made are shaded.
 
+    The side is doubled, so ¼ cycle per new pixel is the finest that the old grid can hold.
+
     Args:
-        kernels: by title, each ``(K,)`` with weights that add up to `factor`.
-        factor: of the enlargement; ``1 / (2 · factor)`` cycles per new pixel is the finest the old grid can hold.
+        kernels: by title, each ``(K,)`` with weights that add up to 2.
 
     Raises:
         ValueError: if there are more kernels than line styles.
     """
-    check_whole(factor=factor)
     if not 1 <= len(kernels) <= len(_STYLES):
         raise ValueError(f"{len(kernels)} kernels: draw 1 to {len(_STYLES)}, each with a line style of its own.")
     figure = Figure(figsize=(8.4, 3.7), layout="constrained")
     ax = figure.add_subplot()
     frequencies = torch.linspace(0, 0.5, 201)
-    limit = 1 / (2 * factor)
+    limit = 1 / 4
     ax.axvspan(limit, 0.5, color="0.92")
     ax.axhline(0, color="0.7", lw=0.8)
     ax.plot([0, limit, limit, 0.5], [1, 1, 0, 0], color="0.45", lw=1.2, label="keeps all, adds nothing")
     for (name, kernel), (dashes, colour) in zip(kernels.items(), _STYLES, strict=False):
-        gain = response(kernel.detach(), frequencies) / factor
+        gain = response(kernel.detach(), frequencies) / 2
         ax.plot(frequencies, gain, dashes, color=colour, lw=2.2, label=name)
     for middle, what in ((limit / 2, "waves of the picture"), ((limit + 0.5) / 2, "copies made by the zeros")):
         ax.text(middle, 1.06, what, ha="center", fontsize=11)
