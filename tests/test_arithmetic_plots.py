@@ -95,7 +95,7 @@ def test_a_kept_figure_shows_what_a_new_one_shows():
     kept.update(Geometry(4, 4, 3, 2, 2, 2), WALKS[1], 7)
     kept.refuse("for a reason")
     for geometry, walk, step in [(Geometry(), WALKS[0], 12), (Geometry(3, 3, 2, 1, 1), WALKS[1], 8)]:
-        new = arithmetic_figure(geometry, walk, step)
+        new = ArithmeticFigure().update(geometry, walk, step)
         np.testing.assert_array_equal(pixels(kept.update(geometry, walk, step)), pixels(new))
 
 
@@ -106,10 +106,9 @@ def test_each_step_and_walk_looks_different():
     assert len(seen) == 29
 
 
-def test_without_a_step_the_walk_is_over():
-    np.testing.assert_array_equal(
-        pixels(arithmetic_figure(Geometry(), WALKS[1])), pixels(arithmetic_figure(Geometry(), WALKS[1], 3))
-    )
+def test_on_paper_the_walk_is_over_output_pixels():
+    kept = ArithmeticFigure().update(Geometry(), WALKS[0], 3)
+    np.testing.assert_array_equal(pixels(arithmetic_figure(Geometry(), step=3)), pixels(kept))
 
 
 def test_counts_get_darker_and_nought_is_white():

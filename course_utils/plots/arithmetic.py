@@ -282,7 +282,7 @@ class ArithmeticFigure:
         lines = [panel.title for panel in self._panels] + [self._formula, *self._sum, self._problem]
         return [line.text for line in lines if line.text]
 
-    def update(self, geometry: Geometry, walk: str = WALKS[0], step: int = 0) -> Figure:
+    def update(self, geometry: Geometry, walk: str, step: int) -> Figure:
         """Show the state after pixel number `step`, counted from 0, of the given walk."""
         state = take_step(geometry, walk, step)
         self._show_scatter(geometry, state)
@@ -374,9 +374,9 @@ class _Panel:
         self.grid.ax.set_visible(False)
 
 
-def arithmetic_figure(geometry: Geometry, walk: str = WALKS[0], step: int | None = None) -> Figure:
-    """The explorer's picture of one setting, after pixel number `step`, counted from 0, or after the last one."""
-    return ArithmeticFigure().update(geometry, walk, geometry.steps(walk) - 1 if step is None else step)
+def arithmetic_figure(geometry: Geometry, step: int) -> Figure:
+    """The explorer's picture of one setting, after output pixel number `step`, counted from 0."""
+    return ArithmeticFigure().update(geometry, WALKS[0], step)
 
 
 def _whole(values: np.ndarray) -> dict[Place, str]:
