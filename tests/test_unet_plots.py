@@ -8,6 +8,7 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from course_utils.classes import CLASS_NAMES, VOID
 from course_utils.encoders import create_encoder
@@ -16,7 +17,9 @@ from course_utils.plots.rendering import render_png
 from course_utils.plots.unet import (
     CHOSEN,
     ExplorerFigure,
+    NetworkDrawing,
     accuracy,
+    axes_in_inches,
     explorer_figure,
     kernel_figure,
     montage,
@@ -52,7 +55,7 @@ def drawing_of(figure):
 
 
 def test_boxes_are_at_scale_and_do_not_overlap():
-    boxes, arrows, notes = drawing_of(network_figure(LEVELS))
+    boxes, arrows, notes = drawing_of(network_figure(LEVELS, "a title"))
     heights = [box.get_height() / level.height for box, level in zip(boxes, LEVELS, strict=True)]
     assert max(heights) == pytest.approx(min(heights))
     widths = [box.get_width() / level.channels for box, level in zip(boxes[:-1], LEVELS, strict=False)]
@@ -64,7 +67,7 @@ def test_boxes_are_at_scale_and_do_not_overlap():
 
 
 def test_skips_pass_over_the_boxes_between_and_end_at_their_levels():
-    boxes, arrows, _ = drawing_of(network_figure(LEVELS))
+    boxes, arrows, _ = drawing_of(network_figure(LEVELS, "a title"))
     for source, arrow in enumerate(arrows):
         (x, y), (tip, _) = arrow._posA_posB
         target = LEVELS[source].partner
@@ -76,7 +79,9 @@ def test_skips_pass_over_the_boxes_between_and_end_at_their_levels():
 
 
 def test_a_chosen_level_is_framed_and_a_skip_that_is_off_says_so():
-    boxes, arrows, notes = drawing_of(network_figure(LEVELS, "a title", chosen=1, off=[2]))
+    figure = Figure(figsize=(9.6, 3))
+    NetworkDrawing(axes_in_inches(figure), (0, 0, 9.6, 3), LEVELS).update(chosen=1, off=[2])
+    boxes, arrows, notes = drawing_of(figure)
     assert [box.get_linewidth() > 2 for box in boxes] == [index == 1 for index in range(len(LEVELS))]
     assert [arrow.get_linestyle() for arrow in arrows] == ["-", "--", "-", "-"]
     assert [note.get_text() for note in notes] == ["off"]
@@ -130,8 +135,8 @@ def test_predictions_stand_beside_the_truth_with_their_accuracy():
 
 def test_the_strongest_maps_and_their_montage():
     maps = torch.stack([torch.full((2, 2), 5.0), torch.tensor([[0.0, 9], [0, 9]]), torch.tensor([[0.0, 1], [0, 1]])])
-    assert strongest(maps, 2) == [1, 2]
-    sheet = montage(maps / 2, maps, [1, 2])
+    assert strongest(maps) == [1, 2, 0]
+    sheet = montage(maps[1:] / 2, maps[1:])
     zoom = 22
     assert sheet.shape == (4 * zoom + 2, 8 * zoom + 6)
     tile = sheet[: 2 * zoom, : 2 * zoom]
@@ -171,7 +176,7 @@ def test_where_a_skip_is_off_the_maps_stand_above_what_they_are_with_all_on(trac
     whole = all_on.activations[chosen]
     for place, maps in (("leaving", now.activations[chosen]), ("arriving", whole)):
         shown = figure._images[place].get_array()
-        assert np.array_equal(shown.filled(np.nan), montage(maps, whole, strongest(whole)), equal_nan=True)
+        assert np.array_equal(shown.filled(np.nan), montage(maps, whole), equal_nan=True)
     assert not torch.equal(now.activations[chosen], whole)
 
 

@@ -141,21 +141,12 @@ def _slots(levels: Sequence[Level], width: float) -> list[tuple[float, float, fl
     ]
 
 
-def network_figure(
-    levels: Sequence[Level],
-    title: str = "",
-    *,
-    chosen: int | None = None,
-    off: Collection[int] = (),
-) -> Figure:
+def network_figure(levels: Sequence[Level], title: str) -> Figure:
     """A U-shaped network at scale: height of a box = height of its grid, width = channels; lines are skips."""
-    width, height = size = 9.6, 3.0  # inches
-    head = 0.32 if title else 0.0
-    figure = NotebookFigure(figsize=size)
-    ax = axes_in_inches(figure)
-    NetworkDrawing(ax, (0, 0, width, height - head), levels).update(chosen, off)
-    if title:
-        figure.text(0.5, 1 - head / 2 / height, title, ha="center", va="center", fontsize=TITLE_SIZE)
+    width, height, head = 9.6, 3.0, 0.32  # inches
+    figure = NotebookFigure(figsize=(width, height))
+    NetworkDrawing(axes_in_inches(figure), (0, 0, width, height - head), levels)
+    figure.text(0.5, 1 - head / 2 / height, title, ha="center", va="center", fontsize=TITLE_SIZE)
     return figure
 
 
@@ -260,21 +251,24 @@ def show_predictions(
     return figure
 
 
-def strongest(maps: Tensor, n: int = MAPS_SHOWN) -> list[int]:
-    """The `n` channels of ``(C, h, w)`` that vary most over the grid, strongest first."""
+def strongest(maps: Tensor) -> list[int]:
+    """The channels of ``(C, h, w)`` that vary most over the grid, up to `MAPS_SHOWN`, strongest first."""
     spread = maps.flatten(1).std(1, correction=0)
-    return spread.argsort(descending=True, stable=True)[:n].tolist()
+    return spread.argsort(descending=True, stable=True)[:MAPS_SHOWN].tolist()
 
 
-def montage(maps: Tensor, reference: Tensor, picks: Sequence[int]) -> np.ndarray:
-    """Some channels of ``(C, h, w)`` in rows, each from 0 to 1 on the scale of its `reference`; nan between them."""
+def montage(maps: Tensor, reference: Tensor) -> np.ndarray:
+    """The channels of ``(C, h, w)`` that are strongest in `reference`, in rows, each from 0 to 1 on its scale there.
+
+    Between them is nan.
+    """
     _, height, width = maps.shape
     zoom = max(1, _SMALLEST_MAP // height)
     gap = 2
     rows = math.ceil(MAPS_SHOWN / MAP_COLUMNS)
     tall, wide = height * zoom + gap, width * zoom + gap
     sheet = np.full((rows * tall - gap, MAP_COLUMNS * wide - gap), np.nan, dtype=np.float32)
-    for place, channel in enumerate(picks):
+    for place, channel in enumerate(strongest(reference)):
         low, high = reference[channel].min(), reference[channel].max()
         scaled = ((maps[channel] - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
         row, column = divmod(place, MAP_COLUMNS)
@@ -367,28 +361,24 @@ class ExplorerFigure:
         return self.figure
 
     def _show_maps(self, all_on: Trace, now: Trace, chosen: int, off: Collection[int]) -> None:
-        level = self.levels[chosen]
-        maps, reference = now.activations[chosen], all_on.activations[chosen]
-        picks = strongest(reference)
-        title = f"{level.name} gives: {len(picks)} of {level.channels} feature maps"
-        self._show("leaving", montage(maps, reference, picks), title)
+        level, whole = self.levels[chosen], all_on.activations[chosen]
+        title = f"{level.name} gives: {min(MAPS_SHOWN, level.channels)} of {level.channels} feature maps"
+        self._show("leaving", montage(now.activations[chosen], whole), title)
+        empty = np.full((2, 2), np.nan, np.float32)
         end = chosen if chosen in now.skips else level.partner
         if end is None:
-            empty = np.full((2, 2), np.nan, np.float32)
             self._show("arriving", empty, f"no skip starts or ends at {level.name}")
             return
-        skip, reference = now.skips[end], all_on.skips[end]
         number = self.levels[end].partner + 1
-        picks = strongest(reference)
         if number not in off:
-            title = f"skip {number} brings: {len(picks)} of {len(skip)} feature maps"
-            self._show("arriving", montage(skip, reference, picks), title)
+            skip = now.skips[end]
+            title = f"skip {number} brings: {min(MAPS_SHOWN, len(skip))} of {len(skip)} feature maps"
+            self._show("arriving", montage(skip, all_on.skips[end]), title)
         elif end == chosen:  # what zeros look like is no news; what they change is
-            whole = all_on.activations[chosen]
             title = f"skip {number} brings zeros; with all skips on, {level.name} gives:"
-            self._show("arriving", montage(whole, whole, strongest(whole)), title)
+            self._show("arriving", montage(whole, whole), title)
         else:
-            self._show("arriving", np.full((2, 2), np.nan, np.float32), f"skip {number} is off: zeros go on")
+            self._show("arriving", empty, f"skip {number} is off: zeros go on")
 
     def _show(self, name: str, picture: np.ndarray, title: str) -> None:
         image = self._images[name]
