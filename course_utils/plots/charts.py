@@ -25,11 +25,10 @@ from course_utils.plots.scenes import class_colours
 
 
 def class_shares(
-    shares: Mapping[str, Sequence[float]] | Sequence[float], codes: Sequence[str] = CLASS_NAMES, title: str = ""
+    shares: Sequence[float], codes: Sequence[str] = CLASS_NAMES, title: str = "Share of pixels of each class"
 ) -> Figure:
-    """Bars with the share of pixels (0 to 1) of each class; several named data sets stand side by side."""
-    series = shares if isinstance(shares, Mapping) else {"": shares}
-    return _class_bars(series, codes, title or "Share of pixels of each class", "share of pixels")
+    """Bars with the share of pixels (0 to 1) of each class."""
+    return _class_bars({"": shares}, codes, title, "share of pixels")
 
 
 def per_class_iou(
