@@ -34,21 +34,18 @@ class PatchDistance(nn.Module):
         side: of a patch, in pixels.
         levels: scales, each half as large as the one before.
         directions: drawn for each call.
-        seed: of patches and directions.
 
     Raises:
         ValueError: if the painting is no such picture, or smaller than one patch at the smallest scale.
     """
 
-    def __init__(
-        self, painting: Tensor, *, side: int = 7, levels: int = 3, directions: int = 16, seed: int = 0
-    ) -> None:
+    def __init__(self, painting: Tensor, *, side: int = 7, levels: int = 3, directions: int = 16) -> None:
         super().__init__()
         check_whole(side=side, levels=levels, directions=directions)
         check_painting(painting)
         self.side, self.levels, self.directions = side, levels, directions
         self._check_size(painting)
-        self._generator = seeded_generator(seed)
+        self._generator = seeded_generator(0)
         picture = painting.detach()[None].float()
         for level in range(levels):
             picture = F.avg_pool2d(picture, 2) if level else picture
