@@ -92,7 +92,7 @@ def trace(model: DynamicUnet, picture: Tensor, off: Collection[int] = ()) -> Tra
         raise ValueError('skip 1 brings the picture too in this network (tail="merged"), so it cannot be off alone.')
     down = [model.encoder[i] for i in model.skip_indices]
     tail = {"last up": model.final_up, "with input": model.last_block, "scores": model.head}
-    tail = {name: module for name, module in tail.items() if module is not None and _computes(module)}
+    tail = {name: module for name, module in tail.items() if not isinstance(module, nn.Identity | None)}
     # What is added is projected first, with a bias, which a skip that is off must not bring either.
     arriving = [block.skip_proj if block.skip == "add" else block.skip_norm for block in model.blocks]
     with (
@@ -110,10 +110,6 @@ def trace(model: DynamicUnet, picture: Tensor, off: Collection[int] = ()) -> Tra
     levels = u_shape(shapes[: n + 1], shapes[n + 1 : 2 * n + 1], list(zip(tail, shapes[2 * n + 1 :], strict=True)))
     levels[n] = replace(levels[n], name="middle")
     return Trace(levels, activations, {n + 1 + i: skip for i, skip in enumerate(arrived)}, output)
-
-
-def _computes(module: nn.Module) -> bool:
-    return not isinstance(module, nn.Identity)
 
 
 @contextmanager
