@@ -36,9 +36,7 @@ IMPOSSIBLE_NAMES = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLON
 """An entry that is a file and a folder at once, or whose name is too long for the file system."""
 
 
-def unpack(
-    archive: Path, target: Path, *, name: str, max_bytes: int = MAX_BYTES, max_entries: int = MAX_ENTRIES
-) -> None:
+def unpack(archive: Path, target: Path, *, name: str) -> None:
     """Unpack the photographs, masks and lists of a .zip, .tar or .tgz archive into the new folder `target`.
 
     `name` is what messages call the archive.
@@ -48,7 +46,7 @@ def unpack(
             points outside of `target`, or is larger than the limits. `target` may then hold a part of it.
     """
     target.mkdir()
-    writer = _Writer(name, target, max_bytes, max_entries)
+    writer = _Writer(name, target)
     with archive.open("rb") as file:
         magic = file.read(2)
     try:
@@ -100,9 +98,8 @@ def _unpack_tar(stream: IO[bytes], writer: "_Writer") -> None:
 class _Writer:
     """Decides what may be written below `target`, and keeps count against the limits."""
 
-    def __init__(self, name: str, target: Path, max_bytes: int, max_entries: int) -> None:
+    def __init__(self, name: str, target: Path) -> None:
         self.name, self.target = name, target
-        self.max_bytes, self.max_entries = max_bytes, max_entries
         self.n_bytes = self.n_entries = 0
 
     def path_of(self, entry: str, *, is_plain: bool) -> Path | None:
@@ -119,8 +116,8 @@ class _Writer:
         """Count one entry of a stated size."""
         self.n_entries += 1
         self.n_bytes += n_bytes
-        self._refuse_if(self.n_entries > self.max_entries, f"it has more than {self.max_entries:,} entries")
-        self._refuse_if(self.n_bytes > self.max_bytes, f"it unpacks to more than {self.max_bytes:,} bytes")
+        self._refuse_if(self.n_entries > MAX_ENTRIES, f"it has more than {MAX_ENTRIES:,} entries")
+        self._refuse_if(self.n_bytes > MAX_BYTES, f"it unpacks to more than {MAX_BYTES:,} bytes")
 
     def write(self, content: IO[bytes], path: Path, n_bytes: int) -> None:
         """Write one file, and no more of it than its entry stated."""

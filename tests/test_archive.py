@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from data_scripts import _archive
 from data_scripts._archive import _Writer, unpack
 from data_scripts._errors import DataError
 from tests.small_camvid import snapshot, tar_bytes, write_segnet, zip_bytes
@@ -92,31 +93,34 @@ def test_links_and_devices_in_a_zip_are_refused(tmp_path, kind):
 def test_whatever_is_written_lies_inside(tmp_path_factory, name):
     target = tmp_path_factory.getbasetemp() / "target"
     try:
-        path = _Writer("archive", target, 1, 1).path_of(name, is_plain=True)
+        path = _Writer("archive", target).path_of(name, is_plain=True)
     except DataError:
         return
     assert path is None or path.resolve().is_relative_to(target.resolve())
 
 
 @pytest.mark.parametrize("kind", ["zip", "tgz", "tar"])
-def test_the_limits_hold(tmp_path, kind):
+def test_the_limits_hold(tmp_path, kind, monkeypatch):
     camvid = write_segnet(tmp_path / "origin")
     packed = {"zip": zip_bytes, "tar": lambda f: tar_bytes(f, "w"), "tgz": tar_bytes}[kind](camvid)
     (tmp_path / "archive").write_bytes(packed)
-    with pytest.raises(DataError, match="unpacks to more than 20,000 bytes"):
-        unpack(tmp_path / "archive", tmp_path / "target", name="archive", max_bytes=20_000)
+    with monkeypatch.context() as patch, pytest.raises(DataError, match="unpacks to more than 20,000 bytes"):
+        patch.setattr(_archive, "MAX_BYTES", 20_000)
+        unpack(tmp_path / "archive", tmp_path / "target", name="archive")
     assert sum(len(data) for data in snapshot(tmp_path / "target").values()) <= 20_000
+    monkeypatch.setattr(_archive, "MAX_ENTRIES", 5)
     with pytest.raises(DataError, match="more than 5 entries"):
-        unpack(tmp_path / "archive", tmp_path / "target2", name="archive", max_entries=5)
+        unpack(tmp_path / "archive", tmp_path / "target2", name="archive")
     assert len(snapshot(tmp_path / "target2")) <= 5
 
 
-def test_a_bomb_of_zeros_is_refused_before_it_is_written(tmp_path):
+def test_a_bomb_of_zeros_is_refused_before_it_is_written(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "archive", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("CamVid/train.txt", bytes(30_000_000))
     assert (tmp_path / "archive").stat().st_size < 100_000
+    monkeypatch.setattr(_archive, "MAX_BYTES", 10_000_000)
     with pytest.raises(DataError, match="unpacks to more than 10,000,000 bytes"):
-        unpack(tmp_path / "archive", tmp_path / "target", name="archive", max_bytes=10_000_000)
+        unpack(tmp_path / "archive", tmp_path / "target", name="archive")
     assert snapshot(tmp_path / "target") == {}
 
 
