@@ -76,7 +76,7 @@ def download(url: str, target: Path, expected: Expected, patience: Patience) -> 
         return
     part = _Part(url, target, expected)
     try:
-        _attempts(url, part, expected, patience)
+        _attempts(part, patience)
         part.finish()
     except _WrongFile:
         # Here, where the file is closed: Windows removes no open one, and would hide the reason.
@@ -87,12 +87,12 @@ def download(url: str, target: Path, expected: Expected, patience: Patience) -> 
             part.remove()
 
 
-def _attempts(url: str, part: "_Part", expected: Expected, patience: Patience) -> None:
+def _attempts(part: "_Part", patience: Patience) -> None:
     """Ask until the part is complete, or until several attempts in a row have brought nothing new."""
     failures, most = 0, part.size()
     while True:
         try:
-            _attempt(url, part, expected, patience)
+            _attempt(part, patience)
             return
         except _PassingFailure as error:
             # Only an attempt that got further than all before it earns new patience: a server that always
@@ -102,7 +102,7 @@ def _attempts(url: str, part: "_Part", expected: Expected, patience: Patience) -
             if failures >= patience.tries:
                 kept = f" ({part.size():,} bytes are kept)" if part.can_resume() else ""
                 raise DataError(
-                    f"{url} could not be fetched: {error}; run the same command again later{kept}"
+                    f"{part.url} could not be fetched: {error}; run the same command again later{kept}"
                 ) from error
             tqdm.write(f"{error}; trying again ({failures} of {patience.tries - 1})")
             time.sleep(patience.pause_s * 2 ** (failures - 1))
@@ -173,8 +173,9 @@ class _Part:
         self.note.unlink(missing_ok=True)
 
 
-def _attempt(url: str, part: _Part, expected: Expected, patience: Patience) -> None:
+def _attempt(part: _Part, patience: Patience) -> None:
     """Ask once for what is missing, and append it to the part."""
+    url, expected = part.url, part.expected
     part.check_head()
     have = part.size() if part.can_resume() else 0
     if expected.n_bytes is not None and have == expected.n_bytes:
@@ -189,7 +190,9 @@ def _attempt(url: str, part: _Part, expected: Expected, patience: Patience) -> N
     ):
         total = _accept(response, part, have)
         arrived = part.size()
-        with part.path.open("ab") as file, _bar(arrived, total) as bar:
+        units = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
+        bar = tqdm(desc="Downloading", initial=arrived, total=total, leave=False, **units)
+        with part.path.open("ab") as file, bar:
             for chunk in response.iter_content(_CHUNK):
                 file.write(chunk)
                 file.flush()
@@ -251,11 +254,6 @@ def _passing_failures(url: str) -> Iterator[None]:
         raise DataError(
             f"{url} cannot be fetched ({error}): get the archive elsewhere and pass it with --from"
         ) from error
-
-
-def _bar(start: int, total: int | None) -> tqdm:
-    options = {"unit": "B", "unit_scale": True, "unit_divisor": 1024, "leave": False}
-    return tqdm(desc="Downloading", initial=start, total=total, **options)
 
 
 def _host(url: str) -> str:
