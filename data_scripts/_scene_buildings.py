@@ -39,6 +39,11 @@ class Wall:
     length: float
     height: float
 
+    @property
+    def middle(self) -> np.ndarray:
+        """The point (3,) at its foot, halfway along."""
+        return self.start + self.along * (self.length / 2)
+
     def quads(self, rectangles: list | np.ndarray, out: float = 0.0) -> np.ndarray:
         """Corners in space, (K, 4, 3), of rectangles (left, bottom, right, top) on the wall, `out` metres before it."""
         r = np.asarray(rectangles, dtype=np.float64).reshape(-1, 4)
@@ -107,7 +112,7 @@ def paint_roof(brush: Brush, front: Wall, depth: float, rise: float, rng: np.ran
     """Draw the roof slope (or the parapet), its skylights and the chimneys."""
     tiles = np.array([(0.33, 0.32, 0.34), (0.45, 0.29, 0.23), (0.38, 0.33, 0.29)][int(rng.integers(3))])
     eaves, back = front.start + UP * front.height, -front.normal * depth / 2
-    far = brush.depth(front.start + front.along * (front.length / 2))
+    far = brush.depth(front.middle)
     if rise:
         a, b = eaves, eaves + front.along * front.length
         slope = np.array([a, b, b + back + UP * rise, a + back + UP * rise])
@@ -135,9 +140,9 @@ def paint_roof(brush: Brush, front: Wall, depth: float, rise: float, rng: np.ran
 
 def paint_gable(brush: Brush, gable: Wall, rise: float, style: Style, rng: np.random.Generator) -> None:
     """Draw the end wall, with its triangle under the roof and a few windows."""
-    depth = brush.depth(gable.start + gable.along * (gable.length / 2))
+    depth = brush.depth(gable.middle)
     corners = gable.quads([(0, 0, gable.length, gable.height)])[0]
-    peak = gable.start + gable.along * (gable.length / 2) + UP * (gable.height + rise)
+    peak = gable.middle + UP * (gable.height + rise)
     outline = np.concatenate([corners[:3], peak[None], corners[3:]])
     brush.face(outline, brush.light.shade(style.wall * 0.96, gable.normal, depth), BUILDING)
     paint_bricks(brush, gable, style, rng)
@@ -149,7 +154,7 @@ def paint_gable(brush: Brush, gable: Wall, rise: float, style: Style, rng: np.ra
 
 def paint_front(brush: Brush, wall: Wall, style: Style, rng: np.random.Generator) -> None:
     """Draw the street front: wall, cornice, windows of all storeys, and the ground floor."""
-    depth = brush.depth(wall.start + wall.along * (wall.length / 2))
+    depth = brush.depth(wall.middle)
     shade = brush.light.shade
     brush.face(wall.quads([(0, 0, wall.length, wall.height)])[0], shade(style.wall, wall.normal, depth), BUILDING)
     paint_bricks(brush, wall, style, rng)
@@ -193,7 +198,7 @@ def paint_bricks(brush: Brush, wall: Wall, style: Style, rng: np.random.Generato
     s, y = rng.uniform(0, wall.length - 0.4, count), rng.integers(0, int(wall.height / 0.16), count) * 0.16
     tone = rng.choice([0.84, 0.92, 1.08, 1.16], count)
     stains = rng.uniform(0, 1, (6, 3))
-    depth = brush.depth(wall.start + wall.along * (wall.length / 2))
+    depth = brush.depth(wall.middle)
     if depth > 45:
         return
     shade = brush.light.shade
@@ -223,8 +228,7 @@ def paint_windows(brush: Brush, wall: Wall, openings: list, style: Style, rng: n
     if not openings:
         return
     r = np.array(openings)
-    middle = wall.start + wall.along * (wall.length / 2)
-    depth = brush.depth(middle)
+    depth = brush.depth(wall.middle)
     scale = brush.camera.focal / max(depth - wall.length / 2 * abs(wall.along[2]), 2.0)
     panes = [glass(brush, depth, rng) for _ in range(8)]
     mix = rng.integers(0, 8, (2, len(r)))
@@ -255,7 +259,7 @@ def paint_doors(
 ) -> None:
     """Draw a ground floor of dwelling houses: a door every few windows."""
     every, first = int(rng.integers(2, 5)), int(rng.integers(0, 2))
-    depth = brush.depth(wall.start + wall.along * (wall.length / 2))
+    depth = brush.depth(wall.middle)
     windows = [
         (x, sill, x + style.window[0], sill + style.window[1]) for i, x in enumerate(lefts) if i % every != first
     ]
