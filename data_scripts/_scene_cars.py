@@ -149,7 +149,6 @@ class Vehicle:
         if kind == "bus":
             self.paint = np.array([(0.6, 0.12, 0.1), (0.75, 0.75, 0.72), (0.2, 0.4, 0.6)][int(rng.integers(3))])
         self.braking = rng.random() < 0.4
-        self.rng = rng
 
     def at(self, along: float, y: float, across: float) -> np.ndarray:
         """A point (3,) given along the vehicle, upwards and to its right."""

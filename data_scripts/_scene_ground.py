@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -46,7 +48,6 @@ class Shadows:
         self._brush = brush
         self._image = Image.new("L", brush.canvas.size)
         self._draw = ImageDraw.Draw(self._image)
-        self._array: np.ndarray | None = None
 
     def cast(self, points: np.ndarray, strength: float = 1.0) -> None:
         """Add the shadow of a convex thing, given by its corner points (N, 3)."""
@@ -57,12 +58,11 @@ class Shadows:
         if outline is not None:
             self._draw.polygon(outline, fill=int(255 * strength))
 
+    @cached_property
     def array(self) -> np.ndarray:
-        """Share of the sunlight that is taken away, shape (height, width), 0 to 1."""
-        if self._array is None:
-            soft = self._image.filter(ImageFilter.BoxBlur(max(1, self._image.height // 240)))
-            self._array = np.asarray(soft, dtype=np.float32) / 255
-        return self._array
+        """Share of the sunlight that is taken away, shape (height, width), 0 to 1, once all shadows are cast."""
+        soft = self._image.filter(ImageFilter.BoxBlur(max(1, self._image.height // 240)))
+        return np.asarray(soft, dtype=np.float32) / 255
 
     def at(self, point: np.ndarray) -> float:
         """Share of the sunlight that is taken away at a point (3,) on the ground."""
@@ -73,7 +73,7 @@ class Shadows:
         x, y = camera.flatten(seen)
         if not (0 <= x < camera.width and 0 <= y < camera.height):
             return 0.0
-        return float(self.array()[int(y), int(x)])
+        return float(self.array[int(y), int(x)])
 
 
 def convex_hull(points: np.ndarray) -> np.ndarray:
@@ -130,8 +130,8 @@ def paint_ground(brush: Brush, street: Street, shadows: Shadows, rng: np.random.
     albedo = np.array([slab, asphalt, lawn], dtype=np.float32)[surface] * texture[:, None]
     draw_markings(albedo, street, lateral, z, depth, road & (patches > -2.1), rng)
 
-    sunlit = (1 - 0.92 * shadows.array()[below])[:, None]
-    occlusion = (1 - 0.25 * shadows.array()[below])[:, None]
+    sunlit = (1 - 0.92 * shadows.array[below])[:, None]
+    occlusion = (1 - 0.25 * shadows.array[below])[:, None]
     ambient, direct = light.ambient.astype(np.float32), (light.direct * light.sun[1]).astype(np.float32)
     lit = albedo * (ambient * occlusion + direct * sunlit)
     clear = np.exp(-depth / light.haze_distance)[:, None]

@@ -55,8 +55,8 @@ def leave_rims(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The mask with stretches of the borders between broad classes left unlabelled, as hurried annotators do."""
     height, width = mask.shape
     # A pixel is broad if a 5x5 square of one class covers it: twigs and the sky between them are not.
-    uniform = sweep(mask, 2, np.maximum) == sweep(mask, 2, np.minimum)
-    broad = sweep(uniform, 2, np.logical_or)
+    uniform = sweep(mask, np.maximum) == sweep(mask, np.minimum)
+    broad = sweep(uniform, np.logical_or)
     broad &= np.isin(mask, [CLASS_NAMES.index(name) for name in BROAD])
     border = np.zeros(mask.shape, dtype=bool)
     border[:, 1:] |= (mask[:, 1:] != mask[:, :-1]) & broad[:, 1:] & broad[:, :-1]
@@ -69,10 +69,10 @@ def leave_rims(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.where(rim | (wide & broad), VOID, mask).astype(np.uint8)
 
 
-def sweep(grid: np.ndarray, reach: int, combine: np.ufunc) -> np.ndarray:
-    """At each place of `grid` (H, W), combine all values within `reach` rows and columns."""
+def sweep(grid: np.ndarray, combine: np.ufunc) -> np.ndarray:
+    """At each place of `grid` (H, W), combine the 5x5 values around it."""
     for _ in range(2):
-        padded = np.pad(grid, ((reach, reach), (0, 0)), mode="edge")
-        rows = [padded[i : i + len(grid)] for i in range(2 * reach + 1)]
+        padded = np.pad(grid, ((2, 2), (0, 0)), mode="edge")
+        rows = [padded[i : i + len(grid)] for i in range(5)]
         grid = combine.reduce(rows).T
     return grid

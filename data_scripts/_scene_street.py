@@ -41,9 +41,9 @@ class Street:
         ahead = np.clip(z, 0, FAR)
         return 0.5 * self.bend * ahead**2
 
-    def at(self, lateral: float, z: float, y: float = 0.0) -> np.ndarray:
-        """The point `lateral` metres right of the road's middle at distance z, height y."""
-        return np.array([lateral + self.centre(z), y, z])
+    def at(self, lateral: float, z: float) -> np.ndarray:
+        """The ground point `lateral` metres right of the road's middle at distance z."""
+        return np.array([lateral + self.centre(z), 0.0, z])
 
     def kerb(self, side: int) -> float:
         """Lateral position of a side's kerb."""
