@@ -36,9 +36,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a prepared folder will hold: layout it comes from, class names, and the pairs of all splits in order."""
+    """What a prepared folder will hold: class names, and the pairs of all splits in order."""
 
-    layout: str
     codes: tuple[str, ...]
     pairs: list[Pair]
 
@@ -125,7 +124,7 @@ def _plan_segnet(folder: Path) -> Plan:
         else:
             stems = [(stem, stem) for stem in sorted(photos.keys() | masks.keys())]
         pairs += [Pair(split, photo, photos.get(photo), masks.get(mask)) for photo, mask in stems]
-    return Plan("segnet", CLASS_NAMES, pairs)
+    return Plan(CLASS_NAMES, pairs)
 
 
 def _plan_full(folder: Path) -> Plan:
@@ -135,7 +134,7 @@ def _plan_full(folder: Path) -> Plan:
     stems = sorted(photos.keys() | {stem.removesuffix("_P") for stem in masks} | val)
     splits = {stem: "val" if stem in val else "test" if is_test_stem(stem) else "train" for stem in stems}
     pairs = [Pair(splits[stem], stem, photos.get(stem), masks.get(f"{stem}_P")) for stem in stems]
-    return Plan("full", tuple(read_lines(folder / "codes.txt")), pairs)
+    return Plan(tuple(read_lines(folder / "codes.txt")), pairs)
 
 
 def _plan_prepared(folder: Path) -> Plan:
@@ -145,7 +144,7 @@ def _plan_prepared(folder: Path) -> Plan:
         path = folder / f"{split}.txt"
         for stem in read_lines(path) if path.is_file() else ():
             pairs.append(Pair(split, stem, photos.get(stem), masks.get(stem)))
-    return Plan("prepared", tuple(read_lines(folder / "codes.txt")), pairs)
+    return Plan(tuple(read_lines(folder / "codes.txt")), pairs)
 
 
 def _photos(folder: Path) -> dict[str, Path]:
