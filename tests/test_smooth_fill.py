@@ -80,6 +80,21 @@ def test_a_long_hole_in_white_becomes_white(height, width):
     assert (fill_smoothly(torch.ones(1, 3, height, width), holes) > 0.999).all()
 
 
+@pytest.mark.parametrize(
+    "pictures, holes, message",
+    [
+        ((PICTURES * 255).byte(), HOLES, r"pictures are torch\.uint8 of shape \(3, 3, 41, 60\), not floats"),
+        (PICTURES, HOLES.float(), r"holes are torch\.float32 of .*, not bool of shape \(3, 1, 41, 60\)"),
+        (PICTURES, HOLES[:1], r"holes are torch\.bool of shape \(1, 1, 41, 60\), not bool of shape \(3, 1, 41, 60\)"),
+        (PICTURES.to("meta"), HOLES, "holes are on cpu and pictures on meta; put them on one device"),
+        (torch.where(HOLES, PICTURES, float("nan")), HOLES, "nan or inf outside of the holes"),
+    ],
+)
+def test_what_cannot_be_filled_is_refused(pictures, holes, message):
+    with pytest.raises(ValueError, match=message):
+        fill_smoothly(pictures, holes)
+
+
 def test_pictures_of_a_batch_do_not_meet():
     one_by_one = [fill_smoothly(PICTURES[i : i + 1], HOLES[i : i + 1]) for i in range(3)]
     assert torch.allclose(fill_smoothly(PICTURES, HOLES), torch.cat(one_by_one), atol=1e-6)
