@@ -23,26 +23,24 @@ def render_png(figure: Figure, width: int) -> bytes:
 class MovingParts:
     """One figure that is drawn again and again, in which only some artists ever change.
 
-    All else is drawn once for each width and kept as pixels, over which `moving` are drawn in their order: they must
-    lie above what does not move. Of them, those before the first that has changed are kept as pixels too.
+    All else is drawn once and kept as pixels, over which `moving` are drawn in their order: they must lie above what
+    does not move. Of them, those before the first that has changed are kept as pixels too.
 
     Args:
         figure: already laid out; its layout must not change any more. Nothing else may draw it between a change and
             `render_png`: drawing is what tells matplotlib that a change has been seen.
         moving: everything whose look changes, what changes seldom first. None of it may be half covered by what stays.
+        width: of the PNG, in pixels.
     """
 
-    def __init__(self, figure: Figure, moving: Sequence[Artist]) -> None:
-        self.figure, self.moving = figure, tuple(moving)
-        self._width, self._still = 0, None
-        self._kept, self._n_kept = None, 0
+    def __init__(self, figure: Figure, moving: Sequence[Artist], width: int) -> None:
+        self.figure, self.moving, self.width = figure, tuple(moving), width
+        self._kept = self._still = self._draw_still()
+        self._n_kept = 0
 
-    def render_png(self, width: int) -> bytes:
+    def render_png(self) -> bytes:
         """The PNG that `render_png` gives, in less time."""
-        canvas = _canvas(self.figure, width)
-        if self._still is None or width != self._width:
-            self._kept = self._still = self._draw_still(canvas)
-            self._width, self._n_kept = width, 0
+        canvas = _canvas(self.figure, self.width)
         changed = next((i for i, artist in enumerate(self.moving) if artist.stale), len(self.moving))
         if changed < self._n_kept:
             self._kept, self._n_kept = self._still, 0
@@ -58,7 +56,8 @@ class MovingParts:
             artist.draw(canvas.get_renderer())
             artist.stale = False  # what is invisible or empty does not say so itself
 
-    def _draw_still(self, canvas: FigureCanvasAgg):
+    def _draw_still(self):
+        canvas = _canvas(self.figure, self.width)
         visible = [artist.get_visible() for artist in self.moving]
         try:
             for artist in self.moving:

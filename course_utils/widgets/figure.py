@@ -134,8 +134,9 @@ class FigureWidget(ipywidgets.VBox):
             plt.close(figure)  # else the inline backend would show it a second time, below the cell
             render_png(figure, self._width)
             figure.set_layout_engine("none")  # laid out once: the axes stay where they are, in two thirds of the time
-            self.figure, self._parts = figure, MovingParts(figure, self.moving) if self.moving else None
-        self._picture.value = self._parts.render_png(self._width) if self._parts else render_png(figure, self._width)
+            self.figure = figure
+            self._parts = MovingParts(figure, self.moving, self._width) if self.moving else None
+        self._picture.value = self._parts.render_png() if self._parts else render_png(figure, self._width)
         self._drawn = values
         self._say(sentence)
 
