@@ -77,11 +77,6 @@ class ComparerFigure:
         self._line = middle.add_artist(Line2D([0.5, 0.5], [0, 1], color=_ORANGE, linewidth=1.5))
         self._below = self.figure.text(0.5, 0.014, "", fontsize=10, color="0.25", ha="center")
 
-    @property
-    def texts(self) -> list[str]:
-        """Everything that is written now."""
-        return [text.get_text() for text in (*self._titles, *self._notes, self._below) if text.get_text()]
-
     def update(
         self,
         original: Enlargement,

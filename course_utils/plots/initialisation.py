@@ -48,10 +48,6 @@ class InitialisationFigure:
         self._show(self._below, truth)
 
     @property
-    def title(self) -> str:
-        return self._title.get_text()
-
-    @property
     def moving(self) -> list[Artist]:
         """All that `update` ever changes, and what lies upon it."""
         whole, close, spectrum = self._above

@@ -131,11 +131,6 @@ class WipeFigure:
         texts = [self._size, self._name, self._error_name, self._before, self._after, self._gain]
         return [self._original, *texts, self._error, self._wiped, self._line]
 
-    @property
-    def texts(self) -> list[str]:
-        """Everything that is written now."""
-        return [text.get_text() for text in self.figure.texts if text.get_text()]
-
     def update(self, original: Tensor, damaged: Judged, right: Judged, name: str, wipe: float = 0.5) -> Figure:
         """Draw the damaged picture left of the line and another one right of it.
 
