@@ -72,5 +72,6 @@ class CheckedBatches:
             if wrong.numel():
                 raise ValueError(
                     f"y holds the code {int(wrong[0])}, which is neither one of {n_classes} classes, 0 to "
-                    f"{n_classes - 1}, nor ignore_index={void}: mend the masks, or build the model with more outputs."
+                    f"{n_classes - 1}, nor ignore_index={void}: mend the masks, build the model with more outputs, or, "
+                    f"if that code is void, give the loss ignore_index={int(wrong[0])}."
                 )

@@ -199,7 +199,10 @@ def ssim(prediction: Tensor, target: Tensor) -> float:
 
 
 def _checked_pictures(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Both, once they can be judged, in single precision at least: in half precision these formulas go wrong."""
+    """Both, once they can be judged, in single precision at least: in half precision these formulas go wrong.
+
+    Without a graph: nothing goes back through a number of Python.
+    """
     for name, pictures in (("prediction", prediction), ("target", target)):
         if not isinstance(pictures, Tensor):
             raise ValueError(f"{name} is {describe(pictures)}; torch.from_numpy makes a tensor of an array.")
@@ -221,7 +224,7 @@ def _checked_pictures(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tenso
             "rescale both."
         )
     precision = torch.promote_types(torch.promote_types(prediction.dtype, target.dtype), torch.float32)
-    return prediction.to(precision), target.to(precision)
+    return prediction.detach().to(precision), target.detach().to(precision)
 
 
 def _spread(values: Tensor, choose) -> Tensor:

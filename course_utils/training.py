@@ -185,7 +185,7 @@ def fit(
     ):
         while run.epoch < epochs:
             model.train()
-            for x, y in run.remaining_batches():
+            for x, y in _until_workers_are_gone(run.remaining_batches(), interrupt):
                 checked.look_at(x, y)
                 x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
                 if channels_last and x.ndim == 4:
@@ -211,6 +211,9 @@ def fit(
                     run.save(bar)
                 if stop:
                     raise KeyboardInterrupt(run.how_to_continue())
+            if len(run.sizes) < len(batches):
+                run.save(bar)
+                raise KeyboardInterrupt(run.how_to_continue())
             run.check_finite(bar)
             judged = (model if average is None else average.module).eval()
             with torch.no_grad(), torch.autocast(**autocast):
@@ -220,6 +223,17 @@ def fit(
             if any_process(interrupt.asked):
                 raise KeyboardInterrupt(run.how_to_continue())
     return run.history
+
+
+def _until_workers_are_gone(
+    batches: Iterator[tuple[Tensor, Tensor]], interrupt: DeferredInterrupt
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches, fewer where Ctrl-C has also ended the processes that load them."""
+    try:
+        yield from batches
+    except RuntimeError:
+        if not interrupt.asked or world_size() > 1:
+            raise
 
 
 @contextlib.contextmanager

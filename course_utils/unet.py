@@ -23,7 +23,7 @@ from course_utils.memory_format import match_gradient_format
 from course_utils.rectified_join import relu_then_concat
 from course_utils.tensor_checks import describe, is_batch_of_floats
 from course_utils.unet2015 import UNet2015, predict_tiled
-from course_utils.unet_block import MIDDLES, UnetBlock, middle_layers, resize_to, upsampler
+from course_utils.unet_block import MIDDLES, UnetBlock, middle_layers, resize_to, unshuffle, upsampler
 from course_utils.upsampling import icnr_
 
 __all__ = ["TAILS", "DynamicUnet", "UNet2015", "UnetBlock", "predict_tiled"]
@@ -168,7 +168,7 @@ class DynamicUnet(nn.Module):
         height, width = picture.shape[-2:]
         if self.fold > 1:
             picture = F.pad(picture, (0, -width % self.fold, 0, -height % self.fold), mode="replicate")
-            picture = F.pixel_unshuffle(picture, self.fold)
+            picture = unshuffle(picture, self.fold)
         if self.merged:
             skips[0] = torch.cat([resize_to(skips[0], picture.shape[-2:]), picture], dim=1)
         x = self.middle(self.relu(self.encoder_norm(x)))

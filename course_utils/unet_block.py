@@ -143,11 +143,21 @@ def middle_layers(name: str, channels: int, act_cls: ActivationFactory, norm_typ
 
 def resize_to(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Nearest-neighbour resize to the grid ``(H, W)``: an odd grid halved and doubled comes back a pixel off."""
-    # Where sides may be symbols, asking whether they agree would tie an exported network to the answer.
-    symbols = torch.jit.is_tracing() or torch.compiler.is_exporting()
-    if not symbols and tuple(x.shape[-2:]) == tuple(size):
+    if not _sides_may_be_symbols() and tuple(x.shape[-2:]) == tuple(size):
         return x
     return F.interpolate(x, size, mode="nearest")
+
+
+def unshuffle(x: Tensor, n: int) -> Tensor:
+    """Pixel shuffle backwards, ``(N, C, n·H, n·W)`` to ``(N, n·n·C, H, W)``, also of no picture, unlike PyTorch's."""
+    if not _sides_may_be_symbols() and not len(x):
+        return x.reshape(0, x.shape[1] * n**2, x.shape[2] // n, x.shape[3] // n)
+    return F.pixel_unshuffle(x, n)
+
+
+def _sides_may_be_symbols() -> bool:
+    """Whether a question about a size would tie an exported network to its answer."""
+    return torch.jit.is_tracing() or torch.compiler.is_exporting()
 
 
 def _check_options(

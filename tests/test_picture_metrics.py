@@ -88,3 +88,10 @@ def test_pictures_that_cannot_be_judged(metric):
         metric(picture[:0], picture[:0])
     with pytest.raises(ValueError, match="rescale"):
         metric(picture * 255, picture * 255)
+
+
+@pytest.mark.filterwarnings("error")
+def test_pictures_that_still_have_a_graph_are_judged_without_a_warning():
+    one, other = torch.rand(2, 2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    expected = psnr(one, other), ssim(one, other)
+    assert (psnr(one.clone().requires_grad_(), other), ssim(one, other.clone().requires_grad_())) == expected

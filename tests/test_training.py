@@ -1,5 +1,6 @@
 """The training loop against torch's own pieces, a loop by hand, interruptions of every kind, and bad input."""
 
+import itertools
 import math
 import os
 import pickle
@@ -447,6 +448,40 @@ class TestInterrupting:
         assert len(load_checkpoint(path)["history"]["step_losses"]) == step
         assert_same(results(*train(checkpoint=path)), undisturbed)
 
+    def test_ctrl_c_that_ends_the_loaders_workers_too_loses_nothing(self, path, undisturbed):
+        class Dying:
+            """The loader; after two batches a terminal's Ctrl-C ends it, as it ends workers that do not defer it."""
+
+            loader, alive = loader(), False
+
+            def __len__(self):
+                return len(self.loader)
+
+            def __iter__(self):
+                iterator = iter(self.loader)
+                yield from itertools.islice(iterator, 2)
+                if not self.alive:
+                    signal.raise_signal(signal.SIGINT)
+                    raise RuntimeError("DataLoader worker (pid 1) exited unexpectedly")
+                yield from iterator
+
+        batches = Dying()
+        with pytest.raises(KeyboardInterrupt, match="stopped after step 2, with 0 of 4 epochs finished; call fit"):
+            train(SmallNet(), batches, checkpoint=path)
+        batches.alive = True
+        assert_same(results(*train(SmallNet(), batches, checkpoint=path)), undisturbed)
+
+    def test_workers_that_end_without_ctrl_c_are_an_error(self, path):
+        def dying():
+            yield from itertools.islice(loader(), 2)
+            raise RuntimeError("DataLoader worker (pid 1) exited unexpectedly")
+
+        class Batches:
+            __len__, __iter__ = lambda self: BATCHES, lambda self: dying()
+
+        with pytest.raises(RuntimeError, match="exited unexpectedly"):
+            train(SmallNet(), Batches(), checkpoint=path)
+
     def test_ctrl_c_during_evaluation(self, path):
         def evaluate(model):
             signal.raise_signal(signal.SIGINT)
@@ -737,6 +772,7 @@ X8 = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
         ((X, Y[:, :3]), r"scores \(2, 2, 4, 4\) and y is torch.int64 of shape \(2, 3, 4\)"),
         ((X, Y[:, None]), "codes .* of one size"),
         ((X, Y + 2), "y holds the code 2, which is neither one of 2 classes, 0 to 1, nor ignore_index=-100"),
+        ((X, Y * 0 + 255), "code 255, .* if that code is void, give the loss ignore_index=255"),
         ((X, Y - 1), "y holds the code -1"),
     ],
 )

@@ -21,7 +21,7 @@ from course_utils.experiments.ablations import multiply_adds
 from course_utils.hooks import Hooks
 from course_utils.layers import BottleneckBlock, InstanceNorm, ResBlock
 from course_utils.memory_format import match_gradient_format
-from course_utils.unet import DynamicUnet, UnetBlock
+from course_utils.unet import TAILS, DynamicUnet, UnetBlock
 
 CHEAP = {"block": "bottleneck", "tail": "unshuffle"}
 VARIANTS = {
@@ -62,6 +62,13 @@ VARIANTS = {
 def make(encoder: str = "resnet18", size: tuple[int, int] = (64, 96), n_out: int = 4, **options) -> DynamicUnet:
     torch.manual_seed(0)
     return DynamicUnet(create_encoder(encoder, pretrained=False), n_out, size, **options)
+
+
+@pytest.mark.parametrize("tail", TAILS)
+def test_no_picture_gives_no_scores(tail):
+    model = make(tail=tail).eval()
+    assert model(torch.zeros(0, 3, 61, 90)).shape == (0, 4, 61, 90)
+    assert model.train()(torch.zeros(2, 3, 61, 90)).shape == (2, 4, 61, 90)
 
 
 @pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
