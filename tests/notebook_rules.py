@@ -12,6 +12,8 @@ from nbformat import NotebookNode
 WORDS_PER_LINE = (5, 9)
 MEDIAN_LINES = 6
 MOST_LINES = 30
+WIDEST_OUTPUT = 108
+"""Characters of a printed line: in a window of 1300 pixels JupyterLab breaks longer ones within words."""
 KNOWN_TAGS = {"nbval-ignore-output", "nbval-skip", "raises-exception", "hide-input"}
 
 AT_THE_TOP = {
@@ -124,6 +126,19 @@ def saved_from_one_clean_run(notebook: NotebookNode, path: Path) -> list[str]:
     return complaints
 
 
+def lines_fit(notebook: NotebookNode, path: Path) -> list[str]:
+    """No printed line is wider than its place; a description behind a picture is not seen."""
+    complaints = []
+    for number, cell in enumerate(code_cells(notebook), 1):
+        for output in cell.outputs:
+            plain = set(output.get("data", {})) == {"text/plain"}
+            text = output["data"]["text/plain"] if plain else output.get("text", "")
+            widest = max(map(len, text.splitlines()), default=0)
+            if widest > WIDEST_OUTPUT:
+                complaints.append(f"code cell {number} prints {widest} characters in a line, more than {WIDEST_OUTPUT}")
+    return complaints
+
+
 def no_absolute_paths(notebook: NotebookNode, path: Path) -> list[str]:
     """Nothing that is true of one machine only."""
     texts = [cell.source for cell in notebook.cells] + output_texts(notebook)
@@ -179,5 +194,5 @@ def links_resolve(notebook: NotebookNode, path: Path) -> list[str]:
     return dead_links(prose(notebook), path)
 
 
-HYGIENE: tuple[Rule, ...] = (saved_from_one_clean_run, no_absolute_paths, known_tags, links_resolve)
+HYGIENE: tuple[Rule, ...] = (saved_from_one_clean_run, lines_fit, no_absolute_paths, known_tags, links_resolve)
 CRAFT: tuple[Rule, ...] = (opens_and_closes, rhythm)

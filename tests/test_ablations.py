@@ -1,11 +1,13 @@
 """The variants differ by what their name says and nothing else; their costs are counted a second time by hand."""
 
+import copy
 import functools
 import math
 
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from course_utils.camvid import load_split
 from course_utils.experiments import ablations
@@ -38,9 +40,9 @@ def load(tmp_path_factory):
 
 
 def test_every_variant_changes_the_recipe_and_no_two_are_alike():
-    seen = [(sorted(map(str, (RECIPE_OPTIONS | v.options).items())), v.lr_factor) for v in VARIANTS.values()]
+    seen = [(sorted(map(str, (RECIPE_OPTIONS | v.options).items())), v.lr_factor, v.change) for v in VARIANTS.values()]
     assert all(seen.count(entry) == 1 for entry in seen)
-    assert not VARIANTS[RECIPE].options and len({v.label for v in VARIANTS.values()}) == len(VARIANTS) == 17
+    assert not VARIANTS[RECIPE].options and len({v.label for v in VARIANTS.values()}) == len(VARIANTS) == 19
 
 
 @pytest.mark.parametrize("name", [name for name in VARIANTS if name != RECIPE])
@@ -84,7 +86,9 @@ def macs_by_hand(model: nn.Module, size: tuple[int, int]) -> int:
     return total
 
 
-@pytest.mark.parametrize("name", [RECIPE, "transposed-k3", "nearest", "skip-add", "resblock", "last-cross"])
+@pytest.mark.parametrize(
+    "name", [RECIPE, "transposed-k3", "nearest", "skip-add", "resblock", "last-cross", "convolve-apart"]
+)
 def test_multiply_adds_are_those_counted_by_hand(name):
     assert multiply_adds(model_of(name), SIZE) == macs_by_hand(model_of(name), SIZE)
 
@@ -100,6 +104,45 @@ def test_facts_of_a_variant_follow_from_the_code():
     facts = variant_facts("norm-none-slow", 12, SIZE)
     assert facts["options"] == RECIPE_OPTIONS | {"norm_type": None} and facts["lr_factor"] == 0.2
     assert facts["parameters"] == sum(p.numel() for p in model_of("norm-none").parameters())
+
+
+def influence(name: str, block: int) -> tuple[Tensor, Tensor]:
+    """How much each output channel of a block's convolutions depends on what comes from below, and from across."""
+    convs = copy.deepcopy(model_of(name).blocks[block].convs).eval()
+    n_across = model_of(name).blocks[block].skip_norm.num_features
+    n_in = model_of(RECIPE).blocks[block].convs[0][0].in_channels
+    x = torch.randn(1, n_in, 5, 5, generator=torch.Generator().manual_seed(0)).relu_().requires_grad_()
+    out = convs(x)
+    found = [torch.autograd.grad(channel.sum(), x, retain_graph=True)[0][0].abs().sum((1, 2)) for channel in out[0]]
+    below, across = torch.stack(found).split([n_in - n_across, n_across], dim=1)
+    return below.sum(1), across.sum(1)
+
+
+def test_paths_convolved_apart_do_not_meet_in_a_block_and_mixed_halves_do():
+    below, across = influence("convolve-apart", 1)
+    alive = (below + across) > 0  # a ReLU may be off everywhere
+    assert (below[alive] > 0).any() and (across[alive] > 0).any()
+    assert ((below > 0) ^ (across > 0))[alive].all()
+    below, across = influence("mixed-halves", 1)
+    alive = (below + across) > 0
+    assert ((below > 0) & (across > 0))[alive].all()
+
+
+def test_paths_apart_are_the_recipe_with_a_block_diagonal_kernel():
+    recipe, apart = model_of(RECIPE).blocks[0].convs[0][0], model_of("convolve-apart").blocks[0].convs[0][0]
+    n_in, n_out = apart.first.weight.shape[1], apart.first.weight.shape[0]
+    kernel = recipe.weight.detach().clone()
+    kernel[:n_out, n_in:] = kernel[n_out:, :n_in] = 0
+    x = torch.randn(2, kernel.shape[1], 6, 7, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(apart(x), F.conv2d(x, kernel, recipe.bias, padding=1))
+
+
+def test_mixed_halves_have_as_many_weights_as_paths_apart():
+    apart, mixed, recipe = (variant_facts(name, 12, SIZE) for name in ("convolve-apart", "mixed-halves", RECIPE))
+    assert apart["parameters"] == mixed["parameters"] < recipe["parameters"]
+    assert apart["multiply_adds"] == mixed["multiply_adds"] < recipe["multiply_adds"]
+    assert apart["options"]["change"] == "convolve_apart"
 
 
 @pytest.mark.parametrize(

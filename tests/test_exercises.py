@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.exercises import EXERCISES, check, hint, verdict
+from course_utils.exercises import EXERCISES, WIDTH, check, hint, verdict
 from course_utils.exercises.core import LARGEST_SHOWN, Exercise, judge
 from tests.exercise_answers import ALSO_RIGHT, RIGHT, WRONG, segmentation, transposed_convolution
 
@@ -97,9 +97,19 @@ def test_an_answer_that_overwrites_its_argument_is_told_so():
 def test_hints_come_one_by_one_and_end_with_the_solutions(name, capsys):
     for _ in range(4):
         hint(name)
-    lines = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= WIDTH
+    lines = printed.replace("\n  ", " ").splitlines()
     assert [line.split(":")[0] for line in lines[:3]] == [f"{name}, hint {n} of 3" for n in (1, 2, 3)]
     assert "notebooks/solutions" in lines[3]
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_what_is_asked_for_fits_its_lines(name, capsys):
+    check(name, ...)
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= WIDTH
+    assert printed.replace("\n  ", " ").strip() == str(verdict(name, ...))
 
 
 def test_an_unknown_exercise_is_named():

@@ -124,6 +124,7 @@ BROKEN = {
     "an error": (output(1, "error", ename="E", evalue="e", traceback=[]), "code cell 1 shows an error"),
     "a warning": (output(1, "stream", name="stderr", text="careful"), "code cell 1 writes to stderr"),
     "a frozen bar": (output(1, "display_data", {"text/plain": "  0%|   | 0/3"}), "frozen progress bar"),
+    "a wide line": (output(1, "stream", name="stdout", text="ok\n" + "x" * 109), "prints 109 characters in a line"),
     "a path in code": (replaced(1, "a = 1", "open('/srv/me/x.txt')"), "absolute path /srv/me/x.txt"),
     "a path on Windows": (replaced(1, "a = 1", r"open('C:\\me')"), "absolute path C:"),
     "a path in an output": (output(1, "stream", name="stdout", text="in /srv/me/x"), "absolute path /srv/me/x"),

@@ -3,6 +3,7 @@
 The names that a notebook announces are the keys of `EXERCISES`; each module here holds those of one notebook.
 """
 
+import textwrap
 from collections import Counter
 
 from course_utils.exercises.core import Exercise, Verdict, judge
@@ -31,6 +32,9 @@ EXERCISES: dict[str, Exercise] = {
     )
 }
 
+WIDTH = 100
+"""Characters in a printed line."""
+
 _hints_given: Counter[str] = Counter()
 
 
@@ -45,7 +49,7 @@ def check(name: str, answer: object) -> None:
     Raises:
         ValueError: if there is no exercise of that name.
     """
-    print(verdict(name, answer))
+    _say(str(verdict(name, answer)))
 
 
 def verdict(name: str, answer: object) -> Verdict:
@@ -62,10 +66,16 @@ def hint(name: str) -> None:
     hints = _exercise(name).hints
     given = _hints_given[name]
     if given == len(hints):
-        print(f"{name}: that was the last hint; notebooks/solutions has a worked answer.")
+        _say(f"{name}: that was the last hint; notebooks/solutions has a worked answer.")
         return
     _hints_given[name] += 1
-    print(f"{name}, hint {given + 1} of {len(hints)}: {hints[given]}")
+    _say(f"{name}, hint {given + 1} of {len(hints)}: {hints[given]}")
+
+
+def _say(text: str) -> None:
+    """Print it, long lines on several: JupyterLab would break them within words."""
+    for line in text.splitlines():
+        print(line if len(line) <= WIDTH else textwrap.fill(line, WIDTH, subsequent_indent="  "))
 
 
 def _exercise(name: str) -> Exercise:

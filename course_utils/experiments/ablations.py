@@ -15,6 +15,7 @@ from course_utils.augment import Augment
 from course_utils.camvid import Batches, CachedSplit
 from course_utils.checks import check_sides
 from course_utils.encoders import LITE0, create_encoder
+from course_utils.experiments.convolve_apart import convolve_apart, convolve_mixed_halves
 from course_utils.metrics import boundary_error
 from course_utils.modes import evaluation_mode
 from course_utils.optimisation import adamw, trainable_groups
@@ -41,16 +42,18 @@ class Variant:
         label: what a reader sees.
         options: options of `DynamicUnet` that replace the recipe's.
         lr_factor: multiplies the decoder's learning rate.
+        change: changes the network, in place, where no option does.
     """
 
     label: str
     options: Mapping[str, Any] = field(default_factory=dict)
     lr_factor: float = 1.0
+    change: Callable[[DynamicUnet], None] | None = None
 
 
 def _transposed(kernel_size: int) -> Variant:
     options = {"upsample": "transposed", "upsample_options": {"kernel_size": kernel_size}}
-    return Variant(f"transposed convolution, kernel {kernel_size}", options)
+    return Variant(f"transposed, kernel {kernel_size}", options)
 
 
 VARIANTS = {
@@ -60,19 +63,19 @@ VARIANTS = {
     "transposed-k4": _transposed(4),
     "nearest": Variant("nearest + convolution", {"upsample": "nearest"}),
     "bilinear": Variant("bilinear + convolution", {"upsample": "bilinear"}),
-    "shuffle-random": Variant("pixel shuffle, random start", {"upsample_options": {"icnr": False}}),
-    "shuffle-blur": Variant("pixel shuffle + ICNR + blur", {"blur": True}),
+    "shuffle-random": Variant("shuffle, random start", {"upsample_options": {"icnr": False}}),
+    "shuffle-blur": Variant("shuffle + ICNR + blur", {"blur": True}),
     "skip-none": Variant("no skips", {"skip": "none"}),
     "skip-add": Variant("skips added", {"skip": "add"}),
-    "resblock": Variant("ResBlock for the two convolutions", {"block": "res"}),
+    "convolve-apart": Variant("convolved, then joined", change=convolve_apart),
+    "mixed-halves": Variant("halves see both paths", change=convolve_mixed_halves),
+    "resblock": Variant("ResBlock, not two convs", {"block": "res"}),
     "norm-none": Variant("no norm in the decoder", {"norm_type": None}),
-    "norm-none-slow": Variant("no norm, decoder's rate / 5", {"norm_type": None}, lr_factor=0.2),
-    "last-cross": Variant("last_cross: picture joined last", {"last_cross": True}),
+    "norm-none-slow": Variant("no norm, rate / 5", {"norm_type": None}, lr_factor=0.2),
+    "last-cross": Variant("last_cross: picture last", {"last_cross": True}),
     "self-attention": Variant("self-attention", {"self_attention": True}),
-    "unshuffle": Variant("last_cross, picture unshuffled", {"last_cross": True, "tail": "unshuffle"}),
-    "bottleneck": Variant(
-        "unshuffled, bottleneck blocks", {"last_cross": True, "tail": "unshuffle", "block": "bottleneck"}
-    ),
+    "unshuffle": Variant("last_cross, unshuffled", {"last_cross": True, "tail": "unshuffle"}),
+    "bottleneck": Variant("unshuffled, bottlenecks", {"last_cross": True, "tail": "unshuffle", "block": "bottleneck"}),
 }
 
 
@@ -139,6 +142,8 @@ def build_variant(
             if name in start and start[name].shape == value.shape and not (own_upsamplers and _in_upsampler(name))
         }
         model.load_state_dict(shared, strict=False)
+    if variant.change is not None:
+        variant.change(model)
     return model
 
 
@@ -162,6 +167,9 @@ def variant_facts(name: str, n_classes: int, size: tuple[int, int], encoder: str
     options = RECIPE_OPTIONS | dict(variant.options)
     with torch.device("meta"):  # shapes without numbers: nothing is drawn or computed
         model = DynamicUnet(create_encoder(encoder, pretrained=False), n_classes, size, **options)
+        if variant.change is not None:
+            variant.change(model)
+            options = options | {"change": variant.change.__name__}
     return {
         "options": options,
         "lr_factor": variant.lr_factor,
