@@ -29,8 +29,9 @@ The result is that of one process, to rounding, for three reasons that are not a
 
 Rounding grows: after some hundred steps two runs are as far apart as two runs of one process on other hardware.
 Dropout draws another pattern than in one process, and on GPUs begins it again where a stopped run continues. Before
-each epoch process 0's random generators are handed to all, so that a shuffled loader has one order. The checkpoint goes
-to a folder that every machine can read; a run may continue with another number of processes.
+each epoch process 0's random generators are handed to all, so that a shuffled loader has one order; within an epoch,
+dropout on CPUs lets transforms differ that draw from the global generators. The checkpoint goes to a folder that every
+machine can read; a run may continue with another number of processes.
 ``compile=True`` is for one process.
 
 When one process fails, or after Ctrl-C, one sentence says why, and torchrun ends the others; its own report follows.

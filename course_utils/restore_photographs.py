@@ -46,7 +46,7 @@ ASKED = 400
 """So many training patches say what the mean colour is."""
 
 PICTURE_MEASURES = [("psnr", "dB", 2)]
-STYLE_MEASURES = [("style", "(patches)", 3), ("gram", "(Gram)", 2)]
+STYLE_MEASURES = [("style", "from the style, by patches", 3), ("gram", "by Gram matrices", 2)]
 STYLE_WEIGHTS = {"patches": {}, "gram": {"style": 0.2}}
 
 
@@ -208,8 +208,9 @@ def _run_all(args: argparse.Namespace, device: torch.device, judge: FeatureNetwo
 
 def table(record: dict) -> list[str]:
     """A line for each task and loss, PSNR on held-out pictures; of a painting two, its distances from the style."""
-    lines = []
-    for name, loss in dict.fromkeys((one["task"], one["loss"]) for one in record["runs"]):
+    lines, kinds = [], list(dict.fromkeys((one["task"], one["loss"]) for one in record["runs"]))
+    wide = [max(map(len, column)) for column in zip(*kinds, strict=True)]
+    for name, loss in kinds:
         found = [one["scores"] for one in record["runs"] if (one["task"], one["loss"]) == (name, loss)]
         for measure, unit, digits in STYLE_MEASURES if loss in STYLES else PICTURE_MEASURES:
             parts = []
@@ -217,7 +218,7 @@ def table(record: dict) -> list[str]:
                 values = torch.tensor([one[kind][measure] for one in found if kind in one], dtype=torch.float64)
                 spread = f" ± {values.std():.{digits}f}" if len(values) > 1 and kind == "network" else ""
                 parts.append(f"{kind} {values.mean():.{digits}f}{spread}")
-            lines.append(f"{name:16} {loss:13} {', '.join(parts)} {unit}")
+            lines.append(f"{name:{wide[0]}} {loss:{wide[1]}} {', '.join(parts)} {unit}")
     return lines
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from course_utils.checked_batches import CheckedBatches
 from course_utils.checkpoint import (
@@ -185,7 +186,7 @@ def fit(
     ):
         while run.epoch < epochs:
             model.train()
-            for x, y in _until_workers_are_gone(run.remaining_batches(), interrupt):
+            for x, y in _batches(run, interrupt, bar):
                 checked.look_at(x, y)
                 x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
                 if channels_last and x.ndim == 4:
@@ -211,9 +212,6 @@ def fit(
                     run.save(bar)
                 if stop:
                     raise KeyboardInterrupt(run.how_to_continue())
-            if len(run.sizes) < len(batches):
-                run.save(bar)
-                raise KeyboardInterrupt(run.how_to_continue())
             run.check_finite(bar)
             judged = (model if average is None else average.module).eval()
             with torch.no_grad(), torch.autocast(**autocast):
@@ -225,15 +223,17 @@ def fit(
     return run.history
 
 
-def _until_workers_are_gone(
-    batches: Iterator[tuple[Tensor, Tensor]], interrupt: DeferredInterrupt
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches, fewer where Ctrl-C has also ended the processes that load them."""
+def _batches(run: TrainingRun, interrupt: DeferredInterrupt, bar: tqdm) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of an epoch; where Ctrl-C ends the processes that load them, the run stops as after a step."""
+    begun = run.step
     try:
-        yield from batches
-    except RuntimeError:
+        yield from run.remaining_batches()
+    except (RuntimeError, OSError, EOFError) as error:
         if not interrupt.asked or world_size() > 1:
             raise
+        if run.step > begun:  # else the loader may have drawn random numbers that no step has used
+            run.save(bar)
+        raise KeyboardInterrupt(run.how_to_continue()) from error
 
 
 @contextlib.contextmanager

@@ -91,7 +91,7 @@ def test_the_painting_has_losses_of_its_own_and_is_judged_by_its_style(tmp_path,
     (only,) = load_record(out)["runs"]
     assert only["loss"] == "patches" and set(only["scores"]) == {"nothing", "mean colour", "noise in it", "network"}
     assert all(scores["style"] > 0 and scores["gram"] > 0 for scores in only["scores"].values())
-    assert "(patches)" in capsys.readouterr().out
+    assert "from the style, by patches" in capsys.readouterr().out
     command += ["--losses", "gram", "patches"]
     assert main([*command, "--painting", str(tmp_path / "pond.png"), "--device", "cpu"]) == 0
     patches, gram = load_record(out)["runs"]
@@ -167,8 +167,8 @@ def test_the_table_has_both_distances_of_a_painting():
     scores = {"nothing": {"style": 0.18, "gram": 2.0}, "network": {"style": 0.07, "gram": 1.2}}
     run = {"task": "monet", "loss": "patches", "seed": 0, "scores": scores}
     by_patches, by_gram = table({"runs": [run]})
-    assert "nothing 0.180, network 0.070 (patches)" in by_patches
-    assert "nothing 2.00, network 1.20 (Gram)" in by_gram
+    assert "nothing 0.180, network 0.070 from the style, by patches" in by_patches
+    assert "nothing 2.00, network 1.20 by Gram matrices" in by_gram
 
 
 def test_other_settings_are_not_mixed_into_one_file(tmp_path, capsys):

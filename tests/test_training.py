@@ -448,27 +448,36 @@ class TestInterrupting:
         assert len(load_checkpoint(path)["history"]["step_losses"]) == step
         assert_same(results(*train(checkpoint=path)), undisturbed)
 
-    def test_ctrl_c_that_ends_the_loaders_workers_too_loses_nothing(self, path, undisturbed):
+    @pytest.mark.parametrize("error", [RuntimeError("DataLoader worker (pid 1) exited"), FileNotFoundError(2, "gone")])
+    @pytest.mark.parametrize(
+        "deaths, steps", [([2], [2]), ([0], [0]), ([BATCHES], [BATCHES]), ([2, 1], [2, 2]), ([2, 2, 4], [2, 2, 4])]
+    )
+    def test_ctrl_c_that_ends_the_loaders_workers_too_loses_nothing(self, path, undisturbed, deaths, steps, error):
         class Dying:
-            """The loader; after two batches a terminal's Ctrl-C ends it, as it ends workers that do not defer it."""
+            """The loader; a terminal's Ctrl-C ends it, as it ends workers that do not defer it."""
 
-            loader, alive = loader(), False
+            loader, left = loader(), None
 
             def __len__(self):
                 return len(self.loader)
 
             def __iter__(self):
                 iterator = iter(self.loader)
-                yield from itertools.islice(iterator, 2)
-                if not self.alive:
-                    signal.raise_signal(signal.SIGINT)
-                    raise RuntimeError("DataLoader worker (pid 1) exited unexpectedly")
-                yield from iterator
+                while self.left is None or self.left > 0:
+                    self.left = None if self.left is None else self.left - 1
+                    try:
+                        batch = next(iterator)
+                    except StopIteration:
+                        return
+                    yield batch
+                signal.raise_signal(signal.SIGINT)
+                raise error
 
         batches = Dying()
-        with pytest.raises(KeyboardInterrupt, match="stopped after step 2, with 0 of 4 epochs finished; call fit"):
-            train(SmallNet(), batches, checkpoint=path)
-        batches.alive = True
+        for batches.left, step in zip(deaths, steps, strict=True):
+            with pytest.raises(KeyboardInterrupt, match=f"stopped after step {step}, .*; call fit"):
+                train(SmallNet(), batches, checkpoint=path)
+        batches.left = None
         assert_same(results(*train(SmallNet(), batches, checkpoint=path)), undisturbed)
 
     def test_workers_that_end_without_ctrl_c_are_an_error(self, path):

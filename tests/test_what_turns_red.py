@@ -4,6 +4,8 @@ A small notebook in a temporary folder is run by pytest with the settings of thi
 turn it red are in test_notebook_style.py (a dead link) and test_every_widget_setting.py (a widget's setting).
 """
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from course_utils.exercises import verdict
+from course_utils.exercises import check
 from tests.exercise_answers import RIGHT
 from tests.notebook_rules import saved_from_one_clean_run
 
@@ -24,7 +26,15 @@ SOLUTION = "def even_out(weight, stride):\n    weight = weight.clone()\n    for 
 SOLUTION += "        for column in range(stride):\n            share = weight[row::stride, column::stride]\n"
 SOLUTION += "            share /= share.sum()\n    return weight\n\ncheck('even_out', even_out)"
 STUB = "def even_out(weight, stride):\n    ...\n\ncheck('even_out', even_out)"
-PASSED, NOT_YET = (str(verdict("even_out", answer)) for answer in (RIGHT["even_out"], None))
+
+
+def said_of(answer: object) -> str:
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        check("even_out", answer)
+    return printed.getvalue().rstrip("\n")
+
+
+PASSED, NOT_YET = said_of(RIGHT["even_out"]), said_of(None)
 
 CELLS = {
     "imports": (IMPORTS, ""),
