@@ -242,6 +242,8 @@ class TrainingRun:
         where = f"stopped after step {self.step}, with {self.epoch} of {self.settings['epochs']} epochs finished"
         if self.path is None:
             return f"{where}; the model keeps what it learnt, but only checkpoint=... lets a run continue."
+        if not self.has_checkpoint:
+            return f"{where}; call fit with the same arguments to begin again."
         return f"{where}; call fit with the same arguments to continue from {self.path}."
 
 

@@ -475,7 +475,8 @@ class TestInterrupting:
 
         batches = Dying()
         for batches.left, step in zip(deaths, steps, strict=True):
-            with pytest.raises(KeyboardInterrupt, match=f"stopped after step {step}, .*; call fit"):
+            how = "continue from" if step else "begin again"
+            with pytest.raises(KeyboardInterrupt, match=f"stopped after step {step}, .*; call fit .* to {how}"):
                 train(SmallNet(), batches, checkpoint=path)
         batches.left = None
         assert_same(results(*train(SmallNet(), batches, checkpoint=path)), undisturbed)
