@@ -1,4 +1,4 @@
-"""The options of ``python -m course_utils.train_camvid``: three recipes, the command line, and what it refuses."""
+"""The options of ``python -m course_utils.train_camvid``: four recipes, the command line, and what it refuses."""
 
 import argparse
 import math
@@ -39,8 +39,10 @@ LECTURE = {
 }
 """What ``--recipe lecture`` changes, besides its stages (fast.ai course v3, notebook lesson3-camvid-tiramisu).
 
-Two differences are left. It also warped its pictures, which `Augment` does not. And it had three rates, not two: in its
-second and fourth stage the first layers of the encoder got a tenth of what the later ones get here.
+All four stages have full size: that notebook calculates half of it for the first two, but does not pass it on. What
+still differs: it warped its pictures too, which `Augment` does not, and left a quarter of them unmoved and a quarter as
+light as they were. And it had three rates, not two: in its second and fourth stage the first layers of the encoder got
+a tenth of what the later ones get here.
 """
 STRONG = {
     "size": (360, 480),
@@ -56,7 +58,7 @@ STRONG = {
     "flips": True,
 }
 """What ``--recipe strong`` changes: what the field knows, for a GPU."""
-RECIPES = {"course": {}, "lecture": LECTURE, "strong": STRONG}
+RECIPES = {"course": {}, "lecture": LECTURE, "lecture-half": LECTURE, "strong": STRONG}
 
 
 def parser(recipe: str = "course") -> argparse.ArgumentParser:
@@ -70,8 +72,8 @@ def parser(recipe: str = "course") -> argparse.ArgumentParser:
         "--recipe",
         default="course",
         choices=RECIPES,
-        help="lecture: its network, augmentation and four stages; strong: longer, and with more of everything; the "
-        "defaults below are those of the recipe beside --help",
+        help="lecture: its network, augmentation and four stages; lecture-half: the same, the first two stages at half "
+        "size; strong: longer, and with more of everything; the defaults below are those of the recipe beside --help",
     )
     data = parse.add_argument_group("data")
     add_data_option(data)
@@ -156,10 +158,11 @@ def recipe(args: argparse.Namespace) -> list[Stage]:
     """The stages that the command line asks for."""
     size = tuple(args.size)
     half = (size[0] // 2, size[1] // 2)
-    if args.recipe == "lecture":
+    if RECIPES[args.recipe] is LECTURE:
+        first, named = (size, "full size") if args.recipe == "lecture" else (half, "half size")
         return [
-            Stage("1: encoder frozen, half size", half, 10, (2e-4, 2e-3), frozen=True, pct_start=0.8),
-            Stage("2: everything, half size", half, 12, (2e-4, 2e-3), pct_start=0.8),
+            Stage(f"1: encoder frozen, {named}", first, 10, (2e-4, 2e-3), frozen=True, pct_start=0.8),
+            Stage(f"2: everything, {named}", first, 12, (2e-4, 2e-3), pct_start=0.8),
             Stage("3: encoder frozen again, full size", size, 10, (1e-4, 1e-3), frozen=True, pct_start=0.8),
             Stage("4: everything, full size", size, 10, (1e-5, 1e-4)),
         ]
@@ -197,10 +200,10 @@ def check(args: argparse.Namespace) -> None:
 
 def _check_stages(args: argparse.Namespace) -> None:
     epochs = (args.frozen_epochs, args.half_epochs, args.epochs)
-    if args.recipe == "lecture":
+    if RECIPES[args.recipe] is LECTURE:
         odd = ["--" + name.replace("_", "-") for name in STAGE_OPTIONS if getattr(args, name) is not None]
         if odd:
-            raise ValueError(f"--recipe lecture has stages of its own; leave out {', '.join(odd)}.")
+            raise ValueError(f"--recipe {args.recipe} has stages of its own; leave out {', '.join(odd)}.")
     elif min(epochs) < 0 or sum(epochs) == 0:
         raise ValueError("--frozen-epochs {} --half-epochs {} --epochs {} is no amount of training.".format(*epochs))
 

@@ -102,7 +102,10 @@ def test_the_lectures_recipe():
         (True, 10, 1e-3, 0.8),
         (False, 10, 1e-4, 0.3),
     ]
-    assert [stage.size for stage in stages] == [(180, 240)] * 2 + [(360, 480)] * 2
+    # In its notebook each stage took the same time: "go big" changed nothing, for half the size was never passed on.
+    assert [stage.size for stage in stages] == [(360, 480)] * 4
+    half = train_camvid.recipe(train_camvid.parse_command(["--recipe", "lecture-half"]))
+    assert [stage.size for stage in half] == [(180, 240)] * 2 + [(360, 480)] * 2
     assert all(stage.lr[0] == pytest.approx(stage.lr[1] / 10) for stage in stages)
     model = train_camvid.build(train_camvid.parse_command(["--recipe", "lecture", "--random"]), 12)
     # The network without a bottle, less its last residual block of 99 channels, plus one that is 49 wide inside.
@@ -286,6 +289,9 @@ def test_an_interrupted_run_says_what_was_kept(option, said, root, capsys, monke
 
 def test_the_lectures_recipe_takes_any_size_and_no_other_stages():
     train_camvid.check(train_camvid.parse_command(["--recipe", "lecture", "--size", "64", "96"]))
+    train_camvid.check(train_camvid.parse_command(["--recipe", "lecture", "--size", "32", "32"]))
+    with pytest.raises(ValueError, match="since half of it must still be 32"):
+        train_camvid.check(train_camvid.parse_command(["--recipe", "lecture-half", "--size", "32", "32"]))
     for option in ("--epochs 5", "--frozen-epochs 1", "--half-epochs 0", "--lr 5e-4 5e-3", "--full-lr 1 1"):
         with pytest.raises(ValueError, match=f"leave out {option.split()[0]}\\."):
             train_camvid.check(train_camvid.parse_command(["--recipe", "lecture", *option.split()]))
