@@ -107,7 +107,8 @@ CPU_ROWS = {
 GPU_ROWS = {
     "ours_lite2": "EfficientNet-Lite2 from ImageNet, 360 × 480, three seeds ◐",
     "ours_resnet34_random": "ResNet-34 from random weights, 360 × 480 ◐",
-    "lecture_lite0": "the lecture's recipe: EfficientNet-Lite0 from ImageNet, 360 × 480, three seeds",
+    "lecture_half_lite0": "the lecture's recipe, its first two stages at half size: "
+    "EfficientNet-Lite0 from ImageNet, 360 × 480, three seeds",
 }
 
 
@@ -229,7 +230,8 @@ LEVEL_ROWS = {
     "hour_camvid_lite2_seed0": "[CPU: Lite2, 360 × 480, bfloat16, longer](hour_camvid_lite2_seed0.json)",
     "ours_lite2": "[GPU: Lite2, 360 × 480, bfloat16](gpu/ours_lite2_seed0.json)",
     "ours_resnet34_random": "[GPU: ResNet-34 from random weights](gpu/ours_resnet34_random_seed0.json)",
-    "lecture_lite0": "[GPU: the lecture's recipe, Lite0](gpu/lecture_lite0_seed0.json)",
+    "lecture_half_lite0": "[GPU: the lecture's recipe, half of it at half size, Lite0]"
+    "(gpu/lecture_half_lite0_seed0.json)",
 }
 
 
@@ -506,6 +508,30 @@ def test_the_same_maths_takes_less_memory_than_fastais_network_as_it_comes():
             "contenders"
         ]
         assert found["course"]["train"]["peak_bytes"] < found["fastai"]["train"]["peak_bytes"]
+
+
+def test_the_page_on_speed_quotes_batches_of_eight():
+    sizes = [
+        json.loads((ROOT / f"tests/benchmarks/results/overview_cpu_intel_batch8_{size}.json").read_text())
+        for size in ("96x128", "180x240", "360x480")
+    ]
+    assert all(found["batch_size"] == 8 for found in sizes)
+    section = SPEED.split("*Eight pictures, as the lecture trains.*")[1].split("*Not among")[0]
+    for contender in ("course", "course, memory not kept", "course, cheap decoder", "smp"):
+        steps = [found["contenders"][contender]["train"] for found in sizes if contender in found["contenders"]]
+        cells = ["{median:.2f} ({low:.2f}–{high:.2f})".format(**step["times_faster"]) for step in steps]
+        cells += [""] * (3 - len(cells))
+        memory = ", ".join(f"{step['peak_bytes'] / 2**30:.2f}" for step in steps)
+        assert f"| {' | '.join(cells)} | {memory} GiB |" in section, contender
+    ours = [found["contenders"]["course"]["train"]["times_faster"]["median"] for found in sizes]
+    assert f"| the same, eight pictures | {' | '.join(f'{one:.2f}' for one in ours)} |" in README
+    frugal = [found["contenders"]["course, memory not kept"]["train"]["peak_bytes"] for found in sizes]
+    theirs = [found["contenders"]["fastai"]["train"]["peak_bytes"] for found in sizes]
+    assert all(one < 0.9 * other for one, other in zip(frugal, theirs, strict=True))
+    kept = [found["contenders"]["course"]["train"]["peak_bytes"] for found in sizes]
+    assert [one < other for one, other in zip(kept, theirs, strict=True)] == [True, True, False]
+    without = sizes[2]["contenders"]["course, memory not kept"]["train"]["times_faster"]["median"]
+    assert f"Without `--keep-memory` it does there too, and is {without:.2f} times as fast." in README
 
 
 def test_the_page_on_speed_quotes_compiling_on_a_cpu():
