@@ -170,12 +170,14 @@ class DynamicUnet(nn.Module):
             picture = F.pad(picture, (0, -width % self.fold, 0, -height % self.fold), mode="replicate")
             picture = unshuffle(picture, self.fold)
         if self.merged:
-            skips[0] = torch.cat([resize_to(skips[0], picture.shape[-2:]), picture], dim=1)
+            finest = resize_to(skips[0], picture.shape[-2:])
+            skips[0] = torch.cat([finest, picture.to(finest.dtype)], dim=1)
         x = self.middle(self.relu(self.encoder_norm(x)))
         for unet_block in self.blocks:
             x = unet_block(x, skips.pop())
         x = resize_to(self.final_up(x), picture.shape[-2:])
         if self.last_block is not None:
+            picture = picture.to(x.dtype)  # else, in mixed precision, all of the full-size block would be float32
             x = relu_then_concat(x, picture) if self.rectified_join else torch.cat([x, picture], dim=1)
             x = self.last_block(x)
         x = match_gradient_format(self.head(x))

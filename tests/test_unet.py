@@ -365,6 +365,18 @@ def test_batch_norm_gets_its_gradient_in_the_format_of_its_output(memory_format,
     assert all(grad.is_contiguous(memory_format=memory_format) for grad in seen.values())
 
 
+@pytest.mark.parametrize("options", [{}, {"tail": "unshuffle"}, {"tail": "merged"}, {"block": "bottleneck"}])
+def test_in_mixed_precision_the_full_size_layers_compute_in_16_bits(options):
+    """A picture in float32 beside features in bfloat16 would make all that follows float32."""
+    model, seen = make(**options), {}
+    for name, module in model.named_modules():
+        if name.startswith(("last_block", "blocks")) and not list(module.children()):
+            module.register_forward_hook(lambda _, inputs, output, name=name: seen.update({name: inputs[0].dtype}))
+    with torch.autocast("cpu", torch.bfloat16):
+        model(torch.randn(2, 3, 64, 96))
+    assert seen.pop(next(iter(seen))) == torch.bfloat16 and set(seen.values()) == {torch.bfloat16}
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_tensor_whose_gradient_is_matched_is_saved_without_a_warning():
     x = torch.zeros(1, 4, 2, 2, dtype=torch.bfloat16, requires_grad=True)
