@@ -20,6 +20,8 @@ def hardware(device: torch.device) -> str:
     """What numbers were measured on, in words: the GPU, or the processor and its number of usable cores."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return f"{_processor()}, its GPU"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{_processor()}, {cores} core{'s' if cores != 1 else ''}"
 

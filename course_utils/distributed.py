@@ -50,6 +50,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.overrides import TorchFunctionMode
 
+from course_utils.devices import pick_device
+
 
 def world_size() -> int:
     """How many processes train together; 1 outside of `process_group`."""
@@ -92,8 +94,10 @@ def own_device(name: str) -> str:
     """The name of the device that this process computes on: with several processes, each has a GPU of its own.
 
     Raises:
-        ValueError: if processes would have to share a GPU.
+        ValueError: if processes would have to share a GPU, or to compute on Apple's, between which nothing is sent.
     """
+    if world_size() > 1 and (pick_device() if name == "auto" else name) in (torch.device("mps"), "mps"):
+        raise ValueError(f"device {name!r} is Apple's GPU, on which several processes cannot train: say 'cpu'.")
     if world_size() == 1 or not (name.startswith("cuda") or (name == "auto" and torch.cuda.is_available())):
         return name
     n_processes, n_gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
@@ -140,7 +144,7 @@ def terms(loss_fn: Callable[[Tensor, Tensor], Tensor], y: Tensor) -> Tensor:
     probabilities of classes, each picture has as many terms, so pictures are counted.
     """
     if not isinstance(loss_fn, (nn.CrossEntropyLoss, nn.NLLLoss)) or y.is_floating_point():
-        return torch.tensor(len(y), device=y.device)
+        return torch.full((), len(y), device=y.device)  # not torch.tensor, for which a GPU would be waited for
     labelled = y != loss_fn.ignore_index
     if loss_fn.weight is None:
         return labelled.sum()

@@ -117,9 +117,12 @@ def make_restorer(
 def restore(model: nn.Module, pictures: Tensor) -> Tensor:
     """What `model` makes of pictures ``(N, 3, H, W)``, in evaluation mode, cut to the range from black to white.
 
+    The model computes on its own device; the result lies where `pictures` do.
+
     Raises:
         ValueError: if they are no pictures, white 1 and black 0.
     """
     check_pictures(pictures)
+    device = next((parameter.device for parameter in model.parameters()), pictures.device)
     with evaluation_mode(model):
-        return model(pictures).clamp(0, 1)
+        return model(pictures.to(device)).clamp(0, 1).to(pictures.device)

@@ -81,7 +81,8 @@ def fit(
     fewer than two dimensions. Parameters with ``requires_grad=False`` are neither changed nor given optimiser state.
 
     The same seed, model and batches give the same result where the device's arithmetic repeats: always on a CPU with
-    the same number of threads, on CUDA after ``torch.use_deterministic_algorithms(True)``.
+    the same number of threads, on CUDA after ``torch.use_deterministic_algorithms(True, warn_only=True)`` for losses
+    without class weights (PyTorch calls its cross-entropy of pictures nondeterministic, for the sum in its value).
 
     Inside ``course_utils.distributed.process_group`` the processes share every batch, and the result is that of one
     process, to rounding; `evaluate` must then return the same numbers on each.

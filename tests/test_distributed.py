@@ -221,6 +221,11 @@ def test_processes_do_not_share_a_gpu(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     assert [own_device(name) for name in ("auto", "cuda", "cpu")] == ["cuda:1", "cuda:1", "cpu"]
+    for name in ("auto", "mps"):
+        with monkeypatch.context() as mac, pytest.raises(ValueError, match="several processes cannot train: say 'cpu'"):
+            mac.setattr(torch.cuda, "is_available", lambda: False)
+            mac.setattr(torch.backends.mps, "is_available", lambda: True)
+            own_device(name)
     assert chosen == [1, 1]
     for name, n_processes in (("cuda:0", "2"), ("auto", "3")):
         monkeypatch.setenv("LOCAL_WORLD_SIZE", n_processes)

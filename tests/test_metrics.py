@@ -86,6 +86,20 @@ def test_confusion_matrix_agrees_with_scikit_learn():
     assert torch.equal(confusion_matrix(prediction, target, 11), torch.from_numpy(expected))
 
 
+def test_a_confusion_matrix_needs_no_table_of_pixels_by_classes_squared():
+    """torchmetrics makes one where algorithms must be deterministic: 40 GB for these pixels."""
+    prediction, target = torch.randint(12, (2, 100, 240, 1500), dtype=torch.uint8)
+    expected = torch.stack(
+        [torch.stack([((target == i) & (prediction == j)).sum() for j in range(12)]) for i in range(12)]
+    )
+    torch.use_deterministic_algorithms(True)
+    try:
+        found = confusion_matrix(prediction, target, 12, ignore_index=255)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert torch.equal(found, expected)
+
+
 def test_scores_agree_with_torchmetrics():
     prediction, target = random_pair(2, (4, 20, 20))
     confusion = confusion_matrix(prediction, target, 11)

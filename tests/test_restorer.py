@@ -122,6 +122,12 @@ def test_untrained_with_a_frame_it_gives_back_what_it_gets():
             make_restorer(64, pretrained=False, frame=frame)
 
 
+def test_pictures_come_to_the_network_and_the_result_back_to_them(restorer):
+    """The meta device stands for a GPU; from there nothing can come back."""
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
+        restore(copy.deepcopy(restorer).to("meta"), PICTURES)
+
+
 def test_restoring_leaves_the_mode_as_it_was(restorer):
     for mode in (True, False):
         restorer.train(mode)

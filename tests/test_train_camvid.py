@@ -1,5 +1,6 @@
 """Training from the command line: what it writes, that it repeats, and that it refuses in one sentence."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -295,6 +296,20 @@ def test_the_lectures_recipe_takes_any_size_and_no_other_stages():
     for option in ("--epochs 5", "--frozen-epochs 1", "--half-epochs 0", "--lr 5e-4 5e-3", "--full-lr 1 1"):
         with pytest.raises(ValueError, match=f"leave out {option.split()[0]}\\."):
             train_camvid.check(train_camvid.parse_command(["--recipe", "lecture", *option.split()]))
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_bfloat16_is_refused_on_a_gpu_that_only_emulates_it(supported, monkeypatch):
+    args = train_camvid.parse_command(["--amp", "bf16", "--device", "cuda"])
+    monkeypatch.setattr(camvid_options, "usable_device", torch.device)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation or supported)
+    with contextlib.nullcontext() if supported else pytest.raises(ValueError, match="take --amp fp16"):
+        train_camvid.check(args)
+
+
+def test_a_device_that_is_not_there_is_named_with_mixed_precision_too():
+    with pytest.raises(ValueError, match="--device bogus cannot be used here"):
+        train_camvid.check(train_camvid.parse_command(["--amp", "fp16", "--device", "bogus"]))
 
 
 def test_weights_are_written_before_scoring_can_fail(root, tmp_path, monkeypatch, capsys):

@@ -261,6 +261,5 @@ def time_steps(
 def _now(device: torch.device) -> float:
     if device.type == "cpu":
         return time.process_time()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    torch.accelerator.synchronize(device)
     return time.perf_counter()

@@ -19,8 +19,8 @@ def seconds_of(work: Callable[[], object], device: torch.device) -> dict[str, fl
 
 
 def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
 
 
 def take_turns(

@@ -23,7 +23,7 @@ def resident_bytes() -> int:
 def peak_bytes(device: torch.device) -> int:
     """The most that this process has held until now: of the GPU's memory, or of the machine's."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
+        return torch.cuda.max_memory_reserved(device)  # what CUDA graphs hold is allocated but once, while recording
     try:
         import resource
     except ImportError:  # Windows
@@ -35,6 +35,7 @@ def peak_bytes(device: torch.device) -> int:
 def forget_peak(device: torch.device) -> None:
     """Let the peak of a GPU's memory begin anew, without what warming up took; a process's own peak only grows."""
     if device.type == "cuda":
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
 
 
