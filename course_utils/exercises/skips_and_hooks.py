@@ -1,6 +1,6 @@
-"""The exercises of notebook 05: sizes of the 2015 U-Net, crop and concatenate, joined kernels, hooks, tiles."""
+"""The exercises of notebook 05: sizes of the 2015 U-Net, crop and concatenate, joined kernels, hooks, tiles, blocks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -215,10 +215,56 @@ TILE_STARTS = Exercise(
 )
 
 
+def _decoder_plan(shapes: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    skips = [i for i in range(len(shapes) - 1) if shapes[i][1:] != shapes[i + 1][1:]]
+    below, plan = shapes[-1][0], []
+    for i in reversed(skips):
+        across = shapes[i][0]
+        out = below // 2 + across
+        if i == skips[0]:
+            out //= 2
+        plan.append((below, across, out))
+        below = out
+    return plan
+
+
+def _decoder_plan_cases(generator: torch.Generator) -> Iterator[tuple]:
+    yield ([(4, 8, 8), (6, 4, 4)],)
+    yield ([(4, 8, 8), (6, 8, 4), (10, 4, 4)],)  # first only the width changes, then only the height
+    yield ([(4, 16, 16), (8, 16, 16), (12, 8, 8), (16, 4, 4), (20, 4, 4)],)
+    yield ([(6, 33, 45), (10, 17, 23), (16, 9, 12), (16, 9, 12)],)
+    yield ([(8, 32, 32), (8, 8, 8), (12, 4, 4), (18, 2, 2)],)
+    resnet = [(64, 112, 112)] * 3 + [(64, 56, 56)] * 2
+    yield ([*resnet, (128, 28, 28), (256, 14, 14), (512, 7, 7)],)
+    dense = [(64, 56, 56), (256, 56, 56), (128, 28, 28), (512, 28, 28), (256, 14, 14), (1024, 14, 14), (512, 7, 7)]
+    yield ([(64, 112, 112), *dense, (1024, 7, 7)],)
+
+
+DECODER_PLAN = Exercise(
+    name="decoder_plan",
+    specification=(
+        "decoder_plan(shapes) takes the (C, H, W) that an encoder's layers give, in order, and gives a list with a "
+        "(below, across, out) for each block of the decoder, deepest first: channels that come from below, channels of "
+        "the skip, and below // 2 + across; in the last block half of that, rounded down. A skip comes from the last "
+        "layer on each grid but the coarsest."
+    ),
+    reference=_decoder_plan,
+    cases=_decoder_plan_cases,
+    hints=(
+        "Where do skips start? Layer i gives one if layer i + 1 has another height or another width.",
+        "Walk through these places backwards. The first block gets the last layer's channels from below, every other "
+        "one what the block before it gives.",
+        "below = shapes[-1][0]; for i in reversed(skips): out = below // 2 + shapes[i][0], halved if i == skips[0]; "
+        "keep (below, shapes[i][0], out); then below = out.",
+    ),
+)
+
+
 SKIPS_AND_HOOKS_EXERCISES = (
     UNET_OUTPUT_SIDE,
     CROP_AND_CONCATENATE,
     BLOCK_DIAGONAL,
     MEAN_ACTIVATIONS,
     TILE_STARTS,
+    DECODER_PLAN,
 )

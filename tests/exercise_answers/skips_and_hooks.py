@@ -5,8 +5,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from course_utils.hooks import Hooks
+from course_utils.hooks import Hooks, size_change_indices
 from course_utils.unet2015 import centre_crop
+from course_utils.unet_block import UnetBlock
 
 
 def unet_output_side(n):
@@ -43,7 +44,21 @@ def tile_starts(n, tile, margin, stride):
     return [i * step for i in range(-(-n // step))]
 
 
+def decoder_plan(shapes):
+    """Asks the library's blocks how wide they are, without memory for their weights."""
+    below, plan = shapes[-1][0], []
+    indices = size_change_indices([(1, *shape) for shape in shapes])
+    for index in reversed(indices):
+        across = shapes[index][0]
+        with torch.device("meta"):
+            out = UnetBlock(below, across, halve=index == indices[0]).out_channels
+        plan.append([below, across, out])
+        below = out
+    return torch.tensor(plan)
+
+
 RIGHT = {f.__name__: f for f in (unet_output_side, crop_and_concatenate, block_diagonal, mean_activations, tile_starts)}
+RIGHT["decoder_plan"] = decoder_plan
 
 
 def cut(skip, x, place, first="skip"):
@@ -121,6 +136,24 @@ def inputs_instead(model, x):
     return torch.stack(means)
 
 
+def changes(shapes, different=lambda a, b: a[1:] != b[1:]):
+    return [i for i in range(len(shapes) - 1) if different(shapes[i], shapes[i + 1])]
+
+
+def first_on_each_grid(shapes):
+    return [0, *(i + 1 for i in changes(shapes))][:-1]
+
+
+def plan_of(shapes, places, out=lambda below, across, last: (below // 2 + across) // (2 if last else 1), below=None):
+    """As the right answer, with skips from other places or with another width."""
+    below, plan = below or shapes[-1][0], []
+    for i in reversed(places):
+        across = shapes[i][0]
+        plan.append((below, across, out(below, across, i == places[0])))
+        below = plan[-1][2]
+    return plan
+
+
 WRONG = {
     "unet_output_side": {
         "never asks whether it fits": lambda n: max(n - 184, 0),
@@ -179,5 +212,33 @@ WRONG = {
         "rounds up": lambda n, t, m, s: list(range(0, n, -(-(t - 2 * m) // s) * s)),
         "rounds to the nearest": lambda n, t, m, s: list(range(0, n, round((t - 2 * m) / s) * s)),
         "with the margin": lambda n, t, m, s: [start - m for start in tile_starts(n, t, m, s)],
+    },
+    "decoder_plan": {
+        "first layer on each grid": lambda s: plan_of(s, first_on_each_grid(s)),
+        "layer that begins a change": lambda s: plan_of(s, [i + 1 for i in changes(s)]),
+        "a skip of the coarsest grid too": lambda s: plan_of(s, [*changes(s), len(s) - 1]),
+        "every layer but the last": lambda s: plan_of(s, range(len(s) - 1)),
+        "compares heights": lambda s: plan_of(s, changes(s, lambda a, b: a[1] != b[1])),
+        "compares widths": lambda s: plan_of(s, changes(s, lambda a, b: a[2] != b[2])),
+        "compares channels": lambda s: plan_of(s, changes(s, lambda a, b: a[0] != b[0])),
+        "compares channels too": lambda s: plan_of(s, changes(s, lambda a, b: a != b)),
+        "expects exact halves": lambda s: plan_of(s, changes(s, lambda a, b: a[1] == 2 * b[1] or a[2] == 2 * b[2])),
+        "finest first": lambda s: decoder_plan(s).flip(0),
+        "walks the wrong way": lambda s: plan_of(s, changes(s)[::-1]),
+        "forgets the halving": lambda s: plan_of(s, changes(s), lambda below, across, last: below // 2 + across),
+        "halves every block": lambda s: plan_of(s, changes(s), lambda below, across, last: (below // 2 + across) // 2),
+        "halves all but the last": lambda s: plan_of(
+            s, changes(s), lambda below, across, last: (below // 2 + across) // (1 if last else 2)
+        ),
+        "rounds up": lambda s: plan_of(
+            s, changes(s), lambda below, across, last: -(-(below // 2 + across) // (2 if last else 1))
+        ),
+        "all from below": lambda s: plan_of(s, changes(s), lambda below, across, last: (below + across) // (1 + last)),
+        "halves what meets": lambda s: plan_of(s, changes(s), lambda below, across, last: (below + across) // 2),
+        "no channels across": lambda s: plan_of(s, changes(s), lambda below, across, last: below // (2 + 2 * last)),
+        "below is always the encoder's": lambda s: [
+            (s[-1][0], across, out) for _, across, out in plan_of(s, changes(s))
+        ],
+        "below is the next layer's": lambda s: plan_of(s, changes(s), below=s[changes(s)[-1] + 1][0]),
     },
 }
