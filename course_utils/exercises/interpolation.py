@@ -1,7 +1,7 @@
-"""The exercises of notebook 03: what a kernel lets through, bilinear interpolation, and what it is in disguise."""
+"""The exercises of notebook 03: what a kernel lets through, bilinear interpolation in disguise, where windows lie."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -144,4 +144,38 @@ FUSE_NEAREST = Exercise(
 )
 
 
-INTERPOLATION_EXERCISES = (RESPONSE, BILINEAR_AT, PYRAMID_KERNEL, FUSE_NEAREST)
+def _centre_seen(layers: Sequence[tuple[int, int, int]], i: int) -> float:
+    place = float(i)
+    for kernel_size, stride, padding in reversed(layers):
+        place = place * stride + (kernel_size - 1) / 2 - padding
+    return place
+
+
+def _centre_seen_cases(generator: torch.Generator) -> Iterator[tuple]:
+    yield from [([(3, 1, 1)], 0), ([(2, 2, 0)], 0), ([(2, 2, 0)], 3), ([(3, 2, 1)], 2), ([(5, 1, 0)], 4)]
+    yield from [([(4, 2, 1)], 1), ([(1, 2, 0)], 3), ([(7, 2, 1)], 0), ([(3, 2, 2)], 0)]
+    yield from [([(2, 2, 0), (3, 2, 1)], 1), ([(3, 2, 1), (2, 2, 0)], 1), ([(3, 1, 0), (2, 2, 0)], 2)]
+    yield from [([(7, 2, 3), (3, 2, 1)], i) for i in (0, 5)]
+    yield [(7, 2, 3), (3, 2, 1), (3, 1, 1), (3, 2, 1), (2, 2, 0)], 4
+    yield [(3, 1, 0), (3, 1, 0), (2, 2, 0), (3, 1, 0), (3, 1, 0), (2, 2, 0)], 3  # two levels of the U-Net of 2015
+
+
+CENTRE_SEEN = Exercise(
+    name="centre_seen",
+    specification=(
+        "centre_seen(layers, i) takes the layers of a network as (kernel_size, stride, padding), first layer first, "
+        "and gives the place of the middle of the window that output pixel i sees, counted in input pixels from the "
+        "first input pixel's centre; what a window sees of the padding is a part of it."
+    ),
+    reference=_centre_seen,
+    cases=_centre_seen_cases,
+    hints=(
+        "One layer, no padding: output pixel i reads input pixels i * stride to i * stride + kernel_size - 1. Where is "
+        "their middle? And padding moves all of it.",
+        "A layer's output is the next one's input, so walk back: from the last layer to the first.",
+        "For each layer of reversed(layers): place = place * stride + (kernel_size - 1) / 2 - padding, from place = i.",
+    ),
+)
+
+
+INTERPOLATION_EXERCISES = (RESPONSE, BILINEAR_AT, PYRAMID_KERNEL, FUSE_NEAREST, CENTRE_SEEN)

@@ -38,6 +38,35 @@ def fuse_nearest(weight):
     return made[..., 3:7, 3:7]
 
 
+def centre_seen(layers, i):
+    """By autograd: the pixels of which an output pixel's gradient is not 0, far enough from the border."""
+    steps = math.prod(stride for _, stride, _ in layers)
+    away = 200 // steps
+    picture = torch.zeros(1, 1, 600, requires_grad=True)
+    x = picture
+    for kernel_size, stride, padding in layers:
+        x = F.conv1d(x, torch.ones(1, 1, kernel_size), stride=stride, padding=padding)
+    x[0, 0, i + away].backward()
+    seen = picture.grad[0, 0].nonzero()
+    return (seen.min() + seen.max()) / 2 - away * steps
+
+
+def centre_of_ends(layers, i, clip=-math.inf):
+    first = last = i
+    for kernel_size, stride, padding in reversed(layers):
+        first, last = first * stride - padding, last * stride - padding + kernel_size - 1
+    return (max(first, clip) + last) / 2
+
+
+def centre_from_the_front(layers, i):
+    """Where output pixel 0 lies, and how far apart output pixels are, from layer to layer."""
+    place, step = 0, 1
+    for kernel_size, stride, padding in layers:
+        place += step * ((kernel_size - 1) / 2 - padding)
+        step *= stride
+    return place + i * step
+
+
 def in_turn(kernel, frequency, part=torch.cos):
     return (kernel * part(2 * math.pi * frequency * torch.arange(len(kernel), dtype=torch.float64))).sum()
 
@@ -46,6 +75,13 @@ def measured(kernel, frequency):
     """As the notebook does, which is right only if the 64 pixels hold whole cycles, and not at 0 and ½."""
     wave = torch.cos(2 * torch.pi * frequency * torch.arange(64 + len(kernel) - 1))
     return (2 * F.conv1d(wave[None, None], kernel[None, None]).square().mean()).sqrt()
+
+
+def back_through(layers, i, step):
+    """As the right answer, with another step from a layer's output to its input."""
+    for layer in layers[::-1]:
+        i = step(i, *layer)
+    return i
 
 
 def four_weights(x, row, column, weigh):
@@ -75,7 +111,10 @@ RIGHT = {
     "bilinear_at": bilinear_at,
     "pyramid_kernel": pyramid_kernel,
     "fuse_nearest": fuse_nearest,
+    "centre_seen": centre_seen,
 }
+
+ALSO_RIGHT = {"centre_seen": {"from both ends": centre_of_ends, "from the front": centre_from_the_front}}
 
 WRONG = {
     "response": {
@@ -118,5 +157,28 @@ WRONG = {
         "channels not swapped": lambda weight: fuse_nearest(weight).transpose(0, 1),
         "averaged": lambda weight: fuse_nearest(weight) / 4,
         "one stamp": lambda weight: F.pad(weight.flip(2, 3).transpose(0, 1), [0, 1, 0, 1]),
+    },
+    "centre_seen": {
+        "first layer first": lambda layers, i: centre_from_the_front(layers[::-1], i),
+        "forgets the padding": lambda layers, i: back_through(layers, i, lambda i, k, s, p: i * s + (k - 1) / 2),
+        "half a kernel": lambda layers, i: back_through(layers, i, lambda i, k, s, p: i * s + k / 2 - p),
+        "half a kernel, rounded": lambda layers, i: back_through(layers, i, lambda i, k, s, p: i * s + k // 2 - p),
+        "rounded down": lambda layers, i: back_through(layers, i, lambda i, k, s, p: i * s + (k - 1) // 2 - p),
+        "first pixel of the window": lambda layers, i: back_through(layers, i, lambda i, k, s, p: i * s - p),
+        "last pixel of the window": lambda layers, i: back_through(layers, i, lambda i, k, s, p: i * s - p + k - 1),
+        "places between halves": lambda layers, i: back_through(layers, i, lambda i, k, s, p: (i + 0.5) * s - 0.5),
+        "places of aligned pixels": lambda layers, i: back_through(layers, i, lambda i, k, s, p: i * s),
+        "counted from the edge": lambda layers, i: centre_of_ends(layers, i) + 0.5,
+        "padding added": lambda layers, i: back_through(layers, i, lambda i, k, s, p: i * s + (k - 1) / 2 + p),
+        "moved before it strides": lambda layers, i: back_through(
+            layers, i, lambda i, k, s, p: (i + (k - 1) / 2 - p) * s
+        ),
+        "offsets in one unit": lambda layers, i: (
+            i * math.prod(s for _, s, _ in layers) + sum((k - 1) / 2 - p for k, _, p in layers)
+        ),
+        "the last layer alone": lambda layers, i: centre_of_ends(layers[-1:], i),
+        "forgets the strides": lambda layers, i: back_through(layers, i, lambda i, k, s, p: i + (k - 1) / 2 - p),
+        "place clipped to the picture": lambda layers, i: max(centre_of_ends(layers, i), 0),
+        "window clipped to the picture": lambda layers, i: centre_of_ends(layers, i, clip=0),
     },
 }
