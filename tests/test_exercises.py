@@ -112,6 +112,13 @@ def test_what_is_asked_for_fits_its_lines(name, capsys):
     assert printed.replace("\n  ", " ").strip() == str(verdict(name, ...))
 
 
+def test_a_model_that_came_frozen_says_so():
+    said = str(verdict("freeze_but_norms", WRONG["freeze_but_norms"]["norms as they came"]))
+    assert "model = Sequential(\n            came frozen: 0.weight, 0.bias, 1.weight, 1.bias\n" in said
+    said = str(verdict("freeze_but_norms", WRONG["freeze_but_norms"]["every bias"]))
+    assert "yours leaves 0.bias learning, the reference frozen" in said
+
+
 def test_an_unknown_exercise_is_named():
     for ask in (hint, lambda name: check(name, len)):
         with pytest.raises(ValueError, match=r"no exercise 'remap'; there are .*cross_entropy, "):

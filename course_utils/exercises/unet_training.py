@@ -1,10 +1,11 @@
-"""The exercises of notebook 06: how fast each part learns, where errors sit, and what chance can do."""
+"""The exercises of notebook 06: what learns and how fast, where errors sit, and what chance can do."""
 
+import copy
 import math
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from course_utils.exercises.core import Exercise
 
@@ -140,4 +141,89 @@ IS_SIGNAL = Exercise(
 )
 
 
-UNET_TRAINING_EXERCISES = (GROUP_RATES, ONE_CYCLE, TOUCHES_ANOTHER_CLASS, IS_SIGNAL)
+class _Chain(nn.Sequential):
+    """Printed, it says which parameters came frozen: a learner who is shown the model cannot see that otherwise."""
+
+    def _get_name(self) -> str:
+        return "Sequential"
+
+    def extra_repr(self) -> str:
+        frozen = [name for name, parameter in self.named_parameters() if not parameter.requires_grad]
+        return f"came frozen: {', '.join(frozen)}" if frozen else ""
+
+
+class _Block(nn.Module):
+    """A norm and a parameter of its own, not in an nn.Sequential."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.inner = nn.BatchNorm2d(channels)
+        self.gain = nn.Parameter(torch.ones(channels))
+
+    def extra_repr(self) -> str:
+        return f"(gain): Parameter of {self.gain.numel()} numbers"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.gain[:, None, None] * self.inner(self.conv(x))
+
+
+def _freeze_but_norms(model: nn.Module) -> int:
+    model.requires_grad_(False)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.requires_grad_(True)
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def _models(generator: torch.Generator) -> Iterator[tuple]:
+    def flat(channels: int) -> nn.Sequential:
+        return _Chain(nn.Conv2d(1, channels, 3), nn.BatchNorm2d(channels), nn.ReLU())
+
+    yield (flat(2),)
+    yield (nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 1, 1)),)
+    came_frozen = flat(3).requires_grad_(False)
+    yield (came_frozen,)
+    norm_frozen = flat(4)
+    norm_frozen[1].requires_grad_(False)
+    yield (norm_frozen,)
+    yield (nn.Sequential(flat(2), nn.Sequential(nn.Conv2d(2, 4, 3, bias=False), nn.BatchNorm2d(4))),)
+    yield (nn.Sequential(_Block(2), nn.ReLU()),)
+    yield (nn.Sequential(nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2)),)
+    deep = _Chain(flat(3), nn.Sequential(_Block(3), nn.Sequential(_Block(3), nn.Conv2d(3, 2, 1))))
+    deep[1][0].requires_grad_(False)
+    yield (deep,)
+
+
+def _left_learning(before: tuple, after: tuple) -> str:
+    wanted = copy.deepcopy(before[0])
+    _freeze_but_norms(wanted)
+    now = dict(after[0].named_parameters())
+    for name, parameter in wanted.named_parameters():
+        if now[name].requires_grad != parameter.requires_grad:
+            yours, reference = ("learning", "frozen") if now[name].requires_grad else ("frozen", "learning")
+            return f"yours leaves {name} {yours}, the reference {reference}"
+    return ""
+
+
+FREEZE_BUT_NORMS = Exercise(
+    name="freeze_but_norms",
+    specification=(
+        "freeze_but_norms(model) freezes all parameters of the model that it is given but those of its batch norms, at "
+        "any depth, which learn from then on even if they came frozen; and gives how many numbers, all parameters "
+        "taken together, still learn."
+    ),
+    reference=_freeze_but_norms,
+    cases=_models,
+    hints=(
+        "Freeze everything first: requires_grad_(False) works on a whole model. Then switch the norms on again.",
+        "model.modules() gives every module at every depth; isinstance(module, nn.BatchNorm2d) tells which are norms. "
+        "A parameter's shape does not: a convolution's bias is one-dimensional as well.",
+        "module.requires_grad_(True) for each of these; then sum(p.numel() for p in model.parameters() if "
+        "p.requires_grad).",
+    ),
+    left_behind=_left_learning,
+)
+
+
+UNET_TRAINING_EXERCISES = (GROUP_RATES, ONE_CYCLE, TOUCHES_ANOTHER_CLASS, IS_SIGNAL, FREEZE_BUT_NORMS)

@@ -1,10 +1,14 @@
 """Right answers to the exercises of notebook 06, written another way, and the mistakes that learners make."""
 
+import copy
 import math
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
+
+from course_utils.training import freeze
 
 
 def group_rates(highest, n_groups, factor):
@@ -34,6 +38,16 @@ def is_signal(variant, recipe, spread):
     return bool((change.abs() > spread).all() and change.sign().unique().numel() == 1)
 
 
+def freeze_but_norms(model):
+    """The library's; counts what an optimizer changes in a copy."""
+    freeze(model)
+    before, after = copy.deepcopy(model), copy.deepcopy(model)
+    for parameter in after.parameters():
+        parameter.grad = torch.ones_like(parameter) if parameter.requires_grad else None
+    torch.optim.SGD(after.parameters(), lr=1.0).step()
+    return sum((old != new).sum() for old, new in zip(before.parameters(), after.parameters(), strict=True))
+
+
 def one_cycle_by(cos, step, n_steps, highest, pct_start):
     peak = pct_start * n_steps - 1
     start, end, share = highest / 25, highest, step / peak
@@ -51,6 +65,7 @@ ALSO_RIGHT = {
 }
 
 RIGHT = {f.__name__: f for f in (group_rates, one_cycle, touches_another_class, is_signal)}
+RIGHT["freeze_but_norms"] = freeze_but_norms
 
 
 def shifted(mask, steps):
@@ -81,6 +96,66 @@ def cycle(step, n_steps, highest, pct_start, shape=cosine, start=25.0, last=1e4,
     if step <= peak:
         return shape(highest / start, highest, step / peak if peak else 1.0)
     return shape(highest, highest / start / last, (step - peak) / (n_steps - 1 - peak))
+
+
+def learning(model):
+    return [p for p in model.parameters() if p.requires_grad]
+
+
+def count(parameters):
+    return sum(p.numel() for p in parameters)
+
+
+def switched(model, on):
+    """Everything frozen but the parameters `on`."""
+    model.requires_grad_(False)
+    for parameter in on:
+        parameter.requires_grad_(True)
+    return count(learning(model))
+
+
+def norms(modules, kinds=nn.BatchNorm2d):
+    return [module for module in modules if isinstance(module, kinds)]
+
+
+def parameters_of(modules):
+    return [p for module in modules for p in module.parameters()]
+
+
+def through_sequentials(module):
+    """Modules that are reached through nothing but nn.Sequential."""
+    if not isinstance(module, nn.Sequential):
+        return [module]
+    return [found for child in module for found in through_sequentials(child)]
+
+
+def only_frozen(model):
+    """Freezes what is no norm, and leaves the norms as they came."""
+    kept = {id(p) for p in parameters_of(norms(model.modules()))}
+    for parameter in model.parameters():
+        if id(parameter) not in kept:
+            parameter.requires_grad_(False)
+    return count(learning(model))
+
+
+def counted_before(model):
+    already = {id(p) for p in learning(model)}
+    freeze(model)
+    return count(p for p in learning(model) if id(p) in already)
+
+
+def convolutions_frozen(model):
+    for layer in norms(model.modules(), nn.Conv2d | nn.Linear):
+        layer.requires_grad_(False)
+    for layer in norms(model.modules()):
+        layer.requires_grad_(True)
+    return count(learning(model))
+
+
+def and_then(change, model):
+    number = freeze_but_norms(model)
+    change(model)
+    return number
 
 
 WRONG = {
@@ -126,5 +201,29 @@ WRONG = {
         "sorted before they are paired": lambda v, r, s: is_signal(sorted(v), sorted(r), s),
         "as much as the spread": lambda v, r, s: is_signal(v, r, s - 1e-9),
         "forgets the spread": lambda v, r, s: is_signal(v, r, 0.0),
+    },
+    "freeze_but_norms": {
+        "everything frozen": lambda m: switched(m, []),
+        "everything frozen after it counted": lambda m: and_then(lambda model: model.requires_grad_(False), m),
+        "nothing frozen": lambda m: count(parameters_of(norms(m.modules()))),
+        "nothing frozen or counted": lambda m: count(learning(m)),
+        "direct children only": lambda m: switched(m, parameters_of(norms(m.children()))),
+        "through nn.Sequential only": lambda m: switched(m, parameters_of(norms(through_sequentials(m)))),
+        "every one-dimensional parameter": lambda m: switched(m, [p for p in m.parameters() if p.ndim == 1]),
+        "every bias": lambda m: switched(m, [p for name, p in m.named_parameters() if "bias" in name]),
+        "by name": lambda m: switched(m, [p for name, p in m.named_parameters() if "norm" in name]),
+        "every kind of norm": lambda m: switched(m, parameters_of(norms(m.modules(), nn.BatchNorm2d | nn.GroupNorm))),
+        "scales alone": lambda m: switched(m, [norm.weight for norm in norms(m.modules())]),
+        "shifts alone": lambda m: switched(m, [norm.bias for norm in norms(m.modules())]),
+        "norms as they came": only_frozen,
+        "counts what learned before": counted_before,
+        "freezes convolutions and linear layers": convolutions_frozen,
+        "counts tensors": lambda m: (freeze_but_norms(m), len(learning(m)))[1],
+        "counts norms": lambda m: (freeze_but_norms(m), len(norms(m.modules())))[1],
+        "counts what is frozen": lambda m: count(m.parameters()) - freeze_but_norms(m),
+        "counts everything": lambda m: (freeze_but_norms(m), count(m.parameters()))[1],
+        "counts running statistics": lambda m: freeze_but_norms(m) + count(m.buffers()),
+        "freezes a copy": lambda m: freeze_but_norms(copy.deepcopy(m)),
+        "breaks the model": lambda m: and_then(lambda model: model.__dict__.pop("_modules"), m),
     },
 }
