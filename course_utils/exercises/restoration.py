@@ -1,4 +1,4 @@
-"""The exercises of notebook 07: decibels, best guesses, Gram matrices, weights of a loss."""
+"""The exercises of notebook 07: decibels, best guesses, Gram matrices, weights of a loss, style as a loss."""
 
 from collections.abc import Iterator, Sequence
 
@@ -124,4 +124,43 @@ BALANCED_WEIGHTS = Exercise(
 )
 
 
-RESTORATION_EXERCISES = (GREY_LEVELS, BEST_GUESS, JOINED_GRAM, BALANCED_WEIGHTS)
+def _style_gap(features: Tensor, wanted: Tensor) -> Tensor:
+    def gram(x: Tensor) -> Tensor:
+        flat = x.flatten(2)
+        return flat @ flat.transpose(1, 2) / (x.shape[1] * flat.shape[2])
+
+    return (gram(features) - gram(wanted[None])).abs().mean()
+
+
+def _style_gap_cases(generator: torch.Generator) -> Iterator[tuple]:
+    yield torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([[[3.0]]])
+    small = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0], [0.0, 0.0]]])
+    yield small[None], small.flip(2)  # the same places in another order
+    yield small[None], torch.cat([small, small], dim=2)  # a larger piece of the same texture
+    yield torch.stack([small, 2 * small]), torch.tensor([[[1.0], [1.0], [-1.0]], [[0.0], [2.0], [1.0]]])
+    for n, channels, grid, other in [(1, 3, (2, 5), (4, 3)), (2, 2, (4, 4), (3, 6)), (3, 4, (3, 2), (5, 5))]:
+        features = 2 * torch.randn(n, channels, *grid, generator=generator)
+        yield features, 1 + torch.randn(channels, *other, generator=generator)
+
+
+STYLE_GAP = Exercise(
+    name="style_gap",
+    specification=(
+        "style_gap(features, wanted) takes the features of N pictures (N, C, H, W), and those of a painting (C, h, w), "
+        "whose grid may be another one. It gives the mean absolute difference, over all pictures and entries, between "
+        "the pictures' Gram matrices and the painting's; each is x·xᵀ divided by C times the number of its own places."
+    ),
+    reference=_style_gap,
+    cases=_style_gap_cases,
+    hints=(
+        "What shape has the Gram matrix of a picture, and what shape that of the painting? Where did the grids go?",
+        "flat = features.flatten(2); flat @ flat.transpose(1, 2) gives all N matrices. For the painting wanted[None] "
+        "is a batch of one.",
+        "Divide by C * H * W, or C * h * w; then (grams - gram_of_the_painting).abs().mean(): the one matrix is "
+        "compared with all N.",
+    ),
+    tolerance=1e-5,
+)
+
+
+RESTORATION_EXERCISES = (GREY_LEVELS, BEST_GUESS, JOINED_GRAM, BALANCED_WEIGHTS, STYLE_GAP)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from course_utils.losses import gram_matrix
 
@@ -37,6 +38,18 @@ def balanced_weights(pixel, features, grams):
     return torch.cat([found, (pixel / share)[None]])
 
 
+def style_gap(features, wanted):
+    """Picture by picture, and channel pair by channel pair, as a mean over places."""
+    channels = len(wanted)
+    gaps = [
+        ((picture[a] * picture[b]).mean() - (wanted[a] * wanted[b]).mean()).abs() / channels
+        for picture in features
+        for a in range(channels)
+        for b in range(channels)
+    ]
+    return torch.stack(gaps).mean()
+
+
 def smallest_error(targets, power):
     """The whole target that is nearest to the others."""
     distances = (targets[:, None] - targets[None]).abs().pow(power).flatten(2).sum((1, 2))
@@ -44,13 +57,43 @@ def smallest_error(targets, power):
 
 
 RIGHT = {f.__name__: f for f in (grey_levels, best_guess, joined_gram, balanced_weights)}
+RIGHT["style_gap"] = style_gap
 
 ALSO_RIGHT = {
     "grey_levels": {
         "torch": lambda psnr: 255 * torch.sqrt(10 ** (-torch.tensor(psnr) / 10)),
         "numpy": lambda psnr: np.float32(255) * np.sqrt(np.float32(10) ** np.float32(-psnr / 10)),
     },
+    "style_gap": {
+        "as the lesson has it": lambda x, wanted: (gram_matrix(x) - gram_matrix(wanted[None])).abs().mean(),
+        "in double precision": lambda x, wanted: gap_of(grams(x.double()), grams(wanted[None].double())),
+    },
 }
+
+
+def grams(x, divide=lambda C, H, W: C * H * W):
+    flat = x.flatten(2)
+    return flat @ flat.transpose(1, 2) / divide(*x.shape[1:])
+
+
+def gap_of(found, wanted):
+    return (found - wanted).abs().mean()
+
+
+def style_by(x, wanted, divide):
+    return gap_of(grams(x, divide), grams(wanted[None], divide))
+
+
+def divided_alike(x, wanted):
+    """Both sums over places divided by the size of the features."""
+    size = x[0].numel()
+    return style_by(x, wanted, lambda C, H, W: size)
+
+
+def without_diagonal(x, wanted):
+    apart = grams(x) - grams(wanted[None])
+    return (apart - torch.diag_embed(apart.diagonal(dim1=1, dim2=2))).abs().mean()
+
 
 WRONG = {
     "grey_levels": {
@@ -95,5 +138,28 @@ WRONG = {
             p / sum((p / d / len(f)) ** 2 * x for d, x in zip(f, g, strict=True)),
         ],
         "forgets the factor": lambda p, f, g: [p / d for d in f],
+    },
+    "style_gap": {
+        "sums over places": lambda x, wanted: style_by(x, wanted, lambda C, H, W: 1),
+        "both divided by the features' size": divided_alike,
+        "divided by the places alone": lambda x, wanted: style_by(x, wanted, lambda C, H, W: H * W),
+        "divided by the channels alone": lambda x, wanted: style_by(x, wanted, lambda C, H, W: C),
+        "squares": lambda x, wanted: (grams(x) - grams(wanted[None])).square().mean(),
+        "not absolute": lambda x, wanted: (grams(x) - grams(wanted[None])).mean(),
+        "the sum over entries": lambda x, wanted: (grams(x) - grams(wanted[None])).abs().sum((1, 2)).mean(),
+        "one for each picture": lambda x, wanted: (grams(x) - grams(wanted[None])).abs().mean((1, 2)),
+        "the sum over pictures": lambda x, wanted: (grams(x) - grams(wanted[None])).abs().mean((1, 2)).sum(),
+        "pictures' mean matrix": lambda x, wanted: gap_of(grams(x).mean(0), grams(wanted[None])[0]),
+        "pictures joined": lambda x, wanted: gap_of(
+            grams(x.transpose(0, 1).flatten(1)[None, :, :, None]), grams(wanted[None])
+        ),
+        "first picture alone": lambda x, wanted: style_gap(x[:1], wanted),
+        "features themselves, resized": lambda x, wanted: gap_of(x, F.interpolate(wanted[None], x.shape[2:])),
+        "resized first": lambda x, wanted: style_gap(x, F.interpolate(wanted[None], x.shape[2:])[0]),
+        "means of channels": lambda x, wanted: gap_of(x.mean((2, 3)), wanted.mean((1, 2))),
+        "channels by themselves": lambda x, wanted: gap_of(
+            grams(x).diagonal(dim1=1, dim2=2), grams(wanted[None]).diagonal(dim1=1, dim2=2)
+        ),
+        "different channels alone": without_diagonal,
     },
 }
