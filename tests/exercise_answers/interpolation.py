@@ -67,6 +67,9 @@ def centre_from_the_front(layers, i):
     return place + i * step
 
 
+ALSO_RIGHT = {"centre_seen": {"from both ends": centre_of_ends, "from the front": centre_from_the_front}}
+
+
 def in_turn(kernel, frequency, part=torch.cos):
     return (kernel * part(2 * math.pi * frequency * torch.arange(len(kernel), dtype=torch.float64))).sum()
 
@@ -113,8 +116,6 @@ RIGHT = {
     "fuse_nearest": fuse_nearest,
     "centre_seen": centre_seen,
 }
-
-ALSO_RIGHT = {"centre_seen": {"from both ends": centre_of_ends, "from the front": centre_from_the_front}}
 
 WRONG = {
     "response": {

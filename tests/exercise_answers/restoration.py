@@ -21,6 +21,18 @@ def best_guess(targets, loss):
     return candidates.gather(0, expected.argmin(0, keepdim=True))[0]
 
 
+def style_gap(features, wanted):
+    """Picture by picture, and channel pair by channel pair, as a mean over places."""
+    channels = len(wanted)
+    gaps = [
+        ((picture[a] * picture[b]).mean() - (wanted[a] * wanted[b]).mean()).abs() / channels
+        for picture in features
+        for a in range(channels)
+        for b in range(channels)
+    ]
+    return torch.stack(gaps).mean()
+
+
 def joined_gram(left, right, left_width, right_width):
     """Rebuilds features with these Gram matrices, and lays them side by side."""
     channels = len(left)
@@ -36,18 +48,6 @@ def balanced_weights(pixel, features, grams):
     found = torch.tensor(features, dtype=torch.float64).reciprocal() * pixel
     share = found.square() @ torch.tensor(grams, dtype=torch.float64)
     return torch.cat([found, (pixel / share)[None]])
-
-
-def style_gap(features, wanted):
-    """Picture by picture, and channel pair by channel pair, as a mean over places."""
-    channels = len(wanted)
-    gaps = [
-        ((picture[a] * picture[b]).mean() - (wanted[a] * wanted[b]).mean()).abs() / channels
-        for picture in features
-        for a in range(channels)
-        for b in range(channels)
-    ]
-    return torch.stack(gaps).mean()
 
 
 def smallest_error(targets, power):
