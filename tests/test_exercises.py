@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from course_utils.exercises import EXERCISES, WIDTH, check, hint, verdict
 from course_utils.exercises.core import LARGEST_SHOWN, Exercise, judge
@@ -48,6 +49,26 @@ def test_an_untouched_stub_is_not_yet(name, stub):
     outcome = verdict(name, STUBS[stub])
     assert outcome.kind == "not yet" and not outcome.passed
     assert outcome.text.startswith(f"… {name}: not yet. {name}(")
+
+
+def padded_in_two_dimensions(table, factor):
+    return F.pad(table.float(), [1] * 4, mode="replicate")
+
+
+def test_what_pytorch_has_not_implemented_is_an_error_in_a_written_answer():
+    text = judge(DOUBLED, padded_in_two_dimensions).text
+    assert "your function raised NotImplementedError: " in text, text
+
+
+def in_one_case_only(table, factor):
+    if len(table) < 20:
+        return table * factor
+    raise NotImplementedError
+
+
+def test_a_case_left_unwritten_is_wrong():
+    said = judge(DOUBLED, in_one_case_only)
+    assert said.kind == "wrong" and "yours raises NotImplementedError" in said.text
 
 
 def without_return(*arguments):

@@ -1,6 +1,7 @@
 """How an answer is judged: run on seeded inputs beside a reference, compared, and told apart from an empty stub."""
 
 import copy
+import dis
 import inspect
 import math
 from collections.abc import Callable, Iterable
@@ -95,7 +96,7 @@ def _not_yet(exercise: Exercise) -> Verdict:
 class _Outcome:
     """One case: `complaint` is empty if the answer is right there, `missing` if it gave nothing at all.
 
-    `unwritten`: it raised NotImplementedError.
+    `unwritten`: its own code raised NotImplementedError.
     """
 
     difference: float = 0.0
@@ -120,9 +121,9 @@ def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple) -> _Ou
     shown = _arguments(exercise.reference, case)
     try:
         given = answer(*arguments)
-    except NotImplementedError:
-        return _Outcome(missing=True, unwritten=True, complaint=f"{shown}\nyours raises NotImplementedError")
     except (Exception, SystemExit) as error:  # exit() in an answer ends neither the check nor a program
+        if _says_unwritten(answer, error):
+            return _Outcome(missing=True, unwritten=True, complaint=f"{shown}\nyours raises NotImplementedError")
         reason = _show_error(error)
         where = _arguments(exercise.reference, case, full=False)
         return _Outcome(complaint=f"your function raised {reason}\nfor {where}")
@@ -138,6 +139,17 @@ def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple) -> _Ou
     if left:
         return _Outcome(complaint=f"{shown}\n{left}")
     return _Outcome(difference=difference)
+
+
+def _says_unwritten(answer: Callable[..., Any], error: BaseException) -> bool:
+    """Whether a `raise NotImplementedError` in the answer itself was met; PyTorch raises it too."""
+    if not isinstance(error, NotImplementedError):
+        return False
+    place = error.__traceback__
+    while place.tb_next:
+        place = place.tb_next
+    code = place.tb_frame.f_code
+    return code is getattr(answer, "__code__", None) and dis.opname[code.co_code[place.tb_lasti]] == "RAISE_VARARGS"
 
 
 def _show_error(error: BaseException) -> str:
