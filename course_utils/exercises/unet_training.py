@@ -86,6 +86,9 @@ def _mask_cases(generator: torch.Generator) -> Iterator[tuple]:
     corner = torch.zeros(3, 3, dtype=torch.uint8)
     corner[0, 0] = 5
     yield (corner,)
+    middle = torch.zeros(3, 3, dtype=torch.uint8)
+    middle[1, 1] = 5  # each pixel around meets it in one direction only: none of the eight can be left out
+    yield (middle,)
     for height, width in ((2, 2), (3, 5), (6, 4)):
         yield (torch.randint(2, (height, width), generator=generator, dtype=torch.uint8),)
     halves = torch.zeros(8, 8, dtype=torch.uint8)

@@ -81,6 +81,14 @@ def shifted(mask, steps):
     return torch.tensor(rows)
 
 
+ALL_EIGHT = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0)]
+
+
+def without(forgotten):
+    """Compares with all neighbours but one."""
+    return lambda mask: shifted(mask, [step for step in ALL_EIGHT if step != forgotten])
+
+
 def neighbours_minus_eight(mask):
     """Not 0 where the neighbours' mean is another number; replicated borders add nothing."""
     padded = F.pad(mask[None, None].double(), (1, 1, 1, 1), mode="replicate")
@@ -192,6 +200,7 @@ WRONG = {
             F.max_pool2d(F.pad(m[None, None].float(), (1, 1, 1, 1), mode="replicate"), 3, stride=1)[0, 0] > m
         ),
         "numbers instead of True and False": lambda m: touches_another_class(m).byte(),
+        **{f"forgets the neighbour at {step}": without(step) for step in ALL_EIGHT},
     },
     "is_signal": {
         "the mean is enough": lambda v, r, s: abs(sum(v) - sum(r)) / len(v) > s,
