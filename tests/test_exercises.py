@@ -1,5 +1,6 @@
 """Every check accepts a right answer written another way, waits for a stub, and rejects the usual mistakes."""
 
+import re
 import sys
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch.nn.functional as F
 from course_utils.exercises import EXERCISES, WIDTH, check, hint, verdict
 from course_utils.exercises.core import LARGEST_SHOWN, Exercise, judge
 from tests.exercise_answers import ALSO_RIGHT, RIGHT, WRONG, segmentation, transposed_convolution
+
+ALL_MISTAKES = [(name, mistake) for name in WRONG for mistake in WRONG[name]]
 
 
 def test_every_exercise_is_tested():
@@ -29,11 +32,20 @@ def test_a_right_answer_of_another_type_or_precision_passes(name, answer):
     assert verdict(name, ALSO_RIGHT[name][answer]).passed
 
 
-@pytest.mark.parametrize(("name", "mistake"), [(name, mistake) for name in WRONG for mistake in WRONG[name]])
+@pytest.mark.parametrize(("name", "mistake"), ALL_MISTAKES)
 def test_a_usual_mistake_is_rejected(name, mistake):
     outcome = verdict(name, WRONG[name][mistake])
     assert outcome.kind == "wrong", f"{mistake}: {outcome}"
     assert "reference" in outcome.text
+
+
+@pytest.mark.parametrize(("name", "mistake"), ALL_MISTAKES)
+def test_what_is_said_of_a_mistake_fits_its_lines_and_no_line_of_a_table_is_broken(name, mistake, capsys):
+    check(name, WRONG[name][mistake])
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= WIDTH
+    table = re.search(r"\n  yours(:| +reference)\n.*", str(verdict(name, WRONG[name][mistake])), re.DOTALL)
+    assert table is None or table[0] in printed
 
 
 def raises(*arguments):
@@ -172,6 +184,15 @@ def test_the_smallest_failing_case_is_shown_beside_the_reference():
         "   [ 6,  8, 10],    [ 6,  8, 10],\n"
         "   [12, 14, 17]]    [12, 14, 16]]"
     )
+
+
+def test_columns_too_wide_for_a_line_are_shown_one_below_the_other():
+    wide = torch.arange(20.0).view(2, 10) / 3
+    exercise = Exercise("thirds", "thirds().", lambda: wide, lambda generator: [()], ())
+    text = judge(exercise, lambda: wide + 1).text
+    above = "\n  yours:\n    [[1.       , 1.3333334, 1.6666667, 2.       , "
+    assert above in text
+    assert "\n  reference:\n    [[0.        , 0.33333334, 0.6666667 , 1.        , " in text
 
 
 def test_large_tensors_are_shown_by_their_shape():

@@ -6,7 +6,7 @@ The names that a notebook announces are the keys of `EXERCISES`; each module her
 import textwrap
 from collections import Counter
 
-from course_utils.exercises.core import Exercise, Verdict, judge
+from course_utils.exercises.core import WIDTH, Exercise, Verdict, judge
 from course_utils.exercises.five_restorations import FIVE_RESTORATIONS_EXERCISES
 from course_utils.exercises.interpolation import INTERPOLATION_EXERCISES
 from course_utils.exercises.pixel_shuffle import PIXEL_SHUFFLE_EXERCISES
@@ -31,9 +31,6 @@ EXERCISES: dict[str, Exercise] = {
         *RESTORATION_EXERCISES,
     )
 }
-
-WIDTH = 100
-"""Characters in a printed line."""
 
 _hints_given: Counter[str] = Counter()
 

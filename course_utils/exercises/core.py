@@ -4,6 +4,7 @@ import copy
 import dis
 import inspect
 import math
+import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -17,6 +18,10 @@ LARGEST_SHOWN = 64
 """Tensors of at most this many elements are printed in full when an answer is wrong."""
 LONGEST_SHOWN = 400
 """Anything else is cut off after so many characters."""
+WIDTH = 100
+"""Characters in a printed line."""
+INDENT = "  "
+"""Before what is said of a case."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +81,8 @@ def judge(exercise: Exercise, answer: object) -> Verdict:
         return _not_yet(exercise)
     wrong = [outcome.complaint for outcome in outcomes if outcome.complaint]
     if wrong:
-        smallest = wrong[0].replace("\n", "\n  ")
         head = f"{exercise.name}: wrong in {len(wrong)} of {len(cases)} cases. The smallest of them:"
-        return Verdict("wrong", f"✘ {head}\n  {smallest}")
+        return Verdict("wrong", f"✘ {head}\n{textwrap.indent(wrong[0], INDENT)}")
     difference = max(outcome.difference for outcome in outcomes)
     if difference == 0:
         return Verdict("exact", f"✔ {exercise.name}: exact in all {len(cases)} cases.")
@@ -208,13 +212,16 @@ def _type(value: Any) -> str:
 
 
 def _side_by_side(given: Any, expected: Any) -> str:
-    """Yours beside the reference's: one above the other if both fit on a line, else in two columns."""
+    """Yours in a column beside the reference's; above it, if both are a line or the columns are too wide."""
     left, right = _show(given).splitlines(), _show(expected).splitlines()
     if len(left) == len(right) == 1:
         return f"yours:     {left[0]}\nreference: {right[0]}"
     rows = [("yours", "reference"), *zip_longest(left, right, fillvalue="")]
     width = max(len(row[0]) for row in rows)
-    return "\n".join(f"{a:<{width}}   {b}".rstrip() for a, b in rows)
+    beside = [f"{a:<{width}}   {b}".rstrip() for a, b in rows]
+    if max(map(len, beside)) <= WIDTH - len(INDENT):
+        return "\n".join(beside)
+    return "\n  ".join(["yours:", *left]) + "\n" + "\n  ".join(["reference:", *right])
 
 
 def _arguments(reference: Callable[..., Any], case: tuple, *, full: bool = True) -> str:
