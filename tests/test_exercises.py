@@ -1,5 +1,6 @@
 """Every check accepts a right answer written another way, waits for a stub, and rejects the usual mistakes."""
 
+import linecache
 import re
 import sys
 
@@ -201,11 +202,36 @@ def test_large_tensors_are_shown_by_their_shape():
     assert "335 of 400 values differ, first at [3, 5]: 131 instead of 130" in text
 
 
-def test_an_exception_is_one_sentence_with_the_shape_of_the_input():
-    text = judge(DOUBLED, lambda table, factor: table[99]).text
-    assert "your function raised IndexError: index 99 is out of bounds" in text
-    assert "for table = torch.int64 of shape (1, 1)\n" in text
-    assert "Traceback" not in text
+def beyond_the_table(table, factor):
+    return table[99]
+
+
+def test_an_exception_comes_with_the_line_that_raised_it_and_the_small_input():
+    text = judge(DOUBLED, beyond_the_table).text
+    line = beyond_the_table.__code__.co_firstlineno + 1
+    assert text == (
+        "✘ doubled: wrong in 3 of 3 cases. The smallest of them:\n"
+        "  your function raised IndexError: index 99 is out of bounds for dimension 0 with size 1\n"
+        f"  in your line {line}: return table[99]\n"
+        "  for table = [[0]]\n"
+        "      factor = 2"
+    )
+
+
+def test_an_exception_in_a_large_case_comes_with_the_shape_of_the_input():
+    text = judge(DOUBLED, lambda table, factor: table * factor if len(table) < 9 else table.item()).text
+    assert "  for table = torch.int64 of shape (20, 20)\n      factor = 2" in text
+
+
+def test_the_line_of_an_exception_is_known_in_a_cell_and_left_out_where_there_is_none():
+    cell = "def doubled(table, factor):\n    size = table.shape\n    return (\n        table[size]\n    )\n"
+    linecache.cache["/tmp/ipykernel_1/2.py"] = (len(cell), None, cell.splitlines(keepends=True), "cell")
+    names = {}
+    exec(compile(cell, "/tmp/ipykernel_1/2.py", "exec"), names)
+    assert "\n  in your line 4: table[size]\n  for table = [[0]]" in judge(DOUBLED, names["doubled"]).text
+    del linecache.cache["/tmp/ipykernel_1/2.py"]
+    assert "\n  in your line 4\n  for table = [[0]]" in judge(DOUBLED, names["doubled"]).text
+    assert "in your line" not in judge(DOUBLED, torch.linalg.cholesky).text
 
 
 def test_an_answer_that_is_missing_in_some_cases_only_is_wrong():

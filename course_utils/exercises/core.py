@@ -3,8 +3,10 @@
 import copy
 import dis
 import inspect
+import linecache
 import math
 import textwrap
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -128,9 +130,10 @@ def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple) -> _Ou
     except (Exception, SystemExit) as error:  # exit() in an answer ends neither the check nor a program
         if _says_unwritten(answer, error):
             return _Outcome(missing=True, unwritten=True, complaint=f"{shown}\nyours raises NotImplementedError")
-        reason = _show_error(error)
-        where = _arguments(exercise.reference, case, full=False)
-        return _Outcome(complaint=f"your function raised {reason}\nfor {where}")
+        small = _arguments(exercise.reference, case, full=_size(case) <= LARGEST_SHOWN)
+        given_to = "for " + small.replace("\n", "\n    ")
+        said = [f"your function raised {_show_error(error)}", _line_of(answer, error), given_to]
+        return _Outcome(complaint="\n".join(filter(None, said)))
     if given is None or given is ...:
         return _Outcome(missing=True, complaint=f"{shown}\nyours returns {given}, the reference {_show(expected)}")
     complaint, difference = _difference(given, expected, exercise.tolerance)
@@ -154,6 +157,16 @@ def _says_unwritten(answer: Callable[..., Any], error: BaseException) -> bool:
         place = place.tb_next
     code = place.tb_frame.f_code
     return code is getattr(answer, "__code__", None) and dis.opname[code.co_code[place.tb_lasti]] == "RAISE_VARARGS"
+
+
+def _line_of(answer: Callable[..., Any], error: BaseException) -> str:
+    """The innermost line of the answer's own file, which in Jupyter is a cell, on the way to the error; "" if none."""
+    file = getattr(getattr(answer, "__code__", None), "co_filename", None)
+    lines = [number for frame, number in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
+    if not lines:
+        return ""
+    source = linecache.getline(file, lines[-1]).strip()
+    return f"in your line {lines[-1]}" + (f": {source}" if source else "")
 
 
 def _show_error(error: BaseException) -> str:
