@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from course_utils.exercises import EXERCISES, WIDTH, check, hint, verdict
 from course_utils.exercises.core import LARGEST_SHOWN, Exercise, judge
-from tests.exercise_answers import ALSO_RIGHT, RIGHT, WRONG, segmentation, transposed_convolution
+from tests.exercise_answers import ALSO_RIGHT, RIGHT, WRONG, restoration, segmentation, transposed_convolution
 
 ALL_MISTAKES = [(name, mistake) for name in WRONG for mistake in WRONG[name]]
 
@@ -122,9 +122,20 @@ def test_nearest_resizing_of_the_cases_is_what_torch_does_but_for_one_border_tha
     assert differ == [(90, 77, [[38]])]
 
 
-def test_an_answer_that_overwrites_its_argument_is_told_so():
-    said = verdict("even_out", transposed_convolution.even_out_in_place)
-    assert said.kind == "wrong" and "yours overwrites weight" in said.text
+@pytest.mark.parametrize(
+    ("name", "answer", "argument"),
+    [
+        ("even_out", transposed_convolution.even_out_in_place, "weight"),
+        ("cross_entropy", segmentation.void_overwritten, "target"),
+        ("receptive_field", segmentation.layers_used_up, "layers"),
+        ("balanced_weights", restoration.weights_in_the_callers_list, "features"),
+        ("pooled_accuracy", segmentation.void_marked_in_the_batches, "batches"),
+    ],
+)
+def test_an_answer_that_overwrites_its_argument_is_told_so(name, answer, argument):
+    said = verdict(name, answer)
+    assert said.kind == "wrong"
+    assert f"yours overwrites {argument}, the reference leaves it as it was" in said.text
 
 
 @pytest.mark.parametrize("name", RIGHT)
@@ -250,8 +261,14 @@ def test_a_function_that_changes_its_arguments_harms_nobody():
         table *= factor
         return table
 
-    assert judge(DOUBLED, in_place).kind == "exact"
-    assert judge(DOUBLED, in_place).kind == "exact"
+    assert "wrong in 2 of 3" in judge(DOUBLED, in_place).text  # twice 0 is 0
+    assert judge(DOUBLED, doubled).kind == "exact"
+
+
+def test_an_argument_that_holds_nan_is_not_taken_as_overwritten():
+    cases = [([torch.tensor([1.0, float("nan")])],)]
+    exercise = Exercise("first", "first(parts).", lambda parts: parts[0], lambda generator: cases, ())
+    assert judge(exercise, lambda parts: parts[0].clone()).passed
 
 
 def test_arrays_lists_and_other_shapes():

@@ -37,7 +37,8 @@ class Exercise:
         cases: from a generator for random numbers, the tuples of arguments to try, small ones among them.
         hints: up to three, from a nudge to nearly the answer.
         tolerance: largest difference, relative to values above one, that counts as rounding; 0 asks for equality.
-        left_behind: from the arguments before and after an answer, what is wrong with these, or "".
+        left_behind: from the arguments before and after an answer, what is wrong with these, or ""; that tensors and
+            lists are as they were is looked at in every exercise.
     """
 
     name: str
@@ -140,12 +141,29 @@ def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple) -> _Ou
     if complaint:
         return _Outcome(complaint=f"{shown}\n{complaint}\n{_side_by_side(given, expected)}")
     try:
-        left = exercise.left_behind(case, arguments)
+        left = _overwritten(exercise.reference, case, arguments) or exercise.left_behind(case, arguments)
     except Exception as error:  # an answer may do anything to what it is given
         left = f"yours leaves arguments that cannot be read ({_show_error(error)}), the reference leaves them whole"
     if left:
         return _Outcome(complaint=f"{shown}\n{left}")
     return _Outcome(difference=difference)
+
+
+def _overwritten(reference: Callable[..., Any], before: tuple, after: tuple) -> str:
+    names = inspect.signature(reference).parameters
+    changed = [name for name, old, new in zip(names, before, after, strict=True) if not _same(old, new)]
+    return f"yours overwrites {changed[0]}, the reference leaves it as it was" if changed else ""
+
+
+def _same(before: Any, after: Any) -> bool:
+    """Whether tensors and lists hold what they held; of other things, such as modules, only the exercise knows."""
+    if isinstance(before, torch.Tensor):
+        if before.shape != after.shape:
+            return False
+        return bool(((before == after) | (before.isnan() & after.isnan())).all())
+    if isinstance(before, (list, tuple)):
+        return len(before) == len(after) and all(map(_same, before, after))
+    return before == after if isinstance(before, (int, float)) else True
 
 
 def _says_unwritten(answer: Callable[..., Any], error: BaseException) -> bool:

@@ -77,7 +77,7 @@ CROSS_ENTROPY = Exercise(
     hints=(
         "Three steps: log of the softmax over the classes, pick the true class's at each pixel, average what counts.",
         "logits.log_softmax(1) survives large logits, torch.log(logits.softmax(1)) does not. `gather` picks by index; "
-        "void may be no index at all, so replace it by 0 before you pick.",
+        "void may be no index at all, so replace it by 0, in a copy, before you pick.",
         "keep = target != void; safe = target.where(keep, 0); logits.log_softmax(1).gather(1, safe[:, None])[:, 0] "
         "holds one number a pixel: minus the mean of those in `keep`.",
     ),

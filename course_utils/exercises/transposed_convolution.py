@@ -113,10 +113,6 @@ def _even_out_cases(generator: torch.Generator) -> Iterator[tuple]:
     yield torch.tensor([[3.0, -1.0], [-1.0, 1.0]]), 1
 
 
-def _overwritten(before: tuple, after: tuple) -> str:
-    return "" if torch.equal(before[0], after[0]) else "yours overwrites weight, the reference leaves it as it was"
-
-
 EVEN_OUT = Exercise(
     name="even_out",
     specification=(
@@ -131,7 +127,6 @@ EVEN_OUT = Exercise(
         "Clone the kernel first; then divide each share of the clone by the sum of the same share of the original.",
     ),
     tolerance=1e-5,
-    left_behind=_overwritten,
 )
 
 

@@ -86,6 +86,27 @@ def masked_log_softmax(logits, target, void, dim=1):
     return -picked, keep
 
 
+def void_overwritten(logits, target, void):
+    """Right, but the caller's own mask no longer says where it is unlabelled."""
+    keep = target != void
+    target[~keep] = 0
+    return -logits.log_softmax(1).gather(1, target[:, None])[:, 0][keep].mean()
+
+
+def void_marked_in_the_batches(batches, void):
+    for prediction, target in batches:
+        prediction[target == void] = -1
+    return pooled_accuracy(batches, void)
+
+
+def layers_used_up(layers):
+    side = 1
+    while layers:
+        kernel_size, stride = layers.pop()
+        side = (side - 1) * stride + kernel_size
+    return side
+
+
 def naive_log(logits, target, void):
     keep = target != void
     return -logits.softmax(1).log().gather(1, target.where(keep, 0)[:, None])[:, 0][keep].mean()
@@ -111,6 +132,7 @@ WRONG = {
         "takes the softmax over the wrong axis": lambda x, t, v: masked_log_softmax(x, t, v, dim=3)[0][t != v].mean(),
         "log of a softmax that underflows": naive_log,
         "void is the largest number": lambda x, t, v: F.cross_entropy(x, t.where(t < v, -100)),
+        "overwrites the target": void_overwritten,
         "returns one loss a pixel": lambda x, t, v: F.cross_entropy(x, t, ignore_index=v, reduction="none"),
     },
     "pooled_accuracy": {
