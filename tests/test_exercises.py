@@ -3,6 +3,7 @@
 import linecache
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,17 @@ import torch.nn.functional as F
 
 from course_utils.exercises import EXERCISES, WIDTH, check, hint, verdict
 from course_utils.exercises.core import LARGEST_SHOWN, Exercise, judge
-from tests.exercise_answers import ALSO_RIGHT, RIGHT, WRONG, restoration, segmentation, transposed_convolution
+from tests.exercise_answers import (
+    ALSO_RIGHT,
+    FORBIDDEN,
+    RIGHT,
+    WRONG,
+    restoration,
+    segmentation,
+    transposed_convolution,
+)
 
+ALL_FORBIDDEN = [(name, answer) for name in FORBIDDEN for answer in FORBIDDEN[name]]
 ALL_MISTAKES = [(name, mistake) for name in WRONG for mistake in WRONG[name]]
 
 
@@ -47,6 +57,34 @@ def test_what_is_said_of_a_mistake_fits_its_lines_and_no_line_of_a_table_is_brok
     assert max(map(len, printed.splitlines())) <= WIDTH
     table = re.search(r"\n  yours(:| +reference)\n.*", str(verdict(name, WRONG[name][mistake])), re.DOTALL)
     assert table is None or table[0] in printed
+
+
+@pytest.mark.parametrize(("name", "answer"), ALL_FORBIDDEN)
+def test_what_an_exercise_asks_to_do_without_is_rejected_though_its_values_are_right(name, answer):
+    assert judge(replace(EXERCISES[name], without=()), FORBIDDEN[name][answer]).passed
+    outcome = verdict(name, FORBIDDEN[name][answer])
+    assert outcome.kind == "wrong"
+    n_cases = len(EXERCISES[name].inputs())
+    said = re.escape(f"✘ {name}: right in all {n_cases} cases, but yours calls ")
+    assert re.fullmatch(said + r"\w+; this exercise asks to do without it\.", outcome.text), outcome.text
+
+
+def test_what_exercises_ask_to_do_without_is_said_and_tested():
+    forbidding = {name for name, exercise in EXERCISES.items() if exercise.without}
+    assert forbidding == set(FORBIDDEN)
+    assert all("without" in EXERCISES[name].specification for name in forbidding)
+
+
+def test_a_wrong_answer_is_told_at_once_what_to_do_without():
+    text = verdict("blur", lambda x: F.avg_pool2d(x[None], 2, stride=1)[0]).text
+    assert "yours has shape (1, 1, 1), the reference (1, 2, 2)" in text
+    assert text.endswith("\n  yours calls avg_pool2d; this exercise asks to do without it.")
+
+
+def test_a_function_that_the_reference_calls_is_forbidden_to_the_answer_alone():
+    padded = replace(DOUBLED, reference=lambda table, factor: F.pad(table, [0] * 4) * factor, without=("pad",))
+    assert judge(padded, doubled).kind == "exact"
+    assert judge(padded, padded.reference).kind == "wrong"
 
 
 def raises(*arguments):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
 
 SEED = 0
 LARGEST_SHOWN = 64
@@ -37,6 +38,7 @@ class Exercise:
         cases: from a generator for random numbers, the tuples of arguments to try, small ones among them.
         hints: up to three, from a nudge to nearly the answer.
         tolerance: largest difference, relative to values above one, that counts as rounding; 0 asks for equality.
+        without: parts of the names of PyTorch's functions that an answer may not call: "conv" is every convolution.
         left_behind: from the arguments before and after an answer, what is wrong with these, or ""; that tensors and
             lists are as they were is looked at in every exercise.
     """
@@ -47,6 +49,7 @@ class Exercise:
     cases: Callable[[torch.Generator], Iterable[tuple]]
     hints: tuple[str, ...]
     tolerance: float = 0.0
+    without: tuple[str, ...] = ()
     left_behind: Callable[[tuple, tuple], str] = lambda before, after: ""
 
     def inputs(self) -> list[tuple]:
@@ -77,7 +80,8 @@ def judge(exercise: Exercise, answer: object) -> Verdict:
         remedy = f"hand over the function itself: check({exercise.name!r}, {exercise.name})"
         return Verdict("wrong", f"✘ {exercise.name}: got {_show(answer)}, which is no function; {remedy}")
     cases = exercise.inputs()
-    outcomes = [_compare(exercise, answer, case) for case in cases]
+    watch = _Watch(exercise.without)
+    outcomes = [_compare(exercise, answer, case, watch) for case in cases]
     if all(outcome.missing for outcome in outcomes):
         if _forgot_to_return(answer, outcomes):
             return Verdict("wrong", f"✘ {exercise.name}: yours runs and returns None, always: is a `return` missing?")
@@ -85,7 +89,10 @@ def judge(exercise: Exercise, answer: object) -> Verdict:
     wrong = [outcome.complaint for outcome in outcomes if outcome.complaint]
     if wrong:
         head = f"{exercise.name}: wrong in {len(wrong)} of {len(cases)} cases. The smallest of them:"
-        return Verdict("wrong", f"✘ {head}\n{textwrap.indent(wrong[0], INDENT)}")
+        smallest = f"{wrong[0]}\n{watch.complaint}".rstrip()
+        return Verdict("wrong", f"✘ {head}\n{textwrap.indent(smallest, INDENT)}")
+    if watch.complaint:
+        return Verdict("wrong", f"✘ {exercise.name}: right in all {len(cases)} cases, but {watch.complaint}")
     difference = max(outcome.difference for outcome in outcomes)
     if difference == 0:
         return Verdict("exact", f"✔ {exercise.name}: exact in all {len(cases)} cases.")
@@ -122,12 +129,27 @@ def _forgot_to_return(answer: Callable[..., Any], outcomes: Iterable[_Outcome]) 
     return does_something and not any(outcome.unwritten for outcome in outcomes)
 
 
-def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple) -> _Outcome:
+class _Watch(TorchFunctionMode):
+    """Notes the first function of PyTorch, called inside, whose name has one of some parts."""
+
+    def __init__(self, parts: tuple[str, ...]) -> None:
+        super().__init__()
+        self.parts, self.complaint = parts, ""
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        name = getattr(func, "__name__", "")
+        if not self.complaint and any(part in name for part in self.parts):
+            self.complaint = f"yours calls {name}; this exercise asks to do without it."
+        return func(*args, **(kwargs or {}))
+
+
+def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple, watch: _Watch) -> _Outcome:
     expected = exercise.reference(*copy.deepcopy(case))
     arguments = copy.deepcopy(case)
     shown = _arguments(exercise.reference, case)
     try:
-        given = answer(*arguments)
+        with watch:
+            given = answer(*arguments)
     except (Exception, SystemExit) as error:  # exit() in an answer ends neither the check nor a program
         if _says_unwritten(answer, error):
             return _Outcome(missing=True, unwritten=True, complaint=f"{shown}\nyours raises NotImplementedError")

@@ -29,10 +29,12 @@ RESPONSE = Exercise(
     name="response",
     specification=(
         "response(kernel, frequency) gives the amplitude that a kernel (K,) leaves of a wave of amplitude 1 and of "
-        "`frequency` cycles per pixel, any number from 0 to ½; at 0 that is the size of the sum of the weights."
+        "`frequency` cycles per pixel, any number from 0 to ½, without sending a wave through; at 0 that is the size "
+        "of the sum of the weights."
     ),
     reference=_response,
     cases=_response_cases,
+    without=("conv",),
     hints=(
         "No picture is needed. Weight k shifts the wave by k pixels; what comes out is the weighted sum of the shifted "
         "waves.",

@@ -23,10 +23,11 @@ UNSHUFFLE = Exercise(
     name="unshuffle",
     specification=(
         "unshuffle(x, scale) takes x (C, scale·H, scale·W) and gives (C·scale², H, W): the exact inverse of pixel "
-        "shuffle."
+        "shuffle, without PyTorch's own unshuffle."
     ),
     reference=_unshuffle,
     cases=_unshuffle_cases,
+    without=("pixel_unshuffle",),
     hints=(
         "Go through the by-hand shuffle backwards: last step first, each step undone.",
         "Split each side in two: reshape to (C, H, scale, W, scale). Which two axes have to move in front of H?",
@@ -114,10 +115,12 @@ GREY_PATTERN = Exercise(
     name="grey_pattern",
     specification=(
         "grey_pattern(weight, scale) takes the kernels (C·scale², in, K, K) of a convolution without bias, and gives "
-        "the (C, scale, scale) block that shuffle repeats all over the picture when every input value is 1."
+        "the (C, scale, scale) block that shuffle repeats all over the picture when every input value is 1; without "
+        "running a convolution."
     ),
     reference=_grey_pattern,
     cases=_grey_pattern_cases,
+    without=("conv",),
     hints=(
         "What does a convolution make of a constant 1, far from any border?",
         "The sum of a kernel's weights: one number for each of the C·scale² kernels.",
@@ -142,10 +145,12 @@ BLUR = Exercise(
     name="blur",
     specification=(
         "blur(x) takes x (C, H, W) and gives the same shape: each pixel averaged with its left, upper and upper left "
-        "neighbours; at the upper and left border the border's own pixels stand in for those outside."
+        "neighbours; at the upper and left border the border's own pixels stand in for those outside; without "
+        "pooling."
     ),
     reference=_blur,
     cases=_blur_cases,
+    without=("pool",),
     hints=(
         "First put a copy of the first row above the picture and a copy of the first column to its left.",
         "Then four pictures of the old size lie in the padded one, shifted by one row, one column, or both.",

@@ -70,10 +70,12 @@ CROSS_ENTROPY = Exercise(
     name="cross_entropy",
     specification=(
         "cross_entropy(logits, target, void) takes logits (N, C, H, W), class numbers (N, H, W) and the number that "
-        "means unlabelled, and gives the mean over all labelled pixels of minus the log of the true class's softmax."
+        "means unlabelled, and gives the mean over all labelled pixels of minus the log of the true class's softmax, "
+        "without F.cross_entropy."
     ),
     reference=_cross_entropy,
     cases=_cross_entropy_cases,
+    without=("cross_entropy",),
     hints=(
         "Three steps: log of the softmax over the classes, pick the true class's at each pixel, average what counts.",
         "logits.log_softmax(1) survives large logits, torch.log(logits.softmax(1)) does not. `gather` picks by index; "

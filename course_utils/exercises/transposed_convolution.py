@@ -57,10 +57,11 @@ SCATTER_ADD = Exercise(
     specification=(
         "scatter_add(x, weight, stride, padding) takes x (C, H, W) and weight (C, D, K, K), lets every input pixel "
         "stamp its multiple of the kernels, cuts `padding` rows and columns off at each side, and gives (D, H_out, "
-        "W_out)."
+        "W_out), without convolution functions."
     ),
     reference=_scatter_add,
     cases=_scatter_add_cases,
+    without=("conv",),
     hints=(
         "Begin with a canvas of zeros for the uncut result: D channels, (H - 1) * stride + K rows.",
         "At each input pixel, x[:, row, column] holds C numbers. For each of the D outputs, weigh its C kernels by "
@@ -85,10 +86,11 @@ INPUTS_PER_KIND = Exercise(
     name="inputs_per_kind",
     specification=(
         "inputs_per_kind(kernel_size, stride) gives a (stride, stride) table of whole numbers: how many inputs write "
-        "to each kind of output pixel, the one at which a stamp begins first."
+        "to each kind of output pixel, the one at which a stamp begins first; without running a convolution."
     ),
     reference=_inputs_per_kind,
     cases=_inputs_per_kind_cases,
+    without=("conv",),
     hints=(
         "One side is enough: the table is an outer product. Which of the kernel's weights fall on one output pixel?",
         "On the pixel at which a stamp begins fall the weights 0, stride, 2 * stride, … of that stamp and its "
@@ -144,10 +146,11 @@ WITHOUT_ZEROS = Exercise(
     name="without_zeros",
     specification=(
         "without_zeros(x, weight) takes x (H, W) and a 4 × 4 weight, and gives the (2H, 2W) transposed convolution of "
-        "stride 2 and padding 1, put together from four convolutions with 2 × 2 kernels."
+        "stride 2 and padding 1, put together from four convolutions with 2 × 2 kernels, without conv_transpose2d."
     ),
     reference=_without_zeros,
     cases=_without_zeros_cases,
+    without=("conv_transpose",),
     hints=(
         "Take a row alone. Output pixel 0 gets input 0 times weight 1, and input -1 (outside) times weight 3. And "
         "output pixel 1?",

@@ -1,6 +1,7 @@
 """For every exercise a right answer written another way, and at least three mistakes of the kind learners make.
 
-`ALSO_RIGHT` has more right answers of some exercises: in single precision, or of another type.
+`ALSO_RIGHT` has more right answers of some exercises: in single precision, or of another type. `FORBIDDEN` has answers
+whose values are right, by a function that the exercise asks to do without.
 """
 
 from tests.exercise_answers import (
@@ -27,4 +28,5 @@ TOPICS = (
 
 RIGHT = {name: answer for topic in TOPICS for name, answer in topic.RIGHT.items()}
 ALSO_RIGHT = {name: answers for topic in TOPICS for name, answers in getattr(topic, "ALSO_RIGHT", {}).items()}
+FORBIDDEN = {name: answers for topic in TOPICS for name, answers in getattr(topic, "FORBIDDEN", {}).items()}
 WRONG = {name: answers for topic in TOPICS for name, answers in topic.WRONG.items()}

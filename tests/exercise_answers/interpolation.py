@@ -117,6 +117,16 @@ RIGHT = {
     "centre_seen": centre_seen,
 }
 
+
+def waves_sent_through(kernel, frequency):
+    """As long as the kernel, so that one number comes out: exact, but no look at the kernel alone."""
+    angles = 2 * torch.pi * frequency * torch.arange(len(kernel))
+    waves = torch.stack([angles.cos(), angles.sin()])[:, None]
+    return F.conv1d(waves, kernel[None, None]).norm()
+
+
+FORBIDDEN = {"response": {"sends waves through": waves_sent_through}}
+
 WRONG = {
     "response": {
         "cosines alone": lambda kernel, frequency: in_turn(kernel, frequency).abs(),

@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 
 def unshuffle(x, scale):
@@ -41,6 +42,20 @@ def unshuffled_into_zeros(x, scale):
 
 
 ALSO_RIGHT = {"unshuffle": {"a loop": unshuffled_into_zeros}}
+
+FORBIDDEN = {
+    "unshuffle": {
+        "PyTorch's": F.pixel_unshuffle,
+        "PyTorch's as a module": lambda x, s: nn.PixelUnshuffle(s)(x),
+    },
+    "grey_pattern": {
+        "runs a convolution": lambda w, s: F.pixel_shuffle(F.conv2d(torch.ones(1, *w.shape[1:]), w), s)[0],
+    },
+    "blur": {
+        "pools": lambda x: F.avg_pool2d(F.pad(x[None], [1, 0, 1, 0], mode="replicate"), 2, stride=1)[0],
+        "pools by a module": lambda x: nn.AvgPool2d(2, 1)(F.pad(x[None], [1, 0, 1, 0], mode="replicate"))[0],
+    },
+}
 
 RIGHT = {f.__name__: f for f in (unshuffle, icnr_kernels, grey_pattern, blur, as_transposed)}
 

@@ -19,6 +19,13 @@ def double_exactly(kernel_size, stride):
 
 
 def scatter_add(x, weight, stride, padding):
+    """All stamps at once, added up by `fold`, which cuts what it would have padded."""
+    size = [(side - 1) * stride + weight.shape[-1] - 2 * padding for side in x.shape[1:]]
+    stamps = torch.einsum("chw,cdij->dijhw", x, weight).flatten(3).flatten(0, 2)
+    return F.fold(stamps[None], size, weight.shape[-1], stride=stride, padding=padding)[0]
+
+
+def gathered(x, weight, stride, padding):
     """The gather view: zeros between, zeros around, turned kernels."""
     grid = F.pad(zero_insert(x, stride), [weight.shape[-1] - 1] * 4)[None]
     result = F.conv2d(grid, weight.flip(2, 3).transpose(0, 1))[0]
@@ -40,9 +47,15 @@ def even_out(weight, stride):
 
 
 def without_zeros(x, weight):
-    """The gather view after all, zeros included."""
-    grid = F.pad(zero_insert(x, 2), [2, 2, 2, 2])[None, None]
-    return F.conv2d(grid, weight.flip(0, 1)[None, None])[0, 0]
+    """All four shares at once: turned, each weighs the 2 × 2 windows of the padded picture."""
+    height, width = x.shape
+    windows = F.pad(x, [1] * 4).unfold(0, 2, 1).unfold(1, 2, 1)
+    parts = torch.einsum("hwij,ikjl->klhw", windows, weight.reshape(2, 2, 2, 2).flip(0, 1, 2, 3))
+    result = torch.empty(2 * height, 2 * width)
+    for row in (0, 1):
+        for column in (0, 1):
+            result[row::2, column::2] = parts[row, column, row : row + height, column : column + width]
+    return result
 
 
 def even_out_in_place(weight, stride):
@@ -76,6 +89,24 @@ def shares(x, weight, *, turned=True, swapped=False):
 
 
 RIGHT = {f.__name__: f for f in (double_exactly, scatter_add, inputs_per_kind, even_out, without_zeros)}
+
+
+def counted_by_a_convolution(kernel_size, stride):
+    ones = torch.ones(1, 1, 20, 20)
+    counts = F.conv_transpose2d(ones, torch.ones(1, 1, kernel_size, kernel_size), stride=stride)[0, 0]
+    return counts[10 * stride : 11 * stride, 10 * stride : 11 * stride].long()
+
+
+FORBIDDEN = {
+    "scatter_add": {
+        "PyTorch's": lambda x, w, s, p: F.conv_transpose2d(x[None], w, stride=s, padding=p)[0],
+        "the gather view": gathered,
+    },
+    "inputs_per_kind": {"runs a convolution": counted_by_a_convolution},
+    "without_zeros": {
+        "PyTorch's": lambda x, w: F.conv_transpose2d(x[None, None], w[None, None], stride=2, padding=1)[0, 0],
+    },
+}
 
 WRONG = {
     "double_exactly": {
