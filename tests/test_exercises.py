@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.nn.modules import module as torch_modules
 
 from course_utils.exercises import EXERCISES, WIDTH, check, hint, verdict
 from course_utils.exercises.core import LARGEST_SHOWN, Exercise, judge
@@ -19,6 +20,7 @@ from tests.exercise_answers import (
     WRONG,
     restoration,
     segmentation,
+    skips_and_hooks,
     transposed_convolution,
 )
 
@@ -301,6 +303,28 @@ def test_a_function_that_changes_its_arguments_harms_nobody():
 
     assert "wrong in 2 of 3" in judge(DOUBLED, in_place).text  # twice 0 is 0
     assert judge(DOUBLED, doubled).kind == "exact"
+
+
+def global_hooks():
+    return {name: str(hooks) for name, hooks in vars(torch_modules).items() if name.startswith("_global_")}
+
+
+def a_hook_and_an_error(model, x):
+    torch_modules.register_module_forward_pre_hook(print)
+    raise ValueError
+
+
+def test_a_hook_on_all_modules_that_stays_is_named_and_removed_and_no_other(capsys):
+    before = global_hooks()
+    text = verdict("mean_activations", skips_and_hooks.global_hook_stays).text
+    assert "yours leaves 1 hook on all modules there are (now removed), the reference none" in text
+    own = torch_modules.register_module_forward_hook(lambda module, inputs, output: None)
+    assert verdict("mean_activations", RIGHT["mean_activations"]).passed
+    assert verdict("mean_activations", a_hook_and_an_error).kind == "wrong"
+    assert list(torch_modules._global_forward_hooks) == [own.id]
+    own.remove()
+    assert global_hooks() == before
+    assert not capsys.readouterr().out  # of the hook that prints, in a later case
 
 
 def test_an_argument_that_holds_nan_is_not_taken_as_overwritten():

@@ -7,13 +7,15 @@ import linecache
 import math
 import textwrap
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.modules import module as torch_modules
 from torch.overrides import TorchFunctionMode
 
 SEED = 0
@@ -143,12 +145,27 @@ class _Watch(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+@contextmanager
+def _without_new_hooks() -> Iterator[set[int]]:
+    """Takes off the hooks that are hung inside on all modules there are; at the end gives their numbers."""
+    kinds = [hooks for name, hooks in vars(torch_modules).items() if name.startswith("_global_")]
+    tables = [(hooks, set(hooks)) for hooks in kinds if isinstance(hooks, dict)]
+    added: set[int] = set()
+    try:
+        yield added
+    finally:
+        for hooks, before in tables:
+            for number in set(hooks) - before:
+                del hooks[number]
+                added.add(number)
+
+
 def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple, watch: _Watch) -> _Outcome:
     expected = exercise.reference(*copy.deepcopy(case))
     arguments = copy.deepcopy(case)
     shown = _arguments(exercise.reference, case)
     try:
-        with watch:
+        with watch, _without_new_hooks() as hooks:
             given = answer(*arguments)
     except (Exception, SystemExit) as error:  # exit() in an answer ends neither the check nor a program
         if _says_unwritten(answer, error):
@@ -162,6 +179,9 @@ def _compare(exercise: Exercise, answer: Callable[..., Any], case: tuple, watch:
     complaint, difference = _difference(given, expected, exercise.tolerance)
     if complaint:
         return _Outcome(complaint=f"{shown}\n{complaint}\n{_side_by_side(given, expected)}")
+    if hooks:
+        left = f"{len(hooks)} hook{'s' * (len(hooks) > 1)} on all modules there are (now removed)"
+        return _Outcome(complaint=f"{shown}\nyours leaves {left}, the reference none")
     try:
         left = _overwritten(exercise.reference, case, arguments) or exercise.left_behind(case, arguments)
     except Exception as error:  # an answer may do anything to what it is given

@@ -38,6 +38,18 @@ def mean_activations(model, x):
     return torch.stack(means)
 
 
+def global_hook_stays(model, x):
+    means = []
+
+    def note(module, inputs, output):
+        if not list(module.children()):
+            means.append(output.mean())
+
+    register_module_forward_hook(note, always_call=True)
+    model(x)
+    return torch.stack(means)
+
+
 def tile_starts(n, tile, margin, stride):
     step = tile - 2 * margin
     step -= step % stride
@@ -190,6 +202,7 @@ WRONG = {
         "leaves it in training mode": lambda m, x: (mean_activations(m, x), m.train())[0],
         "leaves a layer in training mode": lambda m, x: (mean_activations(m, x), next(m.children()).train())[0],
         "another hook stays": lambda m, x: (mean_activations(m, x), m.register_forward_pre_hook(print))[0],
+        "a hook for all modules stays": global_hook_stays,
         "a backward hook stays": lambda m, x: (mean_activations(m, x), m.register_full_backward_hook(print))[0],
         "leaves it in evaluation mode": lambda m, x: (mean_activations(m, x), m.eval())[0],
         "means of overwritten outputs": means_of_kept_outputs,
