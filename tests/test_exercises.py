@@ -222,6 +222,16 @@ def doubled(table, factor):
 DOUBLED = Exercise("doubled", "doubled(table, factor) multiplies.", doubled, doubling_cases, ("Multiply.",))
 
 
+def test_numbers_that_look_the_same_are_shown_with_more_digits():
+    rates = [torch.tensor([0.1, 0.01], dtype=torch.float64)]
+    exercise = Exercise("rates", "rates().", lambda: rates[0], lambda generator: [()], (), tolerance=1e-12)
+    text = judge(exercise, lambda: rates[0].float()).text
+    assert "first at [0]: 0.100000001 instead of 0.1\n" in text
+    assert "  yours:     [0.10000000149011612 , 0.009999999776482582]\n  reference: [0.1 , 0.01]" in text
+    text = judge(exercise, lambda: rates[0] + 1e-11).text
+    assert "first at [0]: 0.10000000001 instead of 0.1\n" in text
+
+
 def test_the_smallest_failing_case_is_shown_beside_the_reference():
     text = judge(DOUBLED, lambda table, factor: table * factor + (table > 7)).text
     assert text == (

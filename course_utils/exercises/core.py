@@ -262,8 +262,18 @@ def _difference(given: Any, expected: Any, tolerance: float) -> tuple[str, float
     if not gap.ndim:
         return "the value differs", largest
     where = tuple((gap > tolerance).nonzero()[0].tolist())
-    first = f"first at {list(where)}: {left[where]:.6g} instead of {right[where]:.6g}"
+    yours, reference = _apart(left[where].item(), right[where].item())
+    first = f"first at {list(where)}: {yours} instead of {reference}"
     return f"{int((gap > tolerance).sum())} of {gap.numel()} values differ, {first}", largest
+
+
+def _apart(*numbers: float) -> list[str]:
+    """Two numbers with as many digits as it takes to tell them apart, and six at least."""
+    for digits in range(6, 18):
+        texts = [f"{number:.{digits}g}" for number in numbers]
+        if texts[0] != texts[1]:
+            break
+    return texts
 
 
 def _plain_tensor(value: Any) -> torch.Tensor:
@@ -286,7 +296,10 @@ def _type(value: Any) -> str:
 
 def _side_by_side(given: Any, expected: Any) -> str:
     """Yours in a column beside the reference's; above it, if both are a line or the columns are too wide."""
-    left, right = _show(given).splitlines(), _show(expected).splitlines()
+    texts = _show(given), _show(expected)
+    if texts[0] == texts[1]:
+        texts = _show(given, unique=True), _show(expected, unique=True)
+    left, right = (text.splitlines() for text in texts)
     if len(left) == len(right) == 1:
         return f"yours:     {left[0]}\nreference: {right[0]}"
     rows = [("yours", "reference"), *zip_longest(left, right, fillvalue="")]
@@ -303,15 +316,26 @@ def _arguments(reference: Callable[..., Any], case: tuple, *, full: bool = True)
     return "\n".join(prefix + text.replace("\n", "\n" + " " * len(prefix)) for prefix, text in pairs)
 
 
-def _show(value: Any, *, full: bool = True) -> str:
-    """A value as the learner would type it; large tensors, and all if not `full`, by type and shape."""
+def _show(value: Any, *, full: bool = True, unique: bool = False) -> str:
+    """A value as the learner would type it; large tensors, and all if not `full`, by type and shape.
+
+    If `unique`, tensors with all digits that tell their numbers from others in double precision.
+    """
     if isinstance(value, torch.Tensor):
         if full and value.numel() <= LARGEST_SHOWN and not value.is_meta:
-            return "\n".join(filter(None, np.array2string(_plain_tensor(value).numpy(), separator=", ").splitlines()))
+            numbers = _plain_tensor(value)
+            if unique and numbers.is_floating_point():
+                numbers = numbers.double()
+            shown = np.array2string(numbers.numpy(), separator=", ", floatmode="unique" if unique else None)
+            return "\n".join(filter(None, shown.splitlines()))
         return f"{value.dtype} of shape {tuple(value.shape)}"
     if isinstance(value, (list, tuple)) and _holds_tensors(value):
         opening, closing = "[]" if isinstance(value, list) else "()"
-        return opening + ",\n ".join(_show(part, full=full).replace("\n", "\n ") for part in value) + closing
+        return (
+            opening
+            + ",\n ".join(_show(part, full=full, unique=unique).replace("\n", "\n ") for part in value)
+            + closing
+        )
     try:
         text = repr(value)
     except Exception as error:

@@ -31,7 +31,7 @@ GROUP_RATES = Exercise(
         "Group i from the left is n_groups - 1 - i steps away from the last one.",
         "[highest / factor ** (n_groups - 1 - i) for i in range(n_groups)]",
     ),
-    tolerance=1e-9,
+    tolerance=1e-7,
 )
 
 

@@ -57,6 +57,13 @@ def one_cycle_by(cos, step, n_steps, highest, pct_start):
 
 
 ALSO_RIGHT = {
+    "group_rates": {
+        "torch": lambda h, n, f: h * torch.tensor(f) ** torch.arange(1 - n, 1),
+        "numpy": lambda h, n, f: np.geomspace(h / f ** (n - 1), h, n, dtype=np.float32),
+        "numpy, even steps of the logarithm": lambda h, n, f: np.exp(
+            np.linspace(*np.log(np.float32([h / f ** (n - 1), h])), n, dtype=np.float32)
+        ),
+    },
     "one_cycle": {
         "math": lambda *case: one_cycle_by(lambda share: math.cos(math.pi * share), *case),
         "numpy": lambda *case: one_cycle_by(lambda share: np.cos(np.pi * share), *case),
