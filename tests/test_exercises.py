@@ -179,14 +179,16 @@ def test_an_answer_that_overwrites_its_argument_is_told_so(name, answer, argumen
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_hints_come_one_by_one_and_end_with_the_solutions(name, capsys):
-    for _ in range(4):
+def test_hints_come_one_by_one_below_those_given_before_and_end_with_the_solutions(name, capsys):
+    for call in (1, 2, 3, 4, 5):
         hint(name)
-    printed = capsys.readouterr().out
-    assert max(map(len, printed.splitlines())) <= WIDTH
-    lines = printed.replace("\n  ", " ").splitlines()
-    assert [line.split(":")[0] for line in lines[:3]] == [f"{name}, hint {n} of 3" for n in (1, 2, 3)]
-    assert "notebooks/solutions" in lines[3]
+        printed = capsys.readouterr().out
+        assert max(map(len, printed.splitlines())) <= WIDTH
+        lines = printed.replace("\n  ", " ").splitlines()
+        given = EXERCISES[name].hints[:call]
+        assert lines[: len(given)] == [f"{name}, hint {n} of 3: {text}" for n, text in enumerate(given, 1)]
+        assert len(lines) == min(call, 4)
+    assert "that was the last hint; notebooks/solutions has a worked answer" in lines[3]
 
 
 @pytest.mark.parametrize("name", RIGHT)

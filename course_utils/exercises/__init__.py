@@ -55,18 +55,17 @@ def verdict(name: str, answer: object) -> Verdict:
 
 
 def hint(name: str) -> None:
-    """Print the next hint of an exercise: first where to look, then how, then nearly the answer.
+    """Print the hints given so far and the next: first where to look, then how, then nearly the answer.
 
     Raises:
         ValueError: if there is no exercise of that name.
     """
     hints = _exercise(name).hints
-    given = _hints_given[name]
-    if given == len(hints):
-        _say(f"{name}: that was the last hint; notebooks/solutions has a worked answer.")
-        return
     _hints_given[name] += 1
-    _say(f"{name}, hint {given + 1} of {len(hints)}: {hints[given]}")
+    for number, text in enumerate(hints[: _hints_given[name]], 1):
+        _say(f"{name}, hint {number} of {len(hints)}: {text}")
+    if _hints_given[name] > len(hints):
+        _say(f"{name}: that was the last hint; notebooks/solutions has a worked answer.")
 
 
 def _say(text: str) -> None:
