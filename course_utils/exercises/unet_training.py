@@ -221,7 +221,7 @@ FREEZE_BUT_NORMS = Exercise(
     hints=(
         "Freeze everything first: requires_grad_(False) works on a whole model. Then switch the norms on again.",
         "model.modules() gives every module at every depth; isinstance(module, nn.BatchNorm2d) tells which are norms. "
-        "A parameter's shape does not: a convolution's bias is one-dimensional as well.",
+        "A parameter's shape does not: a convolution's bias has one dimension as well.",
         "module.requires_grad_(True) for each of these; then sum(p.numel() for p in model.parameters() if "
         "p.requires_grad).",
     ),
