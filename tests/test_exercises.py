@@ -281,6 +281,27 @@ def test_an_exception_comes_with_the_line_that_raised_it_and_the_small_input():
     )
 
 
+@torch.no_grad()
+def decorated_beyond_the_table(table, factor):
+    return table[99]
+
+
+@torch.no_grad()
+def decorated_stub(table, factor): ...
+
+
+@torch.no_grad()
+def decorated_and_unwritten(table, factor):
+    raise NotImplementedError
+
+
+def test_behind_a_decorator_lies_what_the_learner_wrote():
+    line = decorated_beyond_the_table.__wrapped__.__code__.co_firstlineno + 2
+    assert f"in your line {line}: return table[99]" in judge(DOUBLED, decorated_beyond_the_table).text
+    assert judge(DOUBLED, decorated_stub).kind == "not yet"
+    assert judge(DOUBLED, decorated_and_unwritten).kind == "not yet"
+
+
 def test_an_exception_in_a_large_case_comes_with_the_shape_of_the_input():
     text = judge(DOUBLED, lambda table, factor: table * factor if len(table) < 9 else table.item()).text
     assert "  for table = torch.int64 of shape (20, 20)\n      factor = 2" in text

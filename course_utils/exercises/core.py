@@ -8,13 +8,14 @@ import math
 import textwrap
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn.modules import module as torch_modules
 from torch.overrides import TorchFunctionMode
 
@@ -124,9 +125,16 @@ class _Outcome:
 def _stub(*arguments: Any) -> None: ...
 
 
+def _code_of(answer: Callable[..., Any]) -> Any:
+    """What the learner wrote, also behind a decorator such as ``@torch.no_grad()``; None for what is no function."""
+    with suppress(ValueError):  # decorators that wrap each other in a circle
+        answer = inspect.unwrap(answer)
+    return getattr(answer, "__code__", None)
+
+
 def _forgot_to_return(answer: Callable[..., Any], outcomes: Iterable[_Outcome]) -> bool:
     """Whether a function that gave nothing does more than a stub, which has nothing but a docstring and ``...``."""
-    code = getattr(answer, "__code__", None)
+    code = _code_of(answer)
     does_something = code is not None and len(code.co_code) > len(_stub.__code__.co_code)
     return does_something and not any(outcome.unwritten for outcome in outcomes)
 
@@ -198,7 +206,11 @@ def _overwritten(reference: Callable[..., Any], before: tuple, after: tuple) -> 
 
 
 def _same(before: Any, after: Any) -> bool:
-    """Whether tensors and lists hold what they held; of other things, such as modules, only the exercise knows."""
+    """Whether tensors, lists, dicts and modules hold what they held; of all else only the exercise knows."""
+    if isinstance(before, nn.Module):
+        before, after = dict(before.state_dict()), dict(after.state_dict())
+    if isinstance(before, dict):
+        return before.keys() == after.keys() and all(_same(before[key], after[key]) for key in before)
     if isinstance(before, torch.Tensor):
         if before.shape != after.shape:
             return False
@@ -216,12 +228,12 @@ def _says_unwritten(answer: Callable[..., Any], error: BaseException) -> bool:
     while place.tb_next:
         place = place.tb_next
     code = place.tb_frame.f_code
-    return code is getattr(answer, "__code__", None) and dis.opname[code.co_code[place.tb_lasti]] == "RAISE_VARARGS"
+    return code is _code_of(answer) and dis.opname[code.co_code[place.tb_lasti]] == "RAISE_VARARGS"
 
 
 def _line_of(answer: Callable[..., Any], error: BaseException) -> str:
     """The innermost line of the answer's own file, which in Jupyter is a cell, on the way to the error; "" if none."""
-    file = getattr(getattr(answer, "__code__", None), "co_filename", None)
+    file = getattr(_code_of(answer), "co_filename", None)
     lines = [number for frame, number in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
     if not lines:
         return ""

@@ -204,6 +204,7 @@ WRONG = {
         "another hook stays": lambda m, x: (mean_activations(m, x), m.register_forward_pre_hook(print))[0],
         "a hook for all modules stays": global_hook_stays,
         "a backward hook stays": lambda m, x: (mean_activations(m, x), m.register_full_backward_hook(print))[0],
+        "empties the model": lambda m, x: (mean_activations(m, x), [p.data.zero_() for p in m.parameters()])[0],
         "leaves it in evaluation mode": lambda m, x: (mean_activations(m, x), m.eval())[0],
         "means of overwritten outputs": means_of_kept_outputs,
         "knows some kinds only": lambda m, x: of_kinds(

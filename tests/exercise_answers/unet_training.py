@@ -221,6 +221,7 @@ WRONG = {
     "freeze_but_norms": {
         "everything frozen": lambda m: switched(m, []),
         "everything frozen after it counted": lambda m: and_then(lambda model: model.requires_grad_(False), m),
+        "empties the model": lambda m: and_then(lambda model: [p.data.zero_() for p in model.parameters()], m),
         "nothing frozen": lambda m: count(parameters_of(norms(m.modules()))),
         "nothing frozen or counted": lambda m: count(learning(m)),
         "direct children only": lambda m: switched(m, parameters_of(norms(m.children()))),
