@@ -17,6 +17,7 @@ from course_utils.command_line import (
     check_seed,
     usable_device,
 )
+from course_utils.distributed import own_device
 from course_utils.encoders import create_encoder
 from course_utils.layers import NORM_TYPES
 from course_utils.segmentation_losses import LovaszCrossEntropy
@@ -255,15 +256,23 @@ def _check_numbers(args: argparse.Namespace) -> None:
         raise ValueError(f"--balance {args.balance} is not from 0 (no weights) to 1 (each class weighs the same).")
     if not 0 <= args.weight_decay < math.inf:
         raise ValueError(f"--weight-decay {args.weight_decay} is not a number of at least 0.")
-    on_gpu = args.amp != "none" and usable_device(args.device).type == "cuda"
-    if args.amp == "fp16" and not on_gpu:
-        raise ValueError("--amp fp16 needs CUDA; take --amp bf16.")
-    if args.amp == "bf16" and on_gpu and not torch.cuda.is_bf16_supported(including_emulation=False):
-        raise ValueError("--amp bf16 would be slow on this GPU, which has no instructions for it; take --amp fp16.")
+    if args.amp != "none":
+        _check_precision(args.amp, usable_device(own_device(args.device)))
     if args.ema is not None and not 0 <= args.ema < 1:
         raise ValueError(f"--ema {args.ema} is not a share from 0 up to, but not including, 1.")
     if args.batch_size < 1:
         raise ValueError(f"--batch-size {args.batch_size} is not a positive number of pictures.")
+
+
+def _check_precision(amp: str, device: torch.device) -> None:
+    if device.type != "cuda":
+        if amp == "fp16":
+            raise ValueError("--amp fp16 needs CUDA; take --amp bf16.")
+        return
+    with torch.cuda.device(device):
+        has_instructions = torch.cuda.is_bf16_supported(including_emulation=False)
+    if amp == "bf16" and not has_instructions:
+        raise ValueError("--amp bf16 would be slow on this GPU, which has no instructions for it; take --amp fp16.")
 
 
 def _check_sizes(args: argparse.Namespace) -> None:

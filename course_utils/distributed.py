@@ -96,7 +96,7 @@ def own_device(name: str) -> str:
     Raises:
         ValueError: if processes would have to share a GPU, or to compute on Apple's, between which nothing is sent.
     """
-    if world_size() > 1 and (pick_device() if name == "auto" else name) in (torch.device("mps"), "mps"):
+    if world_size() > 1 and (pick_device().type if name == "auto" else name).startswith("mps"):
         raise ValueError(f"device {name!r} is Apple's GPU, on which several processes cannot train: say 'cpu'.")
     if world_size() == 1 or not (name.startswith("cuda") or (name == "auto" and torch.cuda.is_available())):
         return name

@@ -246,7 +246,8 @@ def draw(model: nn.Module, split: CachedSplit, path: Path) -> None:
 def _fingerprint(args: argparse.Namespace, root: Path) -> str:
     """Everything that decides what is trained: a checkpoint continues only with the same."""
     decisive = {name: value for name, value in vars(args).items() if name not in (*PLACES, *AFTERWARDS)}
-    return json.dumps({"data": str(root.resolve()), **decisive}, sort_keys=True)
+    stages = [stage.name for stage in recipe(args)]  # full size or half: no option of a recipe tells
+    return json.dumps({"data": str(root.resolve()), "stages": stages, **decisive}, sort_keys=True)
 
 
 def summary(result: dict) -> str:

@@ -177,7 +177,7 @@ class DynamicUnet(nn.Module):
             x = unet_block(x, skips.pop())
         x = resize_to(self.final_up(x), picture.shape[-2:])
         if self.last_block is not None:
-            picture = picture.to(x.dtype)  # else, in mixed precision, all of the full-size block would be float32
+            picture = picture.to(x.dtype)  # else, in mixed precision, join and sum at full size would be float32
             x = relu_then_concat(x, picture) if self.rectified_join else torch.cat([x, picture], dim=1)
             x = self.last_block(x)
         x = match_gradient_format(self.head(x))

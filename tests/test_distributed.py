@@ -221,7 +221,7 @@ def test_processes_do_not_share_a_gpu(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     assert [own_device(name) for name in ("auto", "cuda", "cpu")] == ["cuda:1", "cuda:1", "cpu"]
-    for name in ("auto", "mps"):
+    for name in ("auto", "mps", "mps:0"):
         with monkeypatch.context() as mac, pytest.raises(ValueError, match="several processes cannot train: say 'cpu'"):
             mac.setattr(torch.cuda, "is_available", lambda: False)
             mac.setattr(torch.backends.mps, "is_available", lambda: True)

@@ -302,9 +302,28 @@ def test_the_lectures_recipe_takes_any_size_and_no_other_stages():
 def test_bfloat16_is_refused_on_a_gpu_that_only_emulates_it(supported, monkeypatch):
     args = train_camvid.parse_command(["--amp", "bf16", "--device", "cuda"])
     monkeypatch.setattr(camvid_options, "usable_device", torch.device)
+    monkeypatch.setattr(torch.cuda, "device", contextlib.nullcontext)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation or supported)
     with contextlib.nullcontext() if supported else pytest.raises(ValueError, match="take --amp fp16"):
         train_camvid.check(args)
+
+
+def test_the_precision_is_checked_on_the_gpu_of_this_process(monkeypatch):
+    """Else each of eight processes would open a context on the first GPU."""
+    asked = []
+    monkeypatch.setattr(camvid_options, "own_device", lambda name: "cuda:5")
+    monkeypatch.setattr(camvid_options, "usable_device", lambda name: asked.append(name) or torch.device("cpu"))
+    train_camvid.check(train_camvid.parse_command(["--amp", "bf16"]))
+    assert asked == ["cuda:5"]
+
+
+def test_a_checkpoint_of_other_stages_is_another_recipe(tmp_path):
+    """Under one name, stages could change from one release to the next: half size is not full size."""
+    args = train_camvid.parse_command(["--recipe", "lecture"])
+    was = train_camvid._fingerprint(args, tmp_path)
+    args.recipe = "lecture-half"
+    stages = [json.loads(one)["stages"] for one in (was, train_camvid._fingerprint(args, tmp_path))]
+    assert stages[0][0] != stages[1][0] and stages[0][2:] == stages[1][2:]
 
 
 def test_a_device_that_is_not_there_is_named_with_mixed_precision_too():
