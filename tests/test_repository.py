@@ -760,6 +760,8 @@ def test_readme_says_in_short_what_the_benchmarks_found():
         assert step(name, "+ bf16")["times_faster"]["median"] > step(name, theirs)["times_faster"]["median"]
     ours, other = (faster("ladder_gpu", name) for name in ("+ compile", theirs))
     quotient = f"{float(ours) / float(other):.2f} times"
+    assert (record("ladder_gpu")["batch_size"], record("ladder_gpu")["date"]) == (8, "2026-11-26")
+    assert "On one NVIDIA H200 (26 November 2026, torch 2.11), eight pictures of 360 × 480" in README
     assert f"the step is {ours} times as fast; against fastai's in bfloat16, {quotient}." in README
     assert f"The step is {quotient} as fast as that of fastai's network in the same precision" in SPEED
 
